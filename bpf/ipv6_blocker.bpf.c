@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * ipv6_blocker: refuses native IPv6 while config[0] is 1, so that programs fall
+ * back to IPv4, where the firewall looks.
+ *
+ * An IPv4-mapped address (::ffff:a.b.c.d) leaves the host as IPv4 and passes.
+ * connect6 runs for TCP and UDP, sendmsg6 for datagrams with an address. The
+ * caller sees EPERM. Sockets that are connected already go on.
+ */
+#include "kernel.h"
+#include "ipv6_blocker.h"
+
+#define REFUSE 0
+#define ALLOW 1
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, CONFIG_ENTRIES);
+	__type(key, __u32);
+	__type(value, __u8);
+} config SEC(".maps");
+
+static __always_inline int verdict(struct bpf_sock_addr *ctx)
+{
+	__u32 key = CONFIG_BLOCK_IPV6;
+	__u8 *block = bpf_map_lookup_elem(&config, &key);
+
+	if (!block || *block != 1)
+		return ALLOW;
+	if (ctx->user_ip6[0] == 0 && ctx->user_ip6[1] == 0 && ctx->user_ip6[2] == bpf_htonl(0xffff))
+		return ALLOW;
+	return REFUSE;
+}
+
+SEC("cgroup/connect6")
+int block_connect6(struct bpf_sock_addr *ctx)
+{
+	return verdict(ctx);
+}
+
+SEC("cgroup/sendmsg6")
+int block_sendmsg6(struct bpf_sock_addr *ctx)
+{
+	return verdict(ctx);
+}
+
+char LICENSE[] SEC("license") = "GPL";

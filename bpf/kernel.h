@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The kernel types that the programs read, and no more.
+ *
+ * Each struct names only the members used here; preserve_access_index makes
+ * the loader put in the offsets of the running kernel (CO-RE), so neither a
+ * generated vmlinux.h nor the BTF of the building host is needed. BPF side
+ * only: user space never includes this file.
+ */
+#ifndef CONNPIN_KERNEL_H
+#define CONNPIN_KERNEL_H
+
+#include <linux/bpf.h>
+#include <linux/types.h>
+#include <stdbool.h>
+
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_tracing.h>
+
+/* Kernel ABI values that no uapi header carries in a form usable here. */
+#define AF_INET 2	     /* include/linux/socket.h */
+#define AF_INET6 10	     /* include/linux/socket.h */
+#define IPPROTO_TCP 6	     /* include/uapi/linux/in.h */
+#define IPPROTO_UDP 17	     /* include/uapi/linux/in.h */
+#define RTN_LOCAL 2	     /* include/uapi/linux/rtnetlink.h */
+#define RTF_LOCAL (1U << 31) /* include/uapi/linux/ipv6_route.h */
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+/* include/linux/sched.h */
+struct task_struct {
+	int tgid; /* as numbered in the initial PID namespace */
+};
+
+/* include/net/sock.h */
+struct sock_common {
+	unsigned char skc_state;
+};
+
+struct sock {
+	struct sock_common __sk_common;
+	__u16 sk_protocol;
+};
+
+/* include/linux/skbuff.h */
+struct sk_buff {
+	unsigned long _skb_refdst;
+	unsigned char *head;
+	__u16 transport_header;
+};
+
+/* include/net/route.h */
+struct rtable {
+	__u16 rt_type;
+};
+
+/* include/net/ip6_fib.h */
+struct rt6_info {
+	__u32 rt6i_flags;
+};
+
+#pragma clang attribute pop
+
+#endif

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0 OR MIT */
+/*
+ * The connection table: names and layouts of the maps that say which process
+ * opened a TCP connection or sent a UDP datagram.
+ *
+ * Both sides include this file, and readers written in other languages may
+ * rely on it byte for byte: the layouts never change under these names.
+ *
+ * The key has no source address: a socket that is not bound has none yet when
+ * it is recorded. The source port tells connections apart.
+ */
+#ifndef CONNPIN_PORT_TRACKER_H
+#define CONNPIN_PORT_TRACKER_H
+
+#include <linux/types.h>
+
+/* Default capacities, in entries; settings CONN_V4_ENTRIES and CONN_V6_ENTRIES. */
+#define CONN_V4_ENTRIES 65536
+#define CONN_V6_ENTRIES 16384
+
+/*
+ * Key of conn_to_pid_v4. An IPv4-mapped IPv6 destination (::ffff:a.b.c.d) is
+ * stored here too, as a.b.c.d.
+ */
+struct conn_key_v4 {
+	__u32 dst_ip;	/* network byte order */
+	__u16 src_port; /* host byte order, 1 to 65535 */
+	__u16 dst_port; /* host byte order, 1 to 65535 */
+	__u8 protocol;	/* 6 TCP, 17 UDP */
+	__u8 pad[3];	/* always 0: the hash is over all 12 bytes */
+} __attribute__((packed));
+
+/* Key of conn_to_pid_v6. */
+struct conn_key_v6 {
+	__u32 dst_ip[4]; /* network byte order */
+	__u16 src_port;	 /* host byte order, 1 to 65535 */
+	__u16 dst_port;	 /* host byte order, 1 to 65535 */
+	__u8 protocol;	 /* 6 TCP, 17 UDP */
+	__u8 pad[3];	 /* always 0 */
+} __attribute__((packed));
+
+/*
+ * Value of both: the thread-group id of the process, in the initial PID
+ * namespace, host byte order, never 0.
+ */
+typedef __u32 conn_pid;
+
+_Static_assert(sizeof(struct conn_key_v4) == 12, "conn_key_v4 is 12 bytes for ever");
+_Static_assert(sizeof(struct conn_key_v6) == 24, "conn_key_v6 is 24 bytes for ever");
+_Static_assert(sizeof(conn_pid) == 4, "the value is 4 bytes for ever");
+
+#endif

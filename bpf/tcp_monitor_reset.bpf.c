@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * tcp_monitor on kernels before 6.10: counts the RSTs that their tcp_send_reset
+ * tracepoint does not see, those answered for a closed port, a half-open
+ * connection or a TIME_WAIT socket.
+ *
+ * tcp_v4_send_reset() and tcp_v6_send_reset() return early without sending in
+ * two cases, repeated here from net/ipv4/tcp_ipv4.c and net/ipv6/tcp_ipv6.c of
+ * 6.1: the segment is itself a RST, or there is no socket and the packet was
+ * not for this host. With a full socket the tracepoint counts. A third case, a
+ * bad TCP-MD5 signature, is not told apart and counts as sent.
+ */
+#include "tcp_monitor.bpf.h"
+
+#define TCP_FLAGS_OFFSET 13 /* of the byte with the flags in a TCP header, RFC 9293 */
+#define TCP_FLAG_RST 0x04
+#define SKB_DST_PTRMASK (~1UL) /* include/linux/skbuff.h: bit 0 is "not counted" */
+
+static __always_inline bool is_reset(const struct sk_buff *skb)
+{
+	__u8 flags = 0;
+
+	bpf_probe_read_kernel(&flags, sizeof(flags),
+			      skb->head + skb->transport_header + TCP_FLAGS_OFFSET);
+	return flags & TCP_FLAG_RST;
+}
+
+/* The tracepoint fires for full sockets: sk_fullsock() of include/net/sock.h. */
+static __always_inline bool is_traced(const struct sock *sk)
+{
+	__u8 state = sk->__sk_common.skc_state;
+
+	return state != TCP_TIME_WAIT && state != TCP_NEW_SYN_RECV;
+}
+
+static __always_inline void on_reply_reset(const struct sock *sk, const struct sk_buff *skb,
+					   bool for_this_host)
+{
+	struct tcp_metrics *m;
+
+	if (sk ? is_traced(sk) : !for_this_host)
+		return;
+	if (is_reset(skb))
+		return;
+	m = metrics();
+	if (m)
+		count(&m->resets_sent);
+}
+
+SEC("fentry/tcp_v4_send_reset")
+int BPF_PROG(on_v4_send_reset, const struct sock *sk, struct sk_buff *skb)
+{
+	struct rtable *rt = (void *)(skb->_skb_refdst & SKB_DST_PTRMASK);
+
+	on_reply_reset(sk, skb, BPF_CORE_READ(rt, rt_type) == RTN_LOCAL);
+	return 0;
+}
+
+SEC("fentry/tcp_v6_send_reset")
+int BPF_PROG(on_v6_send_reset, const struct sock *sk, struct sk_buff *skb)
+{
+	struct rt6_info *rt = (void *)(skb->_skb_refdst & SKB_DST_PTRMASK);
+
+	on_reply_reset(sk, skb, BPF_CORE_READ(rt, rt6i_flags) & RTF_LOCAL);
+	return 0;
+}

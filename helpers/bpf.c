@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MIT
+#include "bpf.h"
+
+#include <errno.h>
+#include <linux/bpf.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static int sys_bpf(int cmd, union bpf_attr *attr)
+{
+	long rc = syscall(SYS_bpf, cmd, attr, sizeof(*attr));
+
+	return rc < 0 ? -errno : (int)rc;
+}
+
+static __u64 ptr(const void *p)
+{
+	return (__u64)(unsigned long)p;
+}
+
+int bpf_open_pin(const char *path, __u32 flags)
+{
+	union bpf_attr attr;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.pathname = ptr(path);
+	attr.file_flags = flags;
+	return sys_bpf(BPF_OBJ_GET, &attr);
+}
+
+int bpf_lookup(int map, const void *key, void *value)
+{
+	union bpf_attr attr;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.map_fd = map;
+	attr.key = ptr(key);
+	attr.value = ptr(value);
+	return sys_bpf(BPF_MAP_LOOKUP_ELEM, &attr);
+}
+
+int bpf_lookup_batch(int map, const void *in, void *cursor, void *keys, void *values, __u32 *count)
+{
+	union bpf_attr attr;
+	int rc;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.batch.map_fd = map;
+	attr.batch.in_batch = ptr(in);
+	attr.batch.out_batch = ptr(cursor);
+	attr.batch.keys = ptr(keys);
+	attr.batch.values = ptr(values);
+	attr.batch.count = *count;
+	rc = sys_bpf(BPF_MAP_LOOKUP_BATCH, &attr);
+	*count = attr.batch.count;
+	return rc;
+}
+
+int bpf_attach_tracing(int prog)
+{
+	union bpf_attr attr;
+
+	/* Without a name: the place is the one in the program's BTF. */
+	memset(&attr, 0, sizeof(attr));
+	attr.raw_tracepoint.prog_fd = prog;
+	return sys_bpf(BPF_RAW_TRACEPOINT_OPEN, &attr);
+}
+
+int bpf_pin(int fd, const char *path)
+{
+	union bpf_attr attr;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.pathname = ptr(path);
+	attr.bpf_fd = fd;
+	return sys_bpf(BPF_OBJ_PIN, &attr);
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The few bpf(2) calls that the helpers make, without a library.
+ *
+ * Each returns 0 (or a file descriptor) or -errno. Attribute layouts are those
+ * of <linux/bpf.h>; the kernel refuses an attribute with a bit it does not know,
+ * so each call starts from zeroes.
+ */
+#ifndef CONNPIN_BPF_H
+#define CONNPIN_BPF_H
+
+#include <linux/types.h>
+
+/* Open any pin, with FLAGS 0 or BPF_F_RDONLY. */
+int bpf_open_pin(const char *path, __u32 flags);
+
+/* Copy the value of KEY. -ENOENT when there is none. */
+int bpf_lookup(int map, const void *key, void *value);
+
+/*
+ * Copy up to *COUNT entries. *CURSOR is 8 bytes of the kernel's, IN is NULL the
+ * first time and CURSOR after. -ENOENT with *COUNT set: these were the last.
+ */
+int bpf_lookup_batch(int map, const void *in, void *cursor, void *keys, void *values, __u32 *count);
+
+/* Attach a loaded tracing program to the place it was loaded for; the link's descriptor. */
+int bpf_attach_tracing(int prog);
+
+/* Pin a link, program or map. -EEXIST when PATH is taken. */
+int bpf_pin(int fd, const char *path);
+
+#endif

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: MIT
+#include "conn.h"
+
+#include "bpf.h"
+#include "pins.h"
+#include "text.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+conn_error conn_parse_protocol(const char *text, uint8_t *protocol)
+{
+	if (strcmp(text, "tcp") == 0)
+		*protocol = IPPROTO_TCP;
+	else if (strcmp(text, "udp") == 0)
+		*protocol = IPPROTO_UDP;
+	else
+		return "is not a protocol: tcp or udp";
+	return NULL;
+}
+
+conn_error conn_parse_address(const char *text, struct conn *conn)
+{
+	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+	uint8_t raw[16];
+
+	memset(conn, 0, sizeof(*conn));
+	if (inet_pton(AF_INET, text, raw) == 1) {
+		memcpy(&conn->v4.dst_ip, raw, 4);
+	} else if (inet_pton(AF_INET6, text, raw) != 1) {
+		return "is not an IPv4 or IPv6 address";
+	} else if (memcmp(raw, mapped, sizeof(mapped)) == 0) {
+		memcpy(&conn->v4.dst_ip, raw + 12, 4);
+	} else {
+		conn->is_v6 = true;
+		memcpy(conn->v6.dst_ip, raw, 16);
+	}
+	return NULL;
+}
+
+conn_error conn_parse_port(const char *text, uint16_t *port)
+{
+	uint64_t n;
+
+	if (!parse_number(text, 1, 65535, &n))
+		return "is not a port: a number from 1 to 65535";
+	*port = (uint16_t)n;
+	return NULL;
+}
+
+void conn_set_ports(struct conn *conn, uint8_t protocol, uint16_t src_port, uint16_t dst_port)
+{
+	if (conn->is_v6) {
+		conn->v6.protocol = protocol;
+		conn->v6.src_port = src_port;
+		conn->v6.dst_port = dst_port;
+	} else {
+		conn->v4.protocol = protocol;
+		conn->v4.src_port = src_port;
+		conn->v4.dst_port = dst_port;
+	}
+}
+
+int conn_open(struct conn_maps *maps)
+{
+	maps->v4 = open_map_or_warn("conn_to_pid_v4");
+	if (maps->v4 < 0)
+		return maps->v4;
+	maps->v6 = open_map_or_warn("conn_to_pid_v6");
+	if (maps->v6 < 0) {
+		close(maps->v4);
+		return maps->v6;
+	}
+	return 0;
+}
+
+int conn_lookup(const struct conn_maps *maps, const struct conn *conn, conn_pid *pid)
+{
+	if (conn->is_v6)
+		return bpf_lookup(maps->v6, &conn->v6, pid);
+	return bpf_lookup(maps->v4, &conn->v4, pid);
+}
+
+uint16_t conn_src_port(const struct conn *conn)
+{
+	return conn->is_v6 ? conn->v6.src_port : conn->v4.src_port;
+}
+
+uint16_t conn_dst_port(const struct conn *conn)
+{
+	return conn->is_v6 ? conn->v6.dst_port : conn->v4.dst_port;
+}
+
+void conn_print_protocol(const struct conn *conn)
+{
+	uint8_t protocol = conn->is_v6 ? conn->v6.protocol : conn->v4.protocol;
+
+	if (protocol == IPPROTO_TCP)
+		out_str("tcp");
+	else if (protocol == IPPROTO_UDP)
+		out_str("udp");
+	else
+		out_u64(protocol);
+}
+
+void conn_print_address(const struct conn *conn)
+{
+	char text[INET6_ADDRSTRLEN];
+	uint8_t raw[16];
+
+	/* By way of raw: members of a packed key may not be aligned. */
+	if (conn->is_v6)
+		memcpy(raw, conn->v6.dst_ip, 16);
+	else
+		memcpy(raw, &conn->v4.dst_ip, 4);
+	if (inet_ntop(conn->is_v6 ? AF_INET6 : AF_INET, raw, text, sizeof(text)))
+		out_str(text);
+}
+
+void conn_print_json_fields(const struct conn *conn)
+{
+	out_str("\"protocol\":\"");
+	conn_print_protocol(conn);
+	out_str("\",\"dst_ip\":\"");
+	conn_print_address(conn);
+	out_str("\",\"src_port\":");
+	out_u64(conn_src_port(conn));
+	out_str(",\"dst_port\":");
+	out_u64(conn_dst_port(conn));
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A connection as the helpers know it: what a person types, what the maps are
+ * keyed by, and what is printed.
+ */
+#ifndef CONNPIN_CONN_H
+#define CONNPIN_CONN_H
+
+#include "../bpf/port_tracker.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* The connection table, opened. Descriptors, or -errno where not open. */
+struct conn_maps {
+	int v4;
+	int v6;
+};
+
+/* A connection's destination, ports and protocol. */
+struct conn {
+	bool is_v6;
+	union {
+		struct conn_key_v4 v4;
+		struct conn_key_v6 v6;
+	};
+};
+
+/* What conn_parse_*() found wrong, for a message or for JSON; NULL when nothing. */
+typedef const char *conn_error;
+
+/* Fill in a part. An IPv4-mapped address becomes IPv4. NULL, or what was wrong. */
+conn_error conn_parse_protocol(const char *text, uint8_t *protocol);
+conn_error conn_parse_address(const char *text, struct conn *conn);
+conn_error conn_parse_port(const char *text, uint16_t *port);
+
+/* Put ports and protocol into the key of the family that the address chose. */
+void conn_set_ports(struct conn *conn, uint8_t protocol, uint16_t src_port, uint16_t dst_port);
+
+/* Open both maps for reading. 0, or -errno after one line on standard error. */
+int conn_open(struct conn_maps *maps);
+
+/* The process that opened CONN. 0, -ENOENT, or another -errno. */
+int conn_lookup(const struct conn_maps *maps, const struct conn *conn, conn_pid *pid);
+
+/* Parts of CONN on standard output. The name of an unknown protocol is its number. */
+void conn_print_protocol(const struct conn *conn);
+void conn_print_address(const struct conn *conn);
+uint16_t conn_src_port(const struct conn *conn);
+uint16_t conn_dst_port(const struct conn *conn);
+
+/* "protocol":"tcp","dst_ip":"...","src_port":N,"dst_port":N */
+void conn_print_json_fields(const struct conn *conn);
+
+#endif

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef CONNPIN_PINS_H
+#define CONNPIN_PINS_H
+
+/* Where the pins are unless the environment variable PIN_DIR names another place. */
+#define PIN_DIR_DEFAULT "/sys/fs/bpf/connpin"
+
+/*
+ * Open PIN_DIR/maps/NAME for reading only, as the file mode of the pin allows
+ * (BPF_F_RDONLY needs no capability). -errno after one line on standard error
+ * that says what to do.
+ */
+int open_map_or_warn(const char *name);
+
+#endif

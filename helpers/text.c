@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: MIT
+#include "text.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <string.h>
+#include <unistd.h>
+
+#ifndef VERSION
+#define VERSION "unknown" /* the makefile's to say */
+#endif
+
+static char buffer[32768];
+static size_t used;
+static int write_error;
+static const char *program = "connpin";
+
+static int write_all(int fd, const char *bytes, size_t len)
+{
+	while (len > 0) {
+		ssize_t n = write(fd, bytes, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		bytes += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+int out_flush(void)
+{
+	if (!write_error && used > 0)
+		write_error = write_all(STDOUT_FILENO, buffer, used);
+	used = 0;
+	return write_error;
+}
+
+void out_bytes(const char *bytes, size_t len)
+{
+	if (len > sizeof(buffer) - used)
+		out_flush();
+	if (len > sizeof(buffer)) {
+		if (!write_error)
+			write_error = write_all(STDOUT_FILENO, bytes, len);
+		return;
+	}
+	memcpy(buffer + used, bytes, len);
+	used += len;
+}
+
+void out_str(const char *s)
+{
+	out_bytes(s, strlen(s));
+}
+
+void out_u64(uint64_t n)
+{
+	char digits[20]; /* 2^64 - 1 has 20 */
+	char *p = digits + sizeof(digits);
+
+	do {
+		*--p = (char)('0' + n % 10);
+		n /= 10;
+	} while (n > 0);
+	out_bytes(p, (size_t)(digits + sizeof(digits) - p));
+}
+
+void set_program_name(const char *argv0)
+{
+	const char *slash = argv0 ? strrchr(argv0, '/') : NULL;
+
+	if (argv0 && *argv0)
+		program = slash ? slash + 1 : argv0;
+}
+
+static size_t append_printable(char *line, size_t size, size_t len, const char *s)
+{
+	for (; *s && len < size; s++)
+		line[len++] = (*s >= ' ' && *s <= '~') ? *s : '?';
+	return len;
+}
+
+void warn_parts(const char *part, ...)
+{
+	char line[512]; /* longer than any message; a longer argument is cut */
+	size_t len;
+	va_list parts;
+
+	len = append_printable(line, sizeof(line) - 1, 0, program);
+	len = append_printable(line, sizeof(line) - 1, len, ": ");
+	va_start(parts, part);
+	for (; part; part = va_arg(parts, const char *))
+		len = append_printable(line, sizeof(line) - 1, len, part);
+	va_end(parts);
+	line[len++] = '\n';
+	/* Nowhere is left to tell that standard error is closed. */
+	(void)write_all(STDERR_FILENO, line, len);
+}
+
+int finish(int status)
+{
+	int rc = out_flush();
+
+	if (rc) {
+		warn_parts("cannot write to standard output: ", strerror(-rc), NULL);
+		return EXIT_UNAVAILABLE;
+	}
+	return status;
+}
+
+void out_version(void)
+{
+	out_str(program);
+	out_str(" " VERSION "\n");
+}
+
+bool answered_help(int argc, char **argv, const char *usage)
+{
+	if (argc != 2)
+		return false;
+	if (!strcmp(argv[1], "-h") || !strcmp(argv[1], "--help"))
+		out_str(usage);
+	else if (!strcmp(argv[1], "-V") || !strcmp(argv[1], "--version"))
+		out_version();
+	else
+		return false;
+	return true;
+}
+
+bool parse_number(const char *s, uint64_t min, uint64_t max, uint64_t *n)
+{
+	uint64_t value = 0;
+
+	if (!*s)
+		return false;
+	for (; *s; s++) {
+		unsigned digit = (unsigned)*s - '0';
+
+		if (digit > 9 || value > (UINT64_MAX - digit) / 10)
+			return false;
+		value = value * 10 + digit;
+	}
+	*n = value;
+	return value >= min && value <= max;
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Text in and out of the helpers: a buffered standard output, one-line messages
+ * and strict numbers. No allocation, no locale.
+ */
+#ifndef CONNPIN_TEXT_H
+#define CONNPIN_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Exit statuses, the same for each helper. */
+enum {
+	EXIT_FOUND = 0,	      /* the answer is on standard output */
+	EXIT_NOT_FOUND = 1,   /* there is no such connection */
+	EXIT_MISUSE = 2,      /* the arguments or the input are wrong */
+	EXIT_UNAVAILABLE = 3, /* the maps can't be read, or the output not written */
+};
+
+/* Append to standard output; what does not fit in the buffer is written first. */
+void out_bytes(const char *bytes, size_t len);
+void out_str(const char *s);
+void out_u64(uint64_t n);
+
+/* Write what is buffered. 0 or -errno; once it failed it goes on failing. */
+int out_flush(void);
+
+/*
+ * One line on standard error, "NAME: " and the parts up to NULL. Bytes that are
+ * not printable ASCII come out as '?', so that bad input can't forge a line.
+ */
+void warn_parts(const char *part, ...);
+
+/* The name in front of messages: the last part of argv[0]. */
+void set_program_name(const char *argv0);
+
+/*
+ * Flush, then the exit status to use: STATUS, or EXIT_UNAVAILABLE with a message
+ * when standard output could not be written.
+ */
+int finish(int status);
+
+/* "NAME VERSION" and a line end. */
+void out_version(void);
+
+/* True when the only argument was -h or -V (or the long form), and is answered. */
+bool answered_help(int argc, char **argv, const char *usage);
+
+/*
+ * Read a decimal number from MIN to MAX: digits only, no sign, no space, nothing
+ * after it. False when it is not one.
+ */
+bool parse_number(const char *s, uint64_t min, uint64_t max, uint64_t *n);
+
+#endif

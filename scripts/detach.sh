@@ -1,0 +1,62 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# detach.sh: take off exactly what attach.sh and ipv6-block.sh put on.
+#
+# By pinned path: a program that someone else attached, even one of the same
+# name, stays. The connection table and the counters go with it.
+set -eu
+ROOT=$(cd "$(dirname "$(readlink -f "$0")")/.." && pwd)
+. "$ROOT/scripts/lib.sh"
+. "$ROOT/scripts/config.sh"
+. "$ROOT/scripts/mounts.sh"
+. "$ROOT/scripts/pins.sh"
+. "$ROOT/scripts/objects.sh"
+
+usage() {
+	cat <<-END
+		usage: detach.sh
+
+		Detach and unload everything of connpin, with its maps. Needs root.
+
+		Settings: $(config_file), or the environment.
+		Exit status: 0 nothing is attached any more, 2 misuse, 3 not possible.
+	END
+}
+
+remove_pins() {
+	rm -f "$PIN_DIR"/links/on_set_state* "$PIN_DIR"/links/on_send_reset* \
+		"$PIN_DIR"/links/on_receive_reset* "$PIN_DIR"/links/on_v[46]_send_reset*
+	for object in $ALL_OBJECTS; do
+		for suffix in '' _new _old; do
+			discard_programs "$PIN_DIR/$object$suffix"
+		done
+	done
+	while read -r map _; do
+		rm -f "$PIN_DIR/maps/$map"
+	done <"$OBJECTS/maps"
+	# Whatever else lies there is not ours.
+	for dir in "$PIN_DIR/links" "$PIN_DIR/maps" "$PIN_DIR"; do
+		rmdir "$dir" 2>/dev/null || note "$dir is left: not ours is $(find "$dir" -mindepth 1 -maxdepth 1 | tr '\n' ' ')"
+	done
+}
+
+main() {
+	answer_help "$@"
+	[ $# -eq 0 ] || misuse "unexpected argument $1"
+	need_root
+	need_built
+	need_commands bpftool flock
+	load_settings
+	take_lock
+	if [ -d "$PIN_DIR" ]; then
+		use_recorded_cgroup
+		remove_pins
+	else
+		note "not attached: nothing to do"
+	fi
+	rm -f "$RUN_DIR/cgroup" "$RUN_DIR/degraded"
+	restore_bpffs
+}
+
+main "$@"

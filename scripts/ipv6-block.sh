@@ -1,0 +1,93 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# ipv6-block.sh: refuse native IPv6, or let it pass.
+#
+# "on" loads and attaches the programs when they are not there, and works without
+# attach.sh; "off" leaves them attached and idle; detach.sh takes them off.
+set -eu
+ROOT=$(cd "$(dirname "$(readlink -f "$0")")/.." && pwd)
+. "$ROOT/scripts/lib.sh"
+. "$ROOT/scripts/config.sh"
+. "$ROOT/scripts/mounts.sh"
+. "$ROOT/scripts/pins.sh"
+. "$ROOT/scripts/objects.sh"
+
+usage() {
+	cat <<-END
+		usage: ipv6-block.sh on|off|status
+
+		on      refuse connects and datagrams to native IPv6 addresses (EPERM);
+		        IPv4-mapped ones pass
+		off     let them pass
+		status  say which; exit 0 when it is on, 1 when it is off
+
+		Needs root. What the block does not stop: connections that are open already,
+		datagrams on a connected UDP socket, raw and packet sockets.
+
+		Settings: $(config_file), or the environment.
+		Exit status: 0 done, 2 misuse or a bad setting, 3 not possible here.
+	END
+}
+
+CONFIG() {
+	echo "$PIN_DIR/maps/config"
+}
+
+attach_blocker() {
+	need_btf
+	find_cgroup
+	check_same_cgroup
+	arm_undo
+	ensure_bpffs
+	ensure_pin_dir
+	settle_object ipv6_blocker
+	ensure_maps ipv6_blocker
+	stage ipv6_blocker ipv6_blocker || die "cannot load ipv6_blocker: $BPF_ERROR"
+	commit_staged
+}
+
+set_switch() {
+	bpf map update pinned "$(CONFIG)" key 0 0 0 0 value "$1" || die "cannot write $(CONFIG): $BPF_ERROR"
+}
+
+is_on() {
+	[ -d "$PIN_DIR/ipv6_blocker" ] || return 1
+	use_recorded_cgroup
+	is_attached connect6 "$PIN_DIR/ipv6_blocker/block_connect6" || return 1
+	is_attached sendmsg6 "$PIN_DIR/ipv6_blocker/block_sendmsg6" || return 1
+	case $(bpftool map lookup pinned "$(CONFIG)" key 0 0 0 0) in
+	*'value: 01'* | *'"value": 1'*) return 0 ;;
+	*) return 1 ;;
+	esac
+}
+
+main() {
+	answer_help "$@"
+	[ $# -eq 1 ] || misuse "one word is needed: on, off or status"
+	case $1 in
+	on | off | status) ;;
+	*) misuse "on, off or status, not '$1'" ;;
+	esac
+	need_root
+	need_built
+	need_commands bpftool flock
+	load_settings
+	if [ "$1" = status ]; then
+		is_on || {
+			echo "native IPv6: passes"
+			exit 1
+		}
+		echo "native IPv6: refused"
+		exit 0
+	fi
+	take_lock
+	if [ "$1" = on ]; then
+		attach_blocker
+		set_switch 1
+	elif [ -e "$(CONFIG)" ]; then
+		set_switch 0
+	fi
+}
+
+main "$@"

@@ -1,0 +1,106 @@
+# shellcheck shell=sh
+# SPDX-License-Identifier: MIT
+#
+# lib.sh: what each script needs: messages, run, the lock, the undo list, paths.
+# Sourced with ROOT set to the directory above scripts/.
+
+PROGRAM=${0##*/}
+OBJECTS=$ROOT/bpf # as installed
+[ ! -d "$ROOT/.output/bpf" ] || OBJECTS=$ROOT/.output/bpf
+HELPERS=$ROOT/helpers
+STATUS_DEGRADED=1
+STATUS_MISUSE=2
+STATUS_UNAVAILABLE=3
+export ROOT OBJECTS HELPERS STATUS_DEGRADED STATUS_MISUSE STATUS_UNAVAILABLE
+
+note() {
+	printf '%s: %s\n' "$PROGRAM" "$*" >&2
+}
+
+# die [-STATUS] MESSAGE...: one line on stderr and out, with 3 when none is given.
+die() {
+	die_status=$STATUS_UNAVAILABLE
+	case $1 in
+	-[0-9]) die_status=${1#-} && shift ;;
+	esac
+	note "$*"
+	exit "$die_status"
+}
+
+# Show a command that changes the system, then do it.
+run() {
+	printf '+ %s\n' "$*" >&2
+	"$@"
+}
+
+# answer_help "$@": -h prints usage (a function of the script) on stdout; anything
+# that is not among the script's own words is misuse.
+answer_help() {
+	case ${1-} in
+	-h | --help) usage && exit 0 ;;
+	-V | --version) "$HELPERS/conn-lookup" --version | sed "s/^[^ ]*/$PROGRAM/" && exit 0 ;;
+	esac
+}
+
+misuse() {
+	note "$*"
+	usage >&2
+	exit "$STATUS_MISUSE"
+}
+
+need_root() {
+	[ "$(id -u)" -eq 0 ] || die "not root: run it as root (sudo $0)"
+}
+
+need_commands() {
+	for need_command; do
+		command -v "$need_command" >/dev/null 2>&1 ||
+			die "the command $need_command is missing: install it first"
+	done
+}
+
+need_built() {
+	[ -f "$OBJECTS/maps" ] || die "nothing is built: run make first"
+}
+
+# Only one script at a time may change what is attached. The lock goes with the
+# process, whatever ends it.
+take_lock() {
+	mkdir -p "$RUN_DIR" || die "cannot make $RUN_DIR"
+	exec 9>"$RUN_DIR/lock" || die "cannot write $RUN_DIR/lock"
+	if ! flock -n 9; then
+		note "another connpin script is at work: waiting for it"
+		flock 9 || die "cannot lock $RUN_DIR/lock"
+	fi
+}
+
+# The undo list: "undo WORD..." puts a command on top; when the script ends before
+# "disarm", the commands are run from the top down. Words hold no white space.
+UNDO_LIST=
+
+undo() {
+	UNDO_LIST="$*
+$UNDO_LIST"
+}
+
+disarm() {
+	UNDO_LIST=
+}
+
+run_undo_list() {
+	[ -n "$UNDO_LIST" ] || return 0
+	note "undoing what this run did"
+	undo_todo=$UNDO_LIST
+	UNDO_LIST=
+	printf '%s' "$undo_todo" | while read -r undo_line; do
+		# shellcheck disable=SC2086 # words, as they were put in
+		$undo_line || note "could not undo: $undo_line"
+	done
+}
+
+arm_undo() {
+	trap 'run_undo_list' EXIT
+	trap 'exit 129' HUP
+	trap 'exit 130' INT
+	trap 'exit 143' TERM
+}

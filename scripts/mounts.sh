@@ -1,0 +1,79 @@
+# shellcheck shell=sh
+# SPDX-License-Identifier: MIT
+#
+# mounts.sh: the bpf file system and the cgroup hierarchy, from the mount table.
+
+# file_system_of PATH: the type of the file system that PATH is, or would be, on.
+file_system_of() {
+	awk -v path="$1/" '
+		{ point = $2 == "/" ? "/" : $2 "/" }
+		index(path, point) == 1 && length(point) >= longest { longest = length(point); type = $3 }
+		END { print type }' /proc/mounts
+}
+
+# The cgroup to attach to, in CGROUP; an answer in words when there is none.
+find_cgroup() {
+	if [ -n "$CGROUP" ]; then
+		[ -d "$CGROUP" ] || die "setting CGROUP='$CGROUP': no such directory"
+		[ "$(file_system_of "$CGROUP")" = cgroup2 ] ||
+			die "setting CGROUP='$CGROUP': not a cgroup of version 2"
+		return 0
+	fi
+	# On a hybrid host version 2 is at /sys/fs/cgroup/unified.
+	CGROUP=$(awk '$3 == "cgroup2" && ($2 == "/sys/fs/cgroup" || $2 == "/sys/fs/cgroup/unified") {
+		print $2; exit }' /proc/mounts)
+	[ -n "$CGROUP" ] || CGROUP=$(awk '$3 == "cgroup2" { print $2; exit }' /proc/mounts)
+	[ -n "$CGROUP" ] || die "no cgroup v2 hierarchy is mounted: mount -t cgroup2 none /sys/fs/cgroup"
+}
+
+need_btf() {
+	[ -r /sys/kernel/btf/vmlinux ] ||
+		die "this kernel has no BTF (/sys/kernel/btf/vmlinux): CONFIG_DEBUG_INFO_BTF is needed"
+}
+
+# A directory that other users can search lets them reach the pins, each of which
+# has a mode of its own. systemd mounts /sys/fs/bpf with mode 0700.
+BPFFS=/sys/fs/bpf
+
+ensure_bpffs() {
+	case $PIN_DIR in
+	"$BPFFS"/*) ;;
+	*)
+		[ "$(file_system_of "$PIN_DIR")" = bpf ] ||
+			die "setting PIN_DIR='$PIN_DIR': not on a bpf file system"
+		return 0
+		;;
+	esac
+	if [ "$(file_system_of "$BPFFS")" != bpf ]; then
+		run mount -t bpf -o mode=0711 bpf "$BPFFS" || die "cannot mount a bpf file system on $BPFFS"
+		undo umount "$BPFFS"
+		echo mounted >"$RUN_DIR/bpffs"
+		undo rm -f "$RUN_DIR/bpffs"
+	fi
+	bpffs_mode=$(stat -c %a "$BPFFS")
+	case $bpffs_mode in
+	*[1357]) ;;
+	*)
+		run chmod o+x "$BPFFS" || die "cannot make $BPFFS searchable"
+		undo chmod "$bpffs_mode" "$BPFFS"
+		echo "$bpffs_mode" >"$RUN_DIR/bpffs"
+		undo rm -f "$RUN_DIR/bpffs"
+		;;
+	esac
+}
+
+# Put back what ensure_bpffs changed.
+restore_bpffs() {
+	[ -f "$RUN_DIR/bpffs" ] || return 0
+	read -r bpffs_mode <"$RUN_DIR/bpffs"
+	case $bpffs_mode in
+	mounted)
+		# Someone else may use it by now. The two .debug files are the kernel's.
+		if [ -z "$(find "$BPFFS" -mindepth 1 ! -name progs.debug ! -name maps.debug)" ]; then
+			run umount "$BPFFS" || note "cannot unmount $BPFFS: left mounted"
+		fi
+		;;
+	*) run chmod "$bpffs_mode" "$BPFFS" ;;
+	esac
+	rm -f "$RUN_DIR/bpffs"
+}

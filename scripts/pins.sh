@@ -1,0 +1,92 @@
+# shellcheck shell=sh
+# SPDX-License-Identifier: MIT
+#
+# pins.sh: the directory of pins, who may read it, and the maps in it.
+
+# bpf ARGUMENT...: run bpftool to change something. When it fails its reason, one
+# line, is in BPF_ERROR.
+BPF_ERROR=
+bpf() {
+	printf '+ bpftool %s\n' "$*" >&2
+	bpf_rc=0
+	bpf_said=$(bpftool "$@" 2>&1 >/dev/null) || bpf_rc=$?
+	# libbpf's or the verifier's first complaint, or bpftool's own.
+	BPF_ERROR=$(printf '%s\n' "$bpf_said" | grep -v '^Warning\|^$' | head -n 1 | sed 's/^libbpf: //')
+	return $bpf_rc
+}
+
+# The maps are readable by one group, and by nobody else.
+ensure_group() {
+	grep -q "^$PIN_GROUP:" /etc/group && return 0
+	if command -v groupadd >/dev/null 2>&1; then
+		run groupadd --system "$PIN_GROUP"
+	else
+		run addgroup -S "$PIN_GROUP"
+	fi || die "cannot make the group $PIN_GROUP (setting PIN_GROUP)"
+}
+
+ensure_pin_dir() {
+	ensure_group
+	if [ ! -d "$PIN_DIR" ]; then
+		mkdir "$PIN_DIR" || die "cannot make $PIN_DIR"
+		undo rmdir "$PIN_DIR"
+	fi
+	for dir in maps links; do
+		[ -d "$PIN_DIR/$dir" ] && continue
+		mkdir "$PIN_DIR/$dir"
+		undo rmdir "$PIN_DIR/$dir"
+	done
+	chmod 0750 "$PIN_DIR" "$PIN_DIR/maps"
+	chgrp "$PIN_GROUP" "$PIN_DIR" "$PIN_DIR/maps"
+	chmod 0700 "$PIN_DIR/links"
+}
+
+# entries_of MAP DEFAULT: the capacity that the settings ask for.
+entries_of() {
+	case $1 in
+	conn_to_pid_v4) echo "$CONN_V4_ENTRIES" ;;
+	conn_to_pid_v6) echo "$CONN_V6_ENTRIES" ;;
+	*) echo "$2" ;;
+	esac
+}
+
+# Create the maps of OBJECT that are not pinned yet. Existing ones are taken over,
+# contents and all, when type and sizes are those that this build was made for.
+ensure_maps() {
+	# shellcheck disable=SC2153 # OBJECTS is the directory, objects a column
+	# 3: bpftool must not read the list.
+	while read -r map type key value entries objects <&3; do
+		case ,$objects, in
+		*",$1,"*) ;;
+		*) continue ;;
+		esac
+		entries=$(entries_of "$map" "$entries")
+		pin=$PIN_DIR/maps/$map
+		if [ ! -e "$pin" ]; then
+			bpf map create "$pin" type "$type" key "$key" value "$value" entries "$entries" name "$map" ||
+				die "cannot create map $map with $entries entries: $BPF_ERROR"
+			undo rm -f "$pin"
+			chmod 0440 "$pin"
+			chgrp "$PIN_GROUP" "$pin"
+			continue
+		fi
+		found=$(bpftool map show pinned "$pin" | tr '\n' ' ')
+		case $found in
+		*": $type "*"key ${key}B  value ${value}B "*) ;;
+		*) die "$pin has another layout than this build: run detach.sh first (this empties it)" ;;
+		esac
+		case $found in
+		*"max_entries $entries "*) ;;
+		*) note "$map keeps its capacity; $entries entries from the next detach.sh and attach.sh on" ;;
+		esac
+	done 3<"$OBJECTS/maps"
+}
+
+# map_arguments OBJECT: "map name X pinned PIN" for each of its maps.
+map_arguments() {
+	while read -r map _ _ _ _ objects; do
+		case ,$objects, in
+		*",$1,"*) printf 'map name %s pinned %s ' "$map" "$PIN_DIR/maps/$map" ;;
+		esac
+	done <"$OBJECTS/maps"
+}

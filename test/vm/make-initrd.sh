@@ -1,0 +1,90 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# Make the file system that the virtual machines run from.
+#
+# usage: make-initrd.sh SOURCE_TREE OUTPUT.cpio
+# A Debian in miniature: the programs that the suite and the product call, each
+# with the libraries that it is linked with, and the built tree at /connpin.
+set -euo pipefail
+
+tree=$1
+out=$2
+root=$(mktemp -d)
+trap 'rm -rf "$root"' EXIT
+
+# Copy files to the same place in the image, following links of the path.
+add() {
+	local file
+	for file; do
+		[ -e "$file" ] || { printf 'make-initrd.sh: %s is missing\n' "$file" >&2; exit 1; }
+		mkdir -p "$root/$(dirname "$file")"
+		[ -e "$root/$file" ] || cp -L "$file" "$root/$file"
+	done
+}
+
+add_program() {
+	local name path
+	for name; do
+		path=$(PATH=/usr/sbin:/usr/bin:/sbin:/bin type -P "$name") ||
+			{ printf 'make-initrd.sh: the program %s is missing\n' "$name" >&2; exit 1; }
+		add "$path"
+		add_libraries "$path"
+	done
+}
+
+add_libraries() {
+	local lib
+	while read -r lib; do
+		add "$lib"
+	done < <({ ldd "$1" 2>/dev/null || true; } | grep -oE '/[^ ]+' | sort -u)
+}
+
+# All regular files of a Debian package, documentation aside.
+add_package() {
+	local file
+	while read -r file; do
+		case $file in
+		/usr/share/doc/* | /usr/share/man/* | */__pycache__/* | */test/* | */ensurepip/*) continue ;;
+		esac
+		if [ -f "$file" ]; then
+			add "$file"
+			case $file in
+			*.so | */bin/*) add_libraries "$file" ;;
+			esac
+		fi
+	done < <(dpkg -L "$1")
+}
+
+mkdir -p "$root"/{bin,sbin,usr/bin,usr/sbin,usr/lib,dev,proc,sys,run,tmp,root,etc}
+ln -s usr/lib "$root/lib"
+ln -s usr/lib64 "$root/lib64"
+mkdir -p "$root/usr/lib64"
+chmod 1777 "$root/tmp"
+
+add_program busybox bash dash bpftool curl ip ss tc flock setpriv nproc env stat getent sort find \
+	kill pgrep unshare nsenter timeout realpath cmp
+add_package bats
+version=$(/usr/bin/python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+for package in "python$version-minimal" "libpython$version-minimal" "libpython$version-stdlib"; do
+	add_package "$package"
+done
+ln -sf "python$version" "$root/usr/bin/python3"
+# busybox stands in for whatever the list above does not name.
+for applet in $(busybox --list); do
+	[ -e "$root/bin/$applet" ] || [ -e "$root/usr/bin/$applet" ] || [ -e "$root/sbin/$applet" ] ||
+		[ -e "$root/usr/sbin/$applet" ] || ln -s /usr/bin/busybox "$root/bin/$applet"
+done
+rm -f "$root/bin/sh"
+[ -e "$root/bin/bash" ] || ln -s /usr/bin/bash "$root/bin/bash"
+
+printf '%s\n' 'root:x:0:0:root:/root:/bin/sh' 'connpin:x:990:990::/nonexistent:/bin/false' \
+	'nobody:x:65534:65534:nobody:/nonexistent:/bin/false' >"$root/etc/passwd"
+printf '%s\n' 'root:x:0:' 'connpin:x:990:' 'nogroup:x:65534:' >"$root/etc/group"
+printf '127.0.0.1 localhost\n::1 localhost\n' >"$root/etc/hosts"
+
+install -m 755 "$tree/test/vm/init" "$root/init"
+mkdir "$root/connpin"
+tar -C "$tree" --exclude=./.git --exclude=./.output/vm -cf - . | tar -C "$root/connpin" --no-same-owner -xf -
+
+(cd "$root" && find . -print0 | cpio --quiet --null -o -H newc -R 0:0) >"$out.new"
+mv "$out.new" "$out"
