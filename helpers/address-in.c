@@ -69,10 +69,8 @@ int main(int argc, char **argv)
 	set_program_name(argv[0]);
 	if (answered_help(argc, argv, usage))
 		return finish(EXIT_FOUND);
-	if (argc < 2) {
-		warn_parts("needed: ADDRESS NETWORK...", NULL);
-		return EXIT_MISUSE;
-	}
+	if (argc < 2)
+		return misuse("needed: ADDRESS NETWORK...", "");
 	if (!parse_address(argv[1], address, &bits)) {
 		warn_parts("ADDRESS '", argv[1], "' is not an IPv4 or IPv6 address", NULL);
 		return EXIT_MISUSE;

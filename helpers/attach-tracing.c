@@ -33,10 +33,8 @@ int main(int argc, char **argv)
 	set_program_name(argv[0]);
 	if (answered_help(argc, argv, usage))
 		return finish(EXIT_FOUND);
-	if (argc != 3) {
-		warn_parts("needed: PROGRAM_PIN LINK_PIN", NULL);
-		return EXIT_MISUSE;
-	}
+	if (argc != 3)
+		return misuse("needed: PROGRAM_PIN LINK_PIN", "");
 
 	prog = bpf_open_pin(argv[1], 0);
 	if (prog < 0)

@@ -117,8 +117,9 @@ static void take_byte(const struct conn_maps *maps, struct line *line, char byte
 
 int answer_batch(void)
 {
-	static char input[65536];
-	static struct line line;
+	/* Not static: see the buffer in text.c. */
+	char input[65536];
+	struct line line = { .len = 0 };
 	struct conn_maps maps;
 	ssize_t n;
 

@@ -90,12 +90,6 @@ static int list(const struct conn_maps *maps, bool json)
 	return rc ? rc : list_map(maps->v6, true, sizeof(struct conn_key_v6), json);
 }
 
-static int misuse(const char *why, const char *what)
-{
-	warn_parts(why, what, ": see conn-list --help", NULL);
-	return EXIT_MISUSE;
-}
-
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -127,10 +121,8 @@ int main(int argc, char **argv)
 		case 'V':
 			out_version();
 			return finish(EXIT_FOUND);
-		case ':':
-			return misuse("an argument is missing after ", argv[optind - 1]);
 		default:
-			return misuse("unknown option ", argv[optind - 1]);
+			return bad_option(c, argv);
 		}
 	}
 	if (optind != argc)

@@ -85,7 +85,7 @@ static int answer_one(char **operand, uint8_t protocol, enum format format)
 		return bad_operand("DST_PORT", operand[2], error);
 	conn_set_ports(&conn, protocol, src_port, dst_port);
 
-	if (conn_open(&maps))
+	if (conn_open_for(&maps, &conn) < 0)
 		return EXIT_UNAVAILABLE;
 	rc = conn_lookup(&maps, &conn, &pid);
 	if (rc == -ENOENT) {
@@ -98,12 +98,6 @@ static int answer_one(char **operand, uint8_t protocol, enum format format)
 	}
 	print_answer(&conn, pid, format);
 	return finish(EXIT_FOUND);
-}
-
-static int misuse(const char *why, const char *what)
-{
-	warn_parts(why, what, ": see conn-lookup --help", NULL);
-	return EXIT_MISUSE;
 }
 
 int main(int argc, char **argv)
@@ -141,10 +135,8 @@ int main(int argc, char **argv)
 		case 'V':
 			out_version();
 			return finish(EXIT_FOUND);
-		case ':':
-			return misuse("an argument is missing after ", argv[optind - 1]);
 		default:
-			return misuse("unknown option ", argv[optind - 1]);
+			return bad_option(c, argv);
 		}
 	}
 	argc -= optind;

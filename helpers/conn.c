@@ -78,6 +78,13 @@ int conn_open(struct conn_maps *maps)
 	return 0;
 }
 
+int conn_open_for(struct conn_maps *maps, const struct conn *conn)
+{
+	if (conn->is_v6)
+		return maps->v6 = open_map_or_warn("conn_to_pid_v6");
+	return maps->v4 = open_map_or_warn("conn_to_pid_v4");
+}
+
 int conn_lookup(const struct conn_maps *maps, const struct conn *conn, conn_pid *pid)
 {
 	if (conn->is_v6)
@@ -107,18 +114,64 @@ void conn_print_protocol(const struct conn *conn)
 		out_u64(protocol);
 }
 
+static void print_v4(const uint8_t raw[4])
+{
+	for (int i = 0; i < 4; i++) {
+		if (i > 0)
+			out_str(".");
+		out_u64(raw[i]);
+	}
+}
+
+static void print_hex(unsigned n)
+{
+	if (n >= 16)
+		print_hex(n / 16);
+	out_bytes(&"0123456789abcdef"[n % 16], 1);
+}
+
+/*
+ * As RFC 5952 says: "::" for the longest run of zero groups, of two at least, the
+ * first of equals. inet_ntop() would bring printf along, a third of the program.
+ */
+static void print_v6(const uint8_t raw[16])
+{
+	int start = -1, length = 1;
+
+	for (int i = 0; i < 8; i++) {
+		int zeroes = 0;
+
+		while (i + zeroes < 8 && !raw[2 * (i + zeroes)] && !raw[2 * (i + zeroes) + 1])
+			zeroes++;
+		if (zeroes > length) {
+			start = i;
+			length = zeroes;
+		}
+	}
+	for (int i = 0; i < 8; i++) {
+		if (i == start) {
+			out_str("::");
+			i += length - 1;
+			continue;
+		}
+		if (i > 0 && i != start + length)
+			out_str(":");
+		print_hex(raw[2 * i] * 256u + raw[2 * i + 1]);
+	}
+}
+
 void conn_print_address(const struct conn *conn)
 {
-	char text[INET6_ADDRSTRLEN];
 	uint8_t raw[16];
 
 	/* By way of raw: members of a packed key may not be aligned. */
-	if (conn->is_v6)
+	if (conn->is_v6) {
 		memcpy(raw, conn->v6.dst_ip, 16);
-	else
+		print_v6(raw);
+	} else {
 		memcpy(raw, &conn->v4.dst_ip, 4);
-	if (inet_ntop(conn->is_v6 ? AF_INET6 : AF_INET, raw, text, sizeof(text)))
-		out_str(text);
+		print_v4(raw);
+	}
 }
 
 void conn_print_json_fields(const struct conn *conn)

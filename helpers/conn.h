@@ -40,6 +40,9 @@ void conn_set_ports(struct conn *conn, uint8_t protocol, uint16_t src_port, uint
 /* Open both maps for reading. 0, or -errno after one line on standard error. */
 int conn_open(struct conn_maps *maps);
 
+/* Open only the map that CONN would be in: 0, or -errno after the line. */
+int conn_open_for(struct conn_maps *maps, const struct conn *conn);
+
 /* The process that opened CONN. 0, -ENOENT, or another -errno. */
 int conn_lookup(const struct conn_maps *maps, const struct conn *conn, conn_pid *pid);
 

@@ -11,7 +11,7 @@
 
 int open_map_or_warn(const char *name)
 {
-	char path[4096];
+	char path[512]; /* on the page of the stack that is there already */
 	const char *dir = getenv("PIN_DIR");
 	int fd;
 

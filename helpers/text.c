@@ -2,6 +2,7 @@
 #include "text.h"
 
 #include <errno.h>
+#include <getopt.h>
 #include <stdarg.h>
 #include <string.h>
 #include <unistd.h>
@@ -10,10 +11,15 @@
 #define VERSION "unknown" /* the makefile's to say */
 #endif
 
-static char buffer[32768];
+/*
+ * Small, so that all variables share the page that the program's data has anyway: a
+ * page more would be a mapping and two faults more for each lookup.
+ */
+static char buffer[2048];
 static size_t used;
 static int write_error;
 static const char *program = "connpin";
+static const char *warn_head;
 
 static int write_all(int fd, const char *bytes, size_t len)
 {
@@ -96,8 +102,19 @@ void warn_parts(const char *part, ...)
 		len = append_printable(line, sizeof(line) - 1, len, part);
 	va_end(parts);
 	line[len++] = '\n';
+	if (warn_head) {
+		out_str(warn_head);
+		warn_head = "";
+		out_bytes(line, len);
+		return;
+	}
 	/* Nowhere is left to tell that standard error is closed. */
 	(void)write_all(STDERR_FILENO, line, len);
+}
+
+void warn_on_output(const char *head)
+{
+	warn_head = head;
 }
 
 int finish(int status)
@@ -128,6 +145,22 @@ bool answered_help(int argc, char **argv, const char *usage)
 	else
 		return false;
 	return true;
+}
+
+int misuse(const char *why, const char *what)
+{
+	warn_parts(why, what, ": see ", program, " --help", NULL);
+	return EXIT_MISUSE;
+}
+
+int bad_option(int answer, char **argv)
+{
+	const char letter[] = { '-', (char)optopt, '\0' };
+
+	if (answer == ':')
+		return misuse("an argument is missing after ", letter);
+	/* A long option has no letter; its word was the last one taken. */
+	return misuse("unknown option ", optopt ? letter : argv[optind - 1]);
 }
 
 bool parse_number(const char *s, uint64_t min, uint64_t max, uint64_t *n)

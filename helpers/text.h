@@ -32,6 +32,12 @@ int out_flush(void);
  */
 void warn_parts(const char *part, ...);
 
+/*
+ * From now on messages go to standard output, the first one after HEAD: a CGI
+ * program has nobody at its standard error.
+ */
+void warn_on_output(const char *head);
+
 /* The name in front of messages: the last part of argv[0]. */
 void set_program_name(const char *argv0);
 
@@ -46,6 +52,12 @@ void out_version(void);
 
 /* True when the only argument was -h or -V (or the long form), and is answered. */
 bool answered_help(int argc, char **argv, const char *usage);
+
+/* One line that points to --help; EXIT_MISUSE. */
+int misuse(const char *why, const char *what);
+
+/* What getopt_long() answered with '?' or ':', said the same way; EXIT_MISUSE. */
+int bad_option(int answer, char **argv);
 
 /*
  * Read a decimal number from MIN to MAX: digits only, no sign, no space, nothing

@@ -41,7 +41,7 @@ attach_blocker() {
 	arm_undo
 	ensure_bpffs
 	ensure_pin_dir
-	settle_object ipv6_blocker
+	settle_objects
 	ensure_maps ipv6_blocker
 	stage ipv6_blocker ipv6_blocker || die "cannot load ipv6_blocker: $BPF_ERROR"
 	commit_staged
@@ -54,8 +54,8 @@ set_switch() {
 is_on() {
 	[ -d "$PIN_DIR/ipv6_blocker" ] || return 1
 	use_recorded_cgroup
-	is_attached connect6 "$PIN_DIR/ipv6_blocker/block_connect6" || return 1
-	is_attached sendmsg6 "$PIN_DIR/ipv6_blocker/block_sendmsg6" || return 1
+	is_attached "$PIN_DIR/ipv6_blocker/block_connect6" || return 1
+	is_attached "$PIN_DIR/ipv6_blocker/block_sendmsg6" || return 1
 	case $(bpftool map lookup pinned "$(CONFIG)" key 0 0 0 0) in
 	*'value: 01'* | *'"value": 1'*) return 0 ;;
 	*) return 1 ;;

@@ -8,43 +8,31 @@
 # by rename and the old programs are taken off. Whatever a killed run leaves
 # behind is one of these names, and settle_object knows what to do with each.
 
-# hook_of PROGRAM: bpftool's word for the cgroup hook, or "tracing".
-hook_of() {
+# bpftool's word for the cgroup hook of PROGRAM, or "tracing", into $hook; what
+# "bpftool cgroup show" calls it into $hook_shown.
+set_hook() {
+	hook_shown=
 	case $1 in
-	handle_sockops) echo sock_ops ;;
-	handle_sendmsg4) echo sendmsg4 ;;
-	handle_sendmsg6 | block_sendmsg6) echo sendmsg6 ;;
-	block_connect6) echo connect6 ;;
-	*) echo tracing ;;
+	handle_sockops) hook=sock_ops hook_shown=cgroup_sock_ops ;;
+	handle_sendmsg4) hook=sendmsg4 hook_shown=cgroup_udp4_sendmsg ;;
+	handle_sendmsg6 | block_sendmsg6) hook=sendmsg6 hook_shown=cgroup_udp6_sendmsg ;;
+	block_connect6) hook=connect6 hook_shown=cgroup_inet6_connect ;;
+	*) hook=tracing ;;
 	esac
-}
-
-# hook_shown HOOK: the word that "bpftool cgroup show" prints for it.
-hook_shown() {
-	case $1 in
-	sock_ops) echo cgroup_sock_ops ;;
-	sendmsg4) echo cgroup_udp4_sendmsg ;;
-	sendmsg6) echo cgroup_udp6_sendmsg ;;
-	connect6) echo cgroup_inet6_connect ;;
-	esac
-}
-
-program_id() {
-	bpftool prog show pinned "$1" 2>/dev/null | sed -n '1s/:.*//p'
-}
-
-# What makes two loaded programs the same: instructions and maps.
-program_identity() {
-	bpftool prog show pinned "$1" 2>/dev/null |
-		sed -n -e '1s/^[0-9]*: \([a-z_]*\).*tag \([0-9a-f]*\).*/\1 \2/p' -e 's/.*map_ids \([0-9,]*\).*/\1/p'
 }
 
 # --- cgroup hooks ------------------------------------------------------------
 
+# is_attached PIN: to CGROUP; to set_hook's hook.
 is_attached() {
-	attached_id=$(program_id "$2")
-	[ -n "$attached_id" ] &&
-		bpftool cgroup show "$CGROUP" 2>/dev/null | grep -q "^$attached_id  *$(hook_shown "$1") "
+	attached_program=$(bpftool prog show pinned "$1" 2>/dev/null) || return 1
+	attached_list=$(bpftool cgroup show "$CGROUP" 2>/dev/null) || return 1
+	case "
+$attached_list" in
+	*"
+${attached_program%%:*} "*) ;;
+	*) return 1 ;;
+	esac
 }
 
 # Programs of the same hook without multi, here or above, shut ours out.
@@ -52,7 +40,7 @@ name_foreigners() {
 	foreign_cgroup=$CGROUP
 	while :; do
 		bpftool cgroup show "$foreign_cgroup" 2>/dev/null |
-			awk -v hook="$(hook_shown "$1")" -v cgroup="$foreign_cgroup" '
+			awk -v hook="$hook_shown" -v cgroup="$foreign_cgroup" '
 				$2 == hook && $3 != "multi" {
 					printf "program %s (%s) is attached without multi to %s; ", $1, $NF, cgroup }'
 		foreign_cgroup=${foreign_cgroup%/*}
@@ -61,18 +49,19 @@ name_foreigners() {
 }
 
 attach_cgroup() {
-	bpf cgroup attach "$CGROUP" "$1" pinned "$2" multi && return 0
+	bpf cgroup attach "$CGROUP" "$hook" pinned "$1" multi && return 0
 	attach_error=$BPF_ERROR
-	foreigners=$(name_foreigners "$1")
+	foreigners=$(name_foreigners)
 	[ -z "$foreigners" ] ||
-		die "cannot attach ${2##*/} to $1: ${foreigners}detach it, or attach it with multi"
-	die "cannot attach ${2##*/} to $1 of $CGROUP: $attach_error"
+		die "cannot attach ${1##*/} to $hook: ${foreigners}detach it, or attach it with multi"
+	die "cannot attach ${1##*/} to $hook of $CGROUP: $attach_error"
 }
 
+# Never asked of the kernel for a program that is not there: from a cgroup with a
+# program attached without multi it takes that one off, whichever is named.
 detach_cgroup() {
-	if is_attached "$1" "$2"; then
-		bpf cgroup detach "$CGROUP" "$1" pinned "$2" || die "cannot detach $2 from $CGROUP: $BPF_ERROR"
-	fi
+	is_attached "$1" || return 0
+	bpf cgroup detach "$CGROUP" "$hook" pinned "$1" || die "cannot detach $1 from $CGROUP: $BPF_ERROR"
 }
 
 # --- objects -----------------------------------------------------------------
@@ -82,9 +71,9 @@ discard_programs() {
 	[ -d "$1" ] || return 0
 	for pin in "$1"/*; do
 		[ -e "$pin" ] || continue
-		hook=$(hook_of "${pin##*/}")
+		set_hook "${pin##*/}"
 		# A tracing program goes with the pin of its link.
-		[ "$hook" = tracing ] || detach_cgroup "$hook" "$pin"
+		[ "$hook" = tracing ] || detach_cgroup "$pin"
 	done
 	run rm -r "$1"
 }
@@ -92,7 +81,6 @@ discard_programs() {
 # After a run that was killed: finish its renames, take off what is left over.
 settle_object() {
 	[ -d "$PIN_DIR/$1" ] || [ ! -d "$PIN_DIR/${1}_new" ] || mv "$PIN_DIR/${1}_new" "$PIN_DIR/$1"
-	rm -f "$PIN_DIR"/links/*_new
 	discard_programs "$PIN_DIR/${1}_new"
 	discard_programs "$PIN_DIR/${1}_old"
 }
@@ -103,26 +91,42 @@ ALL_OBJECTS="port_tracker ipv6_blocker tcp_monitor tcp_monitor_reset"
 # Load FILE into PIN_DIR/OBJECT_new. Not 0 when the kernel refuses: see BPF_ERROR.
 load_object() {
 	undo discard_programs "$PIN_DIR/${1}_new"
-	# shellcheck disable=SC2046 # words of our own making
-	bpf prog loadall "$OBJECTS/$2.bpf.o" "$PIN_DIR/${1}_new" $(map_arguments "$2") && return 0
+	set_map_arguments "$2"
+	# shellcheck disable=SC2086,SC2154 # words, set by pins.sh
+	bpf prog loadall "$OBJECTS/$2.bpf.o" "$PIN_DIR/${1}_new" $map_arguments && return 0
 	# bpftool leaves an empty directory behind.
 	discard_programs "$PIN_DIR/${1}_new"
 	return 1
 }
 
-# True when PIN_DIR/OBJECT has the programs of OBJECT_new, each attached.
+# is_current OBJECT: its pinned programs are those of OBJECT_new, instructions and
+# maps, and each is attached.
 is_current() {
+	[ -d "$PIN_DIR/$1" ] || return 1
+	cgroup_programs=0
 	for pin in "$PIN_DIR/${1}_new"/* "$PIN_DIR/$1"/*; do
 		name=${pin##*/}
-		[ "$(program_identity "$PIN_DIR/$1/$name")" = "$(program_identity "$PIN_DIR/${1}_new/$name")" ] ||
+		set_hook "$name"
+		[ -e "$PIN_DIR/$1/$name" ] && [ -e "$PIN_DIR/${1}_new/$name" ] || return 1
+		if [ "$hook" != tracing ]; then
+			cgroup_programs=1
+		elif [ ! -e "$PIN_DIR/links/$name" ]; then
 			return 1
-		hook=$(hook_of "$name")
-		if [ "$hook" = tracing ]; then
-			[ -e "$PIN_DIR/links/$name" ] || return 1
-		else
-			is_attached "$hook" "$PIN_DIR/$1/$name" || return 1
 		fi
 	done
+	{
+		printf 'prog show pinned %s\n' "$PIN_DIR/$1"/* "$PIN_DIR/${1}_new"/*
+		echo "cgroup show $CGROUP"
+	} | bpftool batch file - 2>/dev/null | awk -v attached="$cgroup_programs" '
+		/^[0-9]+: / { same[++n] = $2 " " $4 " " $6; id[n] = $1 + 0 }
+		/map_ids/ { sub(/.*map_ids /, ""); same[n] = same[n] " " $1 }
+		$2 ~ /^cgroup_/ { there[$1] = 1 }
+		END {
+			for (i = 1; i <= n / 2; i++)
+				if (same[i] != same[n / 2 + i] || (attached && !(id[i] in there)))
+					exit 1
+			exit n == 0
+		}'
 }
 
 # Attach the programs of OBJECT_new beside those of OBJECT. Not 0 when the kernel
@@ -130,9 +134,9 @@ is_current() {
 attach_new() {
 	for pin in "$PIN_DIR/${1}_new"/*; do
 		name=${pin##*/}
-		hook=$(hook_of "$name")
+		set_hook "$name"
 		if [ "$hook" != tracing ]; then
-			attach_cgroup "$hook" "$pin"
+			attach_cgroup "$pin"
 			continue
 		fi
 		undo rm -f "$PIN_DIR/links/${name}_new"
@@ -180,6 +184,7 @@ commit_staged() {
 }
 
 settle_objects() {
+	rm -f "$PIN_DIR"/links/*_new
 	for object in $ALL_OBJECTS; do
 		settle_object "$object"
 	done

@@ -8,11 +8,10 @@
 BPF_ERROR=
 bpf() {
 	printf '+ bpftool %s\n' "$*" >&2
-	bpf_rc=0
-	bpf_said=$(bpftool "$@" 2>&1 >/dev/null) || bpf_rc=$?
+	bpf_said=$(bpftool "$@" 2>&1 >/dev/null) && return 0
 	# libbpf's or the verifier's first complaint, or bpftool's own.
 	BPF_ERROR=$(printf '%s\n' "$bpf_said" | grep -v '^Warning\|^$' | head -n 1 | sed 's/^libbpf: //')
-	return $bpf_rc
+	return 1
 }
 
 # The maps are readable by one group, and by nobody else.
@@ -33,20 +32,18 @@ ensure_pin_dir() {
 	fi
 	for dir in maps links; do
 		[ -d "$PIN_DIR/$dir" ] && continue
-		mkdir "$PIN_DIR/$dir"
+		mkdir -m 0700 "$PIN_DIR/$dir"
 		undo rmdir "$PIN_DIR/$dir"
 	done
-	chmod 0750 "$PIN_DIR" "$PIN_DIR/maps"
 	chgrp "$PIN_GROUP" "$PIN_DIR" "$PIN_DIR/maps"
-	chmod 0700 "$PIN_DIR/links"
+	chmod 0750 "$PIN_DIR" "$PIN_DIR/maps"
 }
 
-# entries_of MAP DEFAULT: the capacity that the settings ask for.
-entries_of() {
+# The capacity that the settings ask for, into $entries; $entries is the default.
+set_entries() {
 	case $1 in
-	conn_to_pid_v4) echo "$CONN_V4_ENTRIES" ;;
-	conn_to_pid_v6) echo "$CONN_V6_ENTRIES" ;;
-	*) echo "$2" ;;
+	conn_to_pid_v4) entries=$CONN_V4_ENTRIES ;;
+	conn_to_pid_v6) entries=$CONN_V6_ENTRIES ;;
 	esac
 }
 
@@ -60,7 +57,7 @@ ensure_maps() {
 		*",$1,"*) ;;
 		*) continue ;;
 		esac
-		entries=$(entries_of "$map" "$entries")
+		set_entries "$map"
 		pin=$PIN_DIR/maps/$map
 		if [ ! -e "$pin" ]; then
 			bpf map create "$pin" type "$type" key "$key" value "$value" entries "$entries" name "$map" ||
@@ -70,7 +67,7 @@ ensure_maps() {
 			chgrp "$PIN_GROUP" "$pin"
 			continue
 		fi
-		found=$(bpftool map show pinned "$pin" | tr '\n' ' ')
+		found=$(bpftool map show pinned "$pin")
 		case $found in
 		*": $type "*"key ${key}B  value ${value}B "*) ;;
 		*) die "$pin has another layout than this build: run detach.sh first (this empties it)" ;;
@@ -82,11 +79,12 @@ ensure_maps() {
 	done 3<"$OBJECTS/maps"
 }
 
-# map_arguments OBJECT: "map name X pinned PIN" for each of its maps.
-map_arguments() {
+# "map name X pinned PIN" for each map of OBJECT, into $map_arguments.
+set_map_arguments() {
+	map_arguments=
 	while read -r map _ _ _ _ objects; do
 		case ,$objects, in
-		*",$1,"*) printf 'map name %s pinned %s ' "$map" "$PIN_DIR/maps/$map" ;;
+		*",$1,"*) map_arguments="$map_arguments map name $map pinned $PIN_DIR/maps/$map" ;;
 		esac
 	done <"$OBJECTS/maps"
 }

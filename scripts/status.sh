@@ -41,11 +41,11 @@ reason() {
 # feature NAME HOOK OBJECT/PROGRAM [KEY]: KEY is the name in the degraded file.
 feature() {
 	feature_pin=$PIN_DIR/$3
-	feature_hook=$(hook_of "${3##*/}")
-	if [ "$feature_hook" = tracing ]; then
+	set_hook "${3##*/}"
+	if [ "$hook" = tracing ]; then
 		[ -e "$feature_pin" ] && [ -e "$PIN_DIR/links/${3##*/}" ]
 	else
-		is_attached "$feature_hook" "$feature_pin"
+		is_attached "$feature_pin"
 	fi || {
 		line "$1" off "$2"
 		DEGRADED=1

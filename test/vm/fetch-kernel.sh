@@ -38,7 +38,7 @@ main() {
 		die "cannot download $package: see $dir/download.log"
 	dpkg-deb -x "$dir"/deb/*.deb "$dir/deb/root"
 	cp "$dir"/deb/root/boot/vmlinuz-* "$dir/vmlinuz"
-	rm -rf "$dir/lib"
+	rm -rf "${dir:?}/lib"
 	if [ -d "$dir/deb/root/usr/lib/modules" ]; then
 		mkdir -p "$dir/lib"
 		mv "$dir/deb/root/usr/lib/modules" "$dir/lib/modules"

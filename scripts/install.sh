@@ -1,0 +1,62 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# install.sh: carry out the manifest, for make install and make uninstall.
+#
+# usage: install.sh install|uninstall MANIFEST, with DESTDIR and SYSCONFDIR set.
+# A configuration file that was edited survives both.
+set -eu
+
+install_one() {
+	target=$DESTDIR$3
+	mkdir -p "$(dirname "$target")"
+	case $1 in
+	link) ln -sfn "$2" "$target" ;;
+	config)
+		if [ -e "$target" ] && ! cmp -s "$2" "$target"; then
+			echo "$target was edited: kept; the new one is $2" >&2
+		else
+			install -m 644 "$2" "$target"
+		fi
+		;;
+	*)
+		install -m "$1" "$2" "$target"
+		case $2 in
+		scripts/config.sh) sed -i "s|^SYSCONFDIR=.*|SYSCONFDIR=$SYSCONFDIR|" "$target" ;;
+		esac
+		;;
+	esac
+}
+
+uninstall_one() {
+	target=$DESTDIR$3
+	if [ "$1" = config ] && [ -e "$target" ] && ! cmp -s "$2" "$target"; then
+		echo "$target was edited: kept" >&2
+	else
+		rm -f "$target"
+	fi
+	# Up to the first directory that others use as well.
+	case $target in
+	*/connpin/*)
+		dir=$(dirname "$target")
+		while rmdir "$dir" 2>/dev/null; do
+			case $dir in
+			*/connpin) break ;;
+			esac
+			dir=$(dirname "$dir")
+		done
+		;;
+	esac
+}
+
+main() {
+	case $1 in
+	install | uninstall) ;;
+	*) echo "usage: install.sh install|uninstall MANIFEST" >&2 && exit 2 ;;
+	esac
+	while read -r kind source destination; do
+		"${1}_one" "$kind" "$source" "$destination"
+	done <"$2"
+}
+
+main "$@"

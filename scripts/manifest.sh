@@ -1,0 +1,35 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# manifest.sh: what make install puts where, for install and uninstall alike.
+#
+# Prints "KIND SOURCE DESTINATION" lines: KIND is a file mode, "config" for a file
+# that belongs to the administrator once it is there, or "link", whose SOURCE is
+# the link's text.
+set -eu
+
+libexec=$PREFIX/libexec/connpin
+
+each() {
+	each_kind=$1
+	each_dir=$2
+	shift 2
+	for each_file; do
+		printf '%s %s %s\n' "$each_kind" "$each_file" "$each_dir/${each_file##*/}"
+	done
+}
+
+each 755 "$libexec/scripts" scripts/attach.sh scripts/detach.sh scripts/status.sh \
+	scripts/ipv6-block.sh scripts/serve.sh scripts/connpin
+each 644 "$libexec/scripts" scripts/lib.sh scripts/config.sh scripts/mounts.sh scripts/pins.sh \
+	scripts/objects.sh
+each 644 "$libexec/bpf" .output/bpf/*.bpf.o .output/bpf/maps
+each 755 "$libexec/helpers" .output/helpers/*
+each 755 "$libexec/cgi-bin/cgi-bin" cgi-bin/cgi-bin/*
+each 644 "$libexec/cgi-bin/metrics" cgi-bin/metrics/README
+for name in conn-lookup conn-list tcp-metrics; do
+	printf 'link ../libexec/connpin/helpers/%s %s\n' "$name" "$PREFIX/bin/$name"
+done
+printf 'link ../libexec/connpin/scripts/connpin %s\n' "$PREFIX/bin/connpin"
+printf 'config etc/connpin.conf %s\n' "$SYSCONFDIR/connpin.conf"
+printf 'config etc/httpd.conf %s\n' "$SYSCONFDIR/connpin-httpd.conf"

@@ -1,0 +1,88 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# quickstart.sh: from a fresh Debian machine to a first answer.
+set -eu
+ROOT=$(cd "$(dirname "$(readlink -f "$0")")/.." && pwd)
+. "$ROOT/scripts/lib.sh"
+. "$ROOT/scripts/config.sh"
+. "$ROOT/scripts/packages.sh"
+
+usage() {
+	cat <<-END
+		usage: quickstart.sh
+
+		Install what is missing (Debian packages), build, install under /usr/local,
+		attach, serve at the setting LISTEN in the background, and show one real
+		look-up and the five counters. Needs root. Can be run again.
+
+		Exit status: 0 the look-up was right, 2 misuse or a bad setting, 3 not possible.
+	END
+}
+
+say() {
+	printf '\n== %s\n' "$*"
+}
+
+# A connection of a process that we start, looked up: the answer has to be its id.
+# The server of the connection is our own httpd, which waits for a request.
+show_lookup() {
+	address=${LISTEN%:*}
+	[ "$address" != "$LISTEN" ] || address=127.0.0.1
+	port=${LISTEN##*:}
+	# Without a request: it stays open until httpd gives up on it, or we end it.
+	sleep 20 | busybox nc "$address" "$port" >/dev/null 2>&1 &
+	client=$!
+	tries=50
+	until source_port=$(source_port_of "$client" "$port") && [ -n "$source_port" ]; do
+		tries=$((tries - 1))
+		[ "$tries" -gt 0 ] || die "the trial connection to $LISTEN was not made"
+		sleep 0.1
+	done
+	echo "process $client is $(tr '\0' ' ' <"/proc/$client/cmdline")"
+	echo "\$ conn-lookup $address $source_port $port"
+	"$PREFIX/bin/conn-lookup" "$address" "$source_port" "$port" | sed 's/^/    /'
+	found=$("$PREFIX/bin/conn-lookup" -q "$address" "$source_port" "$port")
+	kill "$client" 2>/dev/null || true
+	[ "$found" = "$client" ] || die "the look-up named process $found, and it was $client"
+}
+
+# source_port_of PID PORT: by the kernel's list of sockets.
+source_port_of() {
+	ss -Htnp "dport = :$2" | sed -n "s/^[^ ]* *[0-9]* *[0-9]* *[^ ]*:\([0-9]*\) .*pid=$1,.*/\1/p" | head -n 1
+}
+
+main() {
+	answer_help "$@"
+	[ $# -eq 0 ] || misuse "unexpected argument $1"
+	need_root
+	PREFIX=/usr/local
+	mkdir -p "$ROOT/.output"
+	say "packages"
+	# shellcheck disable=SC2086 # lists of names
+	install_missing $BUILD_PACKAGES $RUN_PACKAGES
+	say "build and install under $PREFIX"
+	make -C "$ROOT" --no-print-directory all install PREFIX="$PREFIX"
+	load_settings
+	say "attach"
+	"$PREFIX/bin/connpin" attach
+	say "serve"
+	"$PREFIX/bin/connpin" serve -b
+	say "which process owns this connection?"
+	show_lookup
+	say "how is TCP doing?"
+	case $LISTEN in
+	*:*) url=http://$LISTEN/cgi-bin/metrics ;;
+	*) url=http://127.0.0.1:$LISTEN/cgi-bin/metrics ;;
+	esac
+	echo "\$ curl $url"
+	busybox wget -q -O - "$url" | grep -v '^#' | sed 's/^/    /'
+	say "next"
+	cat <<-END
+		connpin list -w 2                   # connections as they come
+		connpin status                      # what is attached, and what runs degraded
+		connpin serve -k; connpin detach; make -C $ROOT uninstall   # take it all off
+	END
+}
+
+main "$@"

@@ -1,0 +1,113 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# test.sh: the whole suite on each kernel of the matrix, in virtual machines, and
+# on this host's own. Installs what it needs. The last line is the count.
+set -eu
+ROOT=$(cd "$(dirname "$(readlink -f "$0")")/.." && pwd)
+. "$ROOT/scripts/lib.sh"
+. "$ROOT/scripts/packages.sh"
+
+LINES_OF_KERNELS="6.1 6.12"
+VM=$ROOT/.output/vm
+TEST_PACKAGES="bats shellcheck clang-format curl python3 cpio qemu-system-x86 bash dash apt dpkg
+	prometheus procps"
+BOOT_SECONDS=30    # a trial boot takes 5 s at most where the accelerator works
+SUITE_SECONDS=1500 # emulated, both machines at once
+
+usage() {
+	cat <<-END
+		usage: test.sh
+
+		Install what is missing (Debian packages), build, run the suite in a virtual
+		machine on each of the kernels $LINES_OF_KERNELS and natively on this one. Needs
+		root. Ends with "N passed, N failed, N skipped".
+
+		Exit status: 0 all passed, 1 something failed or was skipped unexpectedly,
+		2 misuse, 3 the tests could not be run.
+	END
+}
+
+# A /dev/kvm may be there and run no guest: only a machine that says its word counts.
+pick_accelerator() {
+	if [ -w /dev/kvm ] && "$ROOT/test/vm/run-vm.sh" "$VM/6.1/vmlinuz" "$VM/initrd.cpio" "$VM/trial" \
+		kvm "$BOOT_SECONDS" connpin.trial=1 >/dev/null 2>&1; then
+		echo kvm
+	else
+		echo tcg
+	fi
+}
+
+# run_machine LINE SHELL: in the background; its verdict goes to LINE.rc.
+run_machine() {
+	rc=0
+	"$ROOT/test/vm/run-vm.sh" "$VM/$1/vmlinuz" "$VM/initrd.cpio" "$VM/log-$1" "$ACCEL" \
+		"$SUITE_SECONDS" "connpin.line=$1" "connpin.sh=$2" \
+		connpin.tests=test,test/machine 2>"$VM/$1.error" || rc=$?
+	echo "$rc" >"$VM/$1.rc"
+}
+
+PASSED=0 FAILED=0 SKIPPED=0
+
+# judge NAME TAP EXIT_STATUS ALLOWED_SKIPS: add the results up. A run that did not
+# carry out its plan, or ended badly with no failure to show, is a failure.
+judge() {
+	passed=$(grep -ac '^ok ' "$2" || true)
+	skipped=$(grep -aEc '^ok .*# skip' "$2" || true)
+	failed=$(grep -ac '^not ok ' "$2" || true)
+	plan=$(sed -n 's/^1\.\.\([0-9][0-9]*\).*/\1/p' "$2" | head -n 1)
+	run_in_all=$((passed + failed))
+	passed=$((passed - skipped))
+	grep -aE '^not ok |^# |^ok .*# skip' "$2" | sed "s/^/$1: /" || true
+	if [ "$run_in_all" -ne "${plan:-0}" ] || [ "$run_in_all" -eq 0 ]; then
+		echo "$1: $run_in_all of ${plan:-an unknown number of} tests were run"
+		failed=$((failed + 1))
+	elif [ "$3" -ne 0 ] && [ "$failed" -eq 0 ]; then
+		echo "$1: the run ended with status $3"
+		failed=1
+	fi
+	if [ "$skipped" -gt "$4" ]; then
+		echo "$1: $skipped skipped, and $4 may be"
+		failed=$((failed + 1))
+	fi
+	echo "$1: $passed passed, $failed failed, $skipped skipped"
+	PASSED=$((PASSED + passed)) FAILED=$((FAILED + failed)) SKIPPED=$((SKIPPED + skipped))
+}
+
+main() {
+	answer_help "$@"
+	[ $# -eq 0 ] || misuse "unexpected argument $1"
+	need_root
+	cd "$ROOT"
+	mkdir -p "$VM"
+	# shellcheck disable=SC2086 # lists of names
+	install_missing $BUILD_PACKAGES $RUN_PACKAGES $TEST_PACKAGES
+	apt-cache pkgnames linux-image-6.12 | grep -q cloud || apt-get -q update >>"$INSTALL_LOG" 2>&1
+	make tests
+	make lint
+	for line in $LINES_OF_KERNELS; do
+		test/vm/fetch-kernel.sh "$line" "$VM/$line"
+	done
+	test/vm/make-initrd.sh "$ROOT" "$VM/initrd.cpio"
+	ACCEL=$(pick_accelerator)
+	echo "virtual machines: $(cat "$VM/6.1/version"), $(cat "$VM/6.12/version"), $ACCEL"
+
+	# Natively first: the emulated machines take both CPUs.
+	rc=0
+	bats --tap --timing test test/host >"$VM/host.tap" 2>&1 </dev/null || rc=$?
+	# fentry, which one test needs, may be refused here; in the machines nothing may.
+	judge "host $(uname -r)" "$VM/host.tap" "$rc" 1
+
+	run_machine 6.1 dash &
+	run_machine 6.12 ash &
+	wait
+	for line in $LINES_OF_KERNELS; do
+		cat "$VM/$line.error" >&2
+		judge "Linux $line" "$VM/log-$line/tap.log" "$(cat "$VM/$line.rc")" 0
+	done
+
+	printf '%d passed, %d failed, %d skipped\n' "$PASSED" "$FAILED" "$SKIPPED"
+	[ "$FAILED" -eq 0 ]
+}
+
+main "$@"

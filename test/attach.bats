@@ -1,0 +1,301 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# attach.sh and detach.sh: idempotent, undone when they fail, nothing left behind.
+
+load helper
+
+setup() {
+	BEFORE=$(bpf_inventory)
+}
+
+teardown() {
+	stop_all
+	detach
+}
+
+# A copy of the built tree in which something can be broken.
+broken_tree() {
+	mkdir -p "$BATS_TEST_TMPDIR/tree/.output"
+	cp -a "$TREE/scripts" "$TREE/etc" "$TREE/helpers" "$TREE/cgi-bin" "$BATS_TEST_TMPDIR/tree"
+	cp -a "$TREE/.output/bpf" "$TREE/.output/helpers" "$BATS_TEST_TMPDIR/tree/.output"
+	BROKEN=$BATS_TEST_TMPDIR/tree
+}
+
+count_attached() {
+	bpftool cgroup show "$CGROUP_ROOT" | grep -c " multi  *$1 " || true
+}
+
+own_ids() {
+	local pin
+	for pin in "$PIN_DIR"/*/handle_* "$PIN_DIR"/*/on_*; do
+		[ ! -f "$pin" ] || [ "${pin%/links/*}" != "$pin" ] || bpftool prog show pinned "$pin" | sed -n '1s/:.*//p'
+	done
+}
+
+@test "attach.sh pins and attaches what the contract names" {
+	attach
+	for pin in maps/conn_to_pid_v4 maps/conn_to_pid_v6 port_tracker/handle_sockops \
+		port_tracker/handle_sendmsg4 port_tracker/handle_sendmsg6; do
+		[ -e "$PIN_DIR/$pin" ]
+	done
+	bpftool map show pinned "$PIN_DIR/maps/conn_to_pid_v4" | tr '\n' ' ' |
+		grep -q 'lru_hash .*key 12B  value 4B  max_entries 65536'
+	bpftool map show pinned "$PIN_DIR/maps/conn_to_pid_v6" | tr '\n' ' ' |
+		grep -q 'lru_hash .*key 24B  value 4B  max_entries 16384'
+	for program in handle_sockops handle_sendmsg4 handle_sendmsg6; do
+		id=$(bpftool prog show pinned "$PIN_DIR/port_tracker/$program" | sed -n '1s/:.*//p')
+		bpftool cgroup show "$CGROUP_ROOT" | grep -q "^$id .* multi  *$program"
+	done
+}
+
+@test "attach.sh (again) changes nothing" {
+	attach
+	ids=$(own_ids)
+	inventory=$(bpf_inventory)
+	attach
+	unchanged_since "$inventory"
+	[ "$(own_ids)" = "$ids" ]
+}
+
+@test "detach.sh returns the host to what it was, and can be run again" {
+	attach
+	detach
+	unchanged_since "$BEFORE"
+	run -0 "$SCRIPTS/detach.sh"
+	[ "$output" = "detach.sh: not attached: nothing to do" ]
+	unchanged_since "$BEFORE"
+}
+
+@test "detach.sh (blocker attached too) returns the host to what it was" {
+	attach
+	run -0 "$SCRIPTS/ipv6-block.sh" on
+	detach
+	unchanged_since "$BEFORE"
+}
+
+@test "attach.sh (killed after each of its steps, then run again) converges" {
+	attach
+	after_one=$(bpf_inventory)
+	detach
+	# A bpftool that kills the script in front of its Nth change of the system.
+	mkdir "$BATS_TEST_TMPDIR/bin"
+	cat >"$BATS_TEST_TMPDIR/bin/bpftool" <<-'END'
+		#!/bin/bash
+		case "$1 $2" in
+		"map create" | "prog loadall" | "cgroup attach" | "cgroup detach")
+			n=$(($(cat "$COUNT") + 1))
+			echo "$n" >"$COUNT"
+			[ "$n" -ne "$KILL_AT" ] || { kill -9 "$PPID"; sleep 10; }
+			;;
+		esac
+		exec "$REAL" "$@"
+	END
+	chmod +x "$BATS_TEST_TMPDIR/bin/bpftool"
+	REAL=$(command -v bpftool)
+	export REAL COUNT=$BATS_TEST_TMPDIR/count
+	# The steps are the same on each kernel; where all is emulated, every fourth.
+	stride=1
+	[ -z "${CONNPIN_KERNEL_LINE-}" ] || stride=4
+	KILL_AT=1
+	while :; do
+		echo 0 >"$COUNT"
+		rc=0
+		KILL_AT=$KILL_AT PATH="$BATS_TEST_TMPDIR/bin:$PATH" "$SCRIPTS/attach.sh" >/dev/null 2>&1 || rc=$?
+		attach
+		unchanged_since "$after_one"
+		[ "$(count_attached handle_sockops)" -eq 1 ]
+		detach
+		unchanged_since "$BEFORE"
+		[ "$rc" -ne 0 ] || break
+		[ "$rc" -eq 137 ]
+		KILL_AT=$((KILL_AT + stride))
+		[ "$KILL_AT" -lt 40 ]
+	done
+	# Three maps, two loads and three attachments at the least.
+	[ "$KILL_AT" -gt 8 ]
+}
+
+@test "attach.sh (a step fails) undoes what it did" {
+	broken_tree
+	: >"$BROKEN/.output/bpf/tcp_monitor.bpf.o"
+	: >"$BROKEN/.output/bpf/tcp_monitor_tp.bpf.o"
+	run -3 "$BROKEN/scripts/attach.sh"
+	[[ $output = *"attach.sh: cannot load tcp_monitor: "* ]]
+	unchanged_since "$BEFORE"
+}
+
+@test "attach.sh (a new build fails over a running one) leaves the running one alone" {
+	attach
+	ids=$(own_ids)
+	inventory=$(bpf_inventory)
+	broken_tree
+	: >"$BROKEN/.output/bpf/tcp_monitor.bpf.o"
+	: >"$BROKEN/.output/bpf/tcp_monitor_tp.bpf.o"
+	run -3 "$BROKEN/scripts/attach.sh"
+	unchanged_since "$inventory"
+	[ "$(own_ids)" = "$ids" ]
+}
+
+@test "attach.sh (a new build) takes the old one's place and keeps the maps' contents" {
+	attach
+	run -0 "$TRAFFIC" open 3
+	ids=$(own_ids)
+	inventory=$(bpf_inventory)
+	opened=$(metric tcp_active_connections_total)
+	listed=$("$HELPERS/conn-list" | wc -l)
+	[ "$listed" -ge 3 ]
+	broken_tree
+	cp "$TREE/.output/test/port_tracker_upgrade.bpf.o" "$BROKEN/.output/bpf/port_tracker.bpf.o"
+	run -0 "$BROKEN/scripts/attach.sh"
+	[ "$(own_ids)" != "$ids" ]
+	unchanged_since "$inventory"
+	[ "$("$HELPERS/conn-list" | wc -l)" -ge "$listed" ]
+	[ "$(metric tcp_active_connections_total)" -ge "$opened" ]
+	# And it records.
+	start_server 127.0.0.1
+	start client "$TRAFFIC" connect 127.0.0.1 "$PORT"
+	run -0 "$HELPERS/conn-lookup" -q 127.0.0.1 "$(client_port)" "$PORT"
+	[ "$output" = "$PID" ]
+}
+
+@test "attach.sh (fentry object does not load) counts by tracepoint and status.sh says so" {
+	broken_tree
+	: >"$BROKEN/.output/bpf/tcp_monitor.bpf.o"
+	run -0 "$BROKEN/scripts/attach.sh"
+	run -1 "$BROKEN/scripts/status.sh"
+	[[ $output = *"tcp_states       degraded  tp_btf/inet_sock_set_state"* ]]
+	[[ $output = *"fentry on tcp_set_state is refused"* ]]
+	before=$(metric tcp_active_connections_total)
+	run -0 "$TRAFFIC" open 100
+	[ "$(($(metric tcp_active_connections_total) - before))" -ge 100 ]
+}
+
+@test "attach.sh (fentry taken) counts by fentry and status.sh says all is on" {
+	requires fentry
+	attach
+	run -0 "$SCRIPTS/status.sh"
+	[[ $output = *"tcp_states       on        fentry/tcp_set_state since "* ]]
+}
+
+@test "attach.sh (a foreign program without multi) names it and attaches nothing" {
+	cgroup=$CGROUP_ROOT/connpin_test_$$
+	mkdir "$cgroup"
+	bpftool prog loadall "$TREE/.output/bpf/port_tracker.bpf.o" /sys/fs/bpf/connpin_foreign 2>/dev/null
+	bpftool cgroup attach "$cgroup" sendmsg4 pinned /sys/fs/bpf/connpin_foreign/handle_sendmsg4
+	id=$(bpftool prog show pinned /sys/fs/bpf/connpin_foreign/handle_sendmsg4 | sed -n '1s/:.*//p')
+	middle=$(bpf_inventory)
+	CGROUP=$cgroup run -3 "$SCRIPTS/attach.sh"
+	said=$output
+	unchanged_since "$middle"
+	rm -r /sys/fs/bpf/connpin_foreign
+	rmdir "$cgroup"
+	[[ $said = *"program $id (handle_sendmsg4) is attached without multi to $cgroup"* ]]
+	unchanged_since "$BEFORE"
+}
+
+@test "attach.sh (someone's program of the same name with multi) stays through attach and detach" {
+	bpftool prog loadall "$TREE/.output/bpf/ipv6_blocker.bpf.o" /sys/fs/bpf/connpin_foreign 2>/dev/null
+	bpftool cgroup attach "$CGROUP_ROOT" connect6 pinned /sys/fs/bpf/connpin_foreign/block_connect6 multi
+	middle=$(bpf_inventory)
+	run -0 "$SCRIPTS/ipv6-block.sh" on
+	detach
+	rc=0
+	unchanged_since "$middle" || rc=$?
+	bpftool cgroup detach "$CGROUP_ROOT" connect6 pinned /sys/fs/bpf/connpin_foreign/block_connect6
+	rm -r /sys/fs/bpf/connpin_foreign
+	[ "$rc" -eq 0 ]
+	unchanged_since "$BEFORE"
+}
+
+@test "detach.sh (strangers' pins in the directory) leaves and names them" {
+	attach
+	bpftool map create "$PIN_DIR/maps/stranger" type array key 4 value 4 entries 1 name stranger
+	run -0 "$SCRIPTS/detach.sh"
+	[ -e "$PIN_DIR/maps/stranger" ]
+	[[ $output = *"not ours is $PIN_DIR/maps/stranger"* ]]
+	rm "$PIN_DIR/maps/stranger"
+	rmdir "$PIN_DIR/maps" "$PIN_DIR"
+	unchanged_since "$BEFORE"
+}
+
+@test "attach.sh (two at once) both succeed and attach once" {
+	"$SCRIPTS/attach.sh" >"$BATS_TEST_TMPDIR/one" 2>&1 3>&- &
+	first=$!
+	run -0 "$SCRIPTS/attach.sh"
+	wait "$first"
+	[ "$(count_attached handle_sockops)" -eq 1 ]
+}
+
+@test "attach.sh (another CGROUP while attached) says to detach first" {
+	attach
+	mkdir "$CGROUP_ROOT/connpin_test_$$"
+	CGROUP=$CGROUP_ROOT/connpin_test_$$ run -3 "$SCRIPTS/attach.sh"
+	rmdir "$CGROUP_ROOT/connpin_test_$$"
+	[[ $output = *"run detach.sh first"* ]]
+}
+
+@test "attach.sh (capacities from the environment) makes maps of that size" {
+	CONN_V4_ENTRIES=1024 CONN_V6_ENTRIES=512 attach
+	bpftool map show pinned "$PIN_DIR/maps/conn_to_pid_v4" | grep -q 'max_entries 1024 '
+	bpftool map show pinned "$PIN_DIR/maps/conn_to_pid_v6" | grep -q 'max_entries 512 '
+	# Taken over as it is by the next, which says so.
+	run -0 "$SCRIPTS/attach.sh"
+	[[ $output = *"conn_to_pid_v4 keeps its capacity; 65536 entries from the next"* ]]
+}
+
+@test "attach.sh (a pinned map of another layout) refuses and changes nothing" {
+	mkdir -p "$PIN_DIR/maps"
+	bpftool map create "$PIN_DIR/maps/tcp_metrics" type array key 4 value 8 entries 1 name tcp_metrics
+	middle=$(bpf_inventory)
+	run -3 "$SCRIPTS/attach.sh"
+	[[ $output = *"tcp_metrics has another layout than this build"* ]]
+	unchanged_since "$middle"
+}
+
+@test "attach.sh (kernel memory) takes at most 8 MB at the default capacities" {
+	attach
+	total=0
+	for pin in "$PIN_DIR"/maps/*; do
+		bytes=$(bpftool map show pinned "$pin" | sed -n 's/.*memlock \([0-9]*\)B.*/\1/p')
+		total=$((total + bytes))
+	done
+	echo "$total bytes"
+	[ "$total" -gt 5000000 ] && [ "$total" -le 8000000 ]
+}
+
+@test "a full table keeps the newest entries and answers for them" {
+	CONN_V4_ENTRIES=1024 attach
+	run -0 "$TRAFFIC" fan 127.0.0.1 53539 5000
+	[ "${lines[5000]}" = "done" ]
+	listed=$("$HELPERS/conn-list" | grep -c '^udp 127.0.0.1 [0-9]* 53539 ')
+	echo "$listed of 1024 held"
+	[ "$listed" -le 1024 ] && [ "$listed" -gt 0 ]
+	# The newest one is there, the oldest is not.
+	run -0 bash -c '"$0" fan 127.0.0.1 53539 3000 | tail -n 2 | head -n 1' "$TRAFFIC"
+	run -0 "$HELPERS/conn-lookup" -p udp 127.0.0.1 "$output" 53539
+}
+
+@test "status.sh (nothing attached) exits 3 and says what to do" {
+	run -3 "$SCRIPTS/status.sh"
+	[[ $output = "status.sh: nothing is attached"*"run attach.sh" ]]
+}
+
+@test "status.sh (attached) shows hooks, times and how full the maps are" {
+	attach
+	run -0 "$TRAFFIC" open 2
+	run "$SCRIPTS/status.sh"
+	[ "$status" -le 1 ]
+	[[ $output = *"tcp_opens        on        sock_ops since 20"* ]]
+	[[ $output =~ conn_to_pid_v4\ +[1-9][0-9]*\ of\ 65536\ entries ]]
+}
+
+@test "status.sh (a hook was taken off by hand) exits 1 and names it" {
+	attach
+	bpftool cgroup detach "$CGROUP_ROOT" sendmsg4 pinned "$PIN_DIR/port_tracker/handle_sendmsg4"
+	run -1 "$SCRIPTS/status.sh"
+	[[ $output = *"udp_sends_v4     off"* ]]
+	# attach.sh mends it.
+	attach
+	run "$SCRIPTS/status.sh"
+	[[ $output = *"udp_sends_v4     on"* ]]
+}

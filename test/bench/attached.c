@@ -1,0 +1,363 @@
+// SPDX-License-Identifier: MIT
+/*
+ * attached: what does an operation cost with these programs attached, and with
+ * those?
+ *
+ * Each set of pinned programs has its turn once a round: attach it, do some
+ * hundred operations, take it off. The CPU time of this process is what counts,
+ * the kernel's receiving side included: on loopback it runs in the sender. Each
+ * set is reported on beside the first.
+ *
+ * Each turn goes to another address of 127.0.0.0/8, so that every connection is
+ * a new key of the table; only "tcp-known" and "udp-same" stay at one address. The
+ * last line, for TCP, says how many of the keys had been there before, and of how
+ * many. This process must be in CGROUP, and nobody else should have the programs
+ * attached: "bare" is to be bare.
+ */
+#include "measure.h"
+
+#include "../../helpers/bpf.c"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <sys/socket.h>
+
+#define SETS_MAX 8
+#define PROGRAMS_MAX 16
+#define WARM_UP_ROUNDS 2	      /* do not count */
+#define WARM_UP_OPS 50		      /* after each attachment: caches, branch predictors */
+#define FIRST_ADDRESS 0x7f010000u     /* 127.1.0.0 */
+#define RECEIVE_BUFFER (16 * 1048576) /* holds the datagrams of one turn */
+
+/* --- attachments ----------------------------------------------------------- */
+
+static const struct {
+	const char *program;
+	enum bpf_attach_type type;
+} cgroup_hooks[] = {
+	{ "handle_sockops", BPF_CGROUP_SOCK_OPS },
+	{ "plain_sockops", BPF_CGROUP_SOCK_OPS },
+	{ "empty_sockops", BPF_CGROUP_SOCK_OPS },
+	{ "empty_sendmsg4", BPF_CGROUP_UDP4_SENDMSG },
+	{ "handle_sendmsg4", BPF_CGROUP_UDP4_SENDMSG },
+	{ "handle_sendmsg6", BPF_CGROUP_UDP6_SENDMSG },
+	{ "block_sendmsg6", BPF_CGROUP_UDP6_SENDMSG },
+	{ "block_connect6", BPF_CGROUP_INET6_CONNECT },
+};
+
+struct program {
+	const char *pin;
+	int fd;
+	int link; /* of a tracing program */
+	bool is_cgroup;
+	enum bpf_attach_type type;
+};
+
+struct set {
+	const char *name;
+	struct program programs[PROGRAMS_MAX];
+	unsigned count;
+	int64_t *samples;
+};
+
+static int cgroup_fd;
+
+static int cgroup_call(int cmd, const struct program *program)
+{
+	union bpf_attr attr;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.target_fd = (__u32)cgroup_fd;
+	attr.attach_bpf_fd = (__u32)program->fd;
+	attr.attach_type = program->type;
+	if (cmd == BPF_PROG_ATTACH)
+		attr.attach_flags = BPF_F_ALLOW_MULTI;
+	return sys_bpf(cmd, &attr);
+}
+
+static struct program open_program(const char *pin)
+{
+	struct program program = { .pin = pin, .link = -1, .fd = bpf_open_pin(pin, 0) };
+	const char *slash = strrchr(pin, '/');
+
+	if (program.fd < 0) {
+		errno = -program.fd;
+		die("cannot open", pin);
+	}
+	for (size_t i = 0; i < sizeof(cgroup_hooks) / sizeof(*cgroup_hooks); i++) {
+		if (strcmp(slash ? slash + 1 : pin, cgroup_hooks[i].program) == 0) {
+			program.is_cgroup = true;
+			program.type = cgroup_hooks[i].type;
+		}
+	}
+	/* Whatever attach.sh did: each turn starts from nothing. */
+	if (program.is_cgroup)
+		(void)cgroup_call(BPF_PROG_DETACH, &program);
+	return program;
+}
+
+static void attach(struct set *set)
+{
+	for (unsigned i = 0; i < set->count; i++) {
+		struct program *program = &set->programs[i];
+		int rc;
+
+		if (program->is_cgroup)
+			rc = cgroup_call(BPF_PROG_ATTACH, program);
+		else
+			rc = program->link = bpf_attach_tracing(program->fd);
+		if (rc < 0) {
+			errno = -rc;
+			die("cannot attach", program->pin);
+		}
+	}
+}
+
+static void detach(struct set *set)
+{
+	for (unsigned i = 0; i < set->count; i++) {
+		struct program *program = &set->programs[i];
+
+		if (program->is_cgroup)
+			(void)cgroup_call(BPF_PROG_DETACH, program);
+		else
+			close(program->link);
+	}
+}
+
+/* --- operations ------------------------------------------------------------ */
+
+static int server;	  /* listens, or holds a port that refuses, or receives */
+static int sender;	  /* of datagrams with the same key */
+static uint16_t port;	  /* of the server, network order */
+static bool seen[65536];  /* source ports used with the address */
+static unsigned repeated; /* in all turns */
+static unsigned recorded;
+
+static struct sockaddr_in at(uint32_t address)
+{
+	return (struct sockaddr_in) {
+		.sin_family = AF_INET,
+		.sin_port = port,
+		.sin_addr.s_addr = htonl(address),
+	};
+}
+
+static int open_socket(int type)
+{
+	int fd = socket(AF_INET, type, 0);
+
+	if (fd < 0)
+		die("cannot open", "a socket");
+	return fd;
+}
+
+static void open_server(int type)
+{
+	struct sockaddr_in any = at(INADDR_ANY);
+	socklen_t len = sizeof(any);
+
+	server = open_socket(type);
+	if (bind(server, (struct sockaddr *)&any, len) ||
+	    getsockname(server, (struct sockaddr *)&any, &len))
+		die("cannot bind", "a socket");
+	port = any.sin_port;
+}
+
+static void note_port(uint16_t source)
+{
+	recorded++;
+	repeated += seen[source];
+	seen[source] = true;
+}
+
+static void prepare_tcp(void)
+{
+	open_server(SOCK_STREAM);
+	if (listen(server, 16))
+		die("cannot listen at", "a socket");
+}
+
+static void connect_accept_reset(uint32_t address)
+{
+	const struct linger reset = { .l_onoff = 1 };
+	struct sockaddr_in to = at(address), from;
+	socklen_t len = sizeof(from);
+	int client = open_socket(SOCK_STREAM), accepted;
+
+	if (connect(client, (struct sockaddr *)&to, sizeof(to)))
+		die("cannot connect to", "127.0.0.0/8");
+	accepted = accept(server, (struct sockaddr *)&from, &len);
+	if (accepted < 0)
+		die("cannot accept", "a connection");
+	/* No TIME_WAIT: ports do not run out. */
+	if (setsockopt(client, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)))
+		die("cannot set", "SO_LINGER");
+	close(client);
+	close(accepted);
+	note_port(ntohs(from.sin_port));
+}
+
+/* A port that is bound and does not listen refuses, and nobody else gets it. */
+static void prepare_refused(void)
+{
+	open_server(SOCK_STREAM);
+}
+
+static void connect_refused(uint32_t address)
+{
+	struct sockaddr_in to = at(address);
+	int client = open_socket(SOCK_STREAM);
+
+	if (connect(client, (struct sockaddr *)&to, sizeof(to)) == 0 || errno != ECONNREFUSED)
+		die("not refused:", "a connection");
+	close(client);
+}
+
+static void prepare_udp(void)
+{
+	const int bytes = RECEIVE_BUFFER;
+
+	open_server(SOCK_DGRAM);
+	sender = open_socket(SOCK_DGRAM);
+	if (setsockopt(server, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes)))
+		die("cannot set", "SO_RCVBUFFORCE");
+}
+
+static void send_datagram(int fd, uint32_t address)
+{
+	struct sockaddr_in to = at(address);
+
+	if (sendto(fd, "", 1, 0, (struct sockaddr *)&to, sizeof(to)) != 1)
+		die("cannot send", "a datagram");
+}
+
+static void send_again(uint32_t address)
+{
+	send_datagram(sender, address);
+}
+
+static void send_from_new_socket(uint32_t address)
+{
+	int fd = open_socket(SOCK_DGRAM);
+
+	send_datagram(fd, address);
+	close(fd);
+}
+
+static void receive_all(void)
+{
+	char byte;
+
+	while (recv(server, &byte, 1, MSG_DONTWAIT) == 1)
+		;
+}
+
+static void nothing(void)
+{
+}
+
+static const struct operation {
+	const char *name;
+	unsigned count; /* in one turn: some 2 ms */
+	bool stays;	/* at one address */
+	void (*prepare)(void);
+	void (*run)(uint32_t address);
+	void (*tidy)(void);
+} operations[] = {
+	{ "tcp", 100, false, prepare_tcp, connect_accept_reset, nothing },
+	{ "tcp-known", 100, true, prepare_tcp, connect_accept_reset, nothing },
+	{ "refused", 200, false, prepare_refused, connect_refused, nothing },
+	{ "udp-same", 1000, true, prepare_udp, send_again, receive_all },
+	{ "udp-new", 300, false, prepare_udp, send_from_new_socket, receive_all },
+};
+
+/* --- turns ----------------------------------------------------------------- */
+
+static int64_t turn_ns(const struct operation *operation, struct set *set, uint32_t address)
+{
+	int64_t start;
+
+	if (!operation->stays)
+		memset(seen, 0, sizeof(seen));
+	attach(set);
+	for (unsigned i = 0; i < WARM_UP_OPS; i++)
+		operation->run(address);
+	start = now_ns(CLOCK_PROCESS_CPUTIME_ID);
+	for (unsigned i = 0; i < operation->count; i++)
+		operation->run(address);
+	start = now_ns(CLOCK_PROCESS_CPUTIME_ID) - start;
+	detach(set);
+	operation->tidy();
+	return start / operation->count;
+}
+
+/* NAME [PIN...] -- NAME [PIN...] */
+static unsigned parse_sets(char **argv, struct set *sets)
+{
+	unsigned count = 0;
+
+	while (*argv && count < SETS_MAX) {
+		struct set *set = &sets[count++];
+
+		set->name = *argv++;
+		for (; *argv && strcmp(*argv, "--") != 0; argv++)
+			if (set->count < PROGRAMS_MAX)
+				set->programs[set->count++] = open_program(*argv);
+		if (*argv)
+			argv++;
+	}
+	return count;
+}
+
+static const struct operation *find_operation(const char *name)
+{
+	for (size_t i = 0; i < sizeof(operations) / sizeof(*operations); i++)
+		if (strcmp(operations[i].name, name) == 0)
+			return &operations[i];
+	errno = EINVAL;
+	die("no such operation:", name);
+}
+
+int main(int argc, char **argv)
+{
+	static struct set sets[SETS_MAX];
+	const struct operation *operation;
+	unsigned order[SETS_MAX], rounds, count;
+	uint32_t address = FIRST_ADDRESS;
+
+	if (argc < 5) {
+		fputs("usage: attached tcp|tcp-known|refused|udp-same|udp-new ROUNDS CGROUP\n"
+		      "                SET [PROGRAM_PIN...] [-- SET ...]\n",
+		      stderr);
+		return 2;
+	}
+	operation = find_operation(argv[1]);
+	rounds = count_argument(argv[2]);
+	cgroup_fd = open(argv[3], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (cgroup_fd < 0)
+		die("cannot open", argv[3]);
+	count = parse_sets(argv + 4, sets);
+	for (unsigned i = 0; i < count; i++)
+		sets[i].samples = allocate(rounds, sizeof(int64_t));
+	stay_on_this_cpu();
+	operation->prepare();
+	for (unsigned round = 0; round < rounds + WARM_UP_ROUNDS; round++) {
+		shuffle(order, count);
+		for (unsigned i = 0; i < count; i++) {
+			struct set *set = &sets[order[i]];
+			int64_t ns = turn_ns(operation, set, address);
+
+			if (!operation->stays)
+				address++;
+			if (round >= WARM_UP_ROUNDS)
+				set->samples[round - WARM_UP_ROUNDS] = ns;
+		}
+	}
+	for (unsigned i = 0; i < count; i++)
+		report(sets[i].name, sets[i].samples, sets[0].samples, rounds);
+	if (recorded)
+		printf("known %u %u\n", repeated, recorded);
+	return fflush(stdout) ? 1 : 0;
+}

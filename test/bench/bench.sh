@@ -1,0 +1,340 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# bench.sh: what connpin costs, beside something else measured in the same run.
+#
+# Each row is a ratio of two things that took turns: the median of the ratios within
+# a round, so it is not quite that of the two medians beside it. "control" is the
+# second thing against itself: how far it is from 1.00 is how far a ratio may be
+# off. A missed goal is told in the row and fails nothing; what can't be measured
+# at all makes the exit status 1.
+#
+# It attaches to a cgroup of its own, under names of its own, and disturbs no
+# installation; but while another one is attached, "bare" is not bare.
+set -eu
+ROOT=$(cd "$(dirname "$(readlink -f "$0")")/../.." && pwd)
+. "$ROOT/scripts/lib.sh"
+. "$ROOT/scripts/mounts.sh"
+
+BENCH=$ROOT/.output/test/bench
+EXPORTER_LISTEN=127.0.0.1:9389
+# What the scripts and the helpers read.
+PIN_DIR=/sys/fs/bpf/connpin_bench
+RUN_DIR=/run/connpin_bench
+LISTEN=127.0.0.1:9388
+CONN_V4_ENTRIES=65536
+CONN_V6_ENTRIES=16384
+OTHERS=${PIN_DIR}_others # programs to compare ours with
+
+usage() {
+	cat <<-END
+		usage: bench.sh
+
+		Measure and print the table. Needs root, and make tests. Takes two minutes.
+
+		Exit status: 0 all measured, 1 something could not be, 2 misuse, 3 not possible.
+	END
+}
+
+# --- rows --------------------------------------------------------------------
+
+NOT_MEASURED=0
+
+not_measured() {
+	printf '%-40s not measured: %s\n' "$1" "$2"
+	NOT_MEASURED=1
+}
+
+heading() {
+	printf '%-40s %7s %7s  %-17s %s\n' "$1" ratio control goal 'medians'
+}
+
+# field COLUMN NAME: of the line about NAME that a program printed last.
+field() {
+	awk -v name="$2" -v column="$1" '$1 == name { print $column }' "$WORK/samples"
+}
+
+# row TITLE NAME FIRST [most|least GOAL]: NAME against FIRST.
+row() {
+	awk -v title="$1" -v ratio="$(field 3 "$2")" -v control="$(field 3 control)" \
+		-v ns="$(field 2 "$2")" -v first_ns="$(field 2 "$3")" \
+		-v sense="${4-}" -v goal="${5-}" '
+		function time(ns) {
+			if (ns < 100000)
+				return sprintf("%.2f us", ns / 1000)
+			return sprintf("%.3f ms", ns / 1000000)
+		}
+		BEGIN {
+			if (sense == "most")
+				verdict = goal (ratio <= goal + 0 ? " met" : " missed")
+			else if (sense == "least")
+				verdict = goal (ratio >= goal + 0 ? " met" : " missed")
+			printf "%-40s %7s %7.2f  %-17s %s / %s\n", title,
+				sprintf(ratio < 100 ? "%.2f" : "%.0f", ratio), control,
+				verdict == "" ? "-" : "goal " verdict, time(ns), time(first_ns)
+		}'
+}
+
+# sample PROGRAM ARGUMENT...: what it prints goes where field finds it.
+sample() {
+	sample_program=$1
+	shift
+	"$BENCH/$sample_program" "$@" >"$WORK/samples" 2>"$WORK/error"
+}
+
+why() {
+	head -n 1 "$WORK/error"
+}
+
+# --- processes ---------------------------------------------------------------
+
+# In the tracked cgroup.
+hold_connections() {
+	(
+		echo 0 >"$CGROUP/cgroup.procs"
+		exec "$BENCH/connections" 5000
+	) >"$WORK/ports" 2>"$WORK/error" &
+	HOLDER=$!
+	tries=100
+	until [ -s "$WORK/ports" ]; do
+		kill -0 "$HOLDER" 2>/dev/null || return 1
+		tries=$((tries - 1))
+		[ "$tries" -gt 0 ] || return 1
+		sleep 0.1
+	done
+	read -r sport dport <"$WORK/ports"
+}
+
+process_rows() {
+	heading 'a whole process, one CPU'
+	if ! hold_connections; then
+		not_measured 'conn-lookup / empty program' "$(why)"
+		not_measured 'ss -tnp / conn-lookup' "$(why)"
+		return 0
+	fi
+	lookup="$HELPERS/conn-lookup 127.0.0.1 $sport $dport"
+	# shellcheck disable=SC2086 # words
+	if sample processes 2000 empty "$BENCH/empty" -- control "$BENCH/empty" -- \
+		lookup $lookup; then
+		row 'conn-lookup / empty program' lookup empty most 1.15
+	else
+		not_measured 'conn-lookup / empty program' "$(why)"
+	fi
+	# shellcheck disable=SC2086 # words
+	if ! ss=$(command -v ss); then
+		not_measured 'ss -tnp / conn-lookup, 10,000 sockets' 'apt-get install iproute2'
+	elif sample processes 15 lookup $lookup -- control $lookup -- \
+		ss "$ss" -Htnp "sport = :$sport and dport = :$dport"; then
+		row 'ss -tnp / conn-lookup, 10,000 sockets' ss lookup least 300
+	else
+		not_measured 'ss -tnp / conn-lookup, 10,000 sockets' "$(why)"
+	fi
+	stop "$HOLDER"
+	HOLDER=
+}
+
+# --- scrapes -----------------------------------------------------------------
+
+stop() {
+	kill "$1" 2>/dev/null || return 0
+	wait "$1" 2>/dev/null || true
+}
+
+# scrape_row CPUS TITLE: servers and client on these CPUs.
+scrape_row() {
+	if ! taskset -c "$1" "$ROOT/scripts/serve.sh" -b 2>"$WORK/error"; then
+		not_measured "$2" "$(tail -n 1 "$WORK/error")"
+		return 0
+	fi
+	taskset -c "$1" prometheus-node-exporter --collector.disable-defaults --collector.netstat \
+		--web.listen-address="$EXPORTER_LISTEN" >"$WORK/exporter" 2>&1 &
+	EXPORTER=$!
+	set -- "$1" "$2" exporter "${EXPORTER_LISTEN##*:}" /metrics node_netstat_Tcp_ActiveOpens \
+		ours "${LISTEN##*:}" /cgi-bin/metrics tcp_active_connections_total
+	tries=50
+	until "$BENCH/requests" 1 "$3" "$4" "$5" "$6" >/dev/null 2>&1; do
+		tries=$((tries - 1))
+		[ "$tries" -gt 0 ] || break
+		sleep 0.1
+	done
+	if sample requests 300 "$3" "$4" "$5" "$6" control "$4" "$5" "$6" \
+		"$7" "$8" "$9" "${10}"; then
+		row "$2" ours exporter most 1.00
+	else
+		not_measured "$2" "$(why)"
+	fi
+	note_memory_of_server
+	EXPORTER_MEMORY=$(resident "$EXPORTER")
+	stop "$EXPORTER"
+	EXPORTER=
+	"$ROOT/scripts/serve.sh" -k 2>/dev/null
+}
+
+# resident PID
+resident() {
+	sed -n 's/^VmRSS:[[:space:]]*//p' "/proc/$1/status"
+}
+
+note_memory_of_server() {
+	read -r server <"$RUN_DIR/httpd.pid"
+	SERVER_MEMORY=$(resident "$server")
+}
+
+scrape_rows() {
+	heading 'a scrape, a connection each'
+	if ! command -v prometheus-node-exporter >/dev/null; then
+		not_measured '/metrics / node_exporter' \
+			'apt-get install --no-install-recommends prometheus-node-exporter'
+		if "$ROOT/scripts/serve.sh" -b 2>"$WORK/error"; then
+			note_memory_of_server
+			"$ROOT/scripts/serve.sh" -k 2>/dev/null
+		fi
+		return 0
+	fi
+	cpus=$(sed -n 's/^Cpus_allowed_list:[[:space:]]*//p' /proc/self/status)
+	scrape_row "${cpus%%[-,]*}" '/metrics / node_exporter, one CPU'
+	scrape_row "$cpus" '/metrics / node_exporter, any CPU'
+}
+
+# --- attachments -------------------------------------------------------------
+
+# attached_rows OPERATION TITLE GOAL SET...: each set against nothing attached. The
+# process that is measured joins the cgroup; this script stays out of it.
+attached_rows() {
+	operation=$1
+	title=$2
+	goal=$3
+	shift 3
+	sets='bare -- control'
+	for set; do
+		case $set in
+		everything) pins=$(echo "$PIN_DIR"/*_*/*) ;;
+		tracker) pins=$(echo "$PIN_DIR"/port_tracker/*) ;;
+		monitor) pins=$(echo "$PIN_DIR"/tcp_monitor*/*) ;;
+		plain) pins=$OTHERS/plain_tracker/plain_sockops ;;
+		empty) pins=$(echo "$OTHERS"/empty_hooks/*) ;;
+		esac
+		sets="$sets -- $set $pins"
+	done
+	# shellcheck disable=SC2086 # words
+	if ! (
+		echo 0 >"$CGROUP/cgroup.procs"
+		sample attached "$operation" 250 "$CGROUP" $sets
+	); then
+		not_measured "$title" "$(why)"
+		return 0
+	fi
+	for set; do
+		case $set in
+		everything) row "$title: everything" "$set" bare ${goal:+most "$goal"} ;;
+		plain) row "$title: a plain tracker" "$set" bare ;;
+		empty) row "$title: empty programs" "$set" bare ;;
+		*) row "$title: $set" "$set" bare ;;
+		esac
+	done
+	awk '$1 == "known" {
+		printf "  (%.0f %% of the source ports had been used with that address before)\n",
+			100 * $2 / $3 }' "$WORK/samples"
+}
+
+load_others() {
+	mkdir "$OTHERS" &&
+		bpftool prog loadall "$BENCH/plain_tracker.bpf.o" "$OTHERS/plain_tracker" \
+			pinmaps "$OTHERS/maps" &&
+		bpftool prog loadall "$BENCH/empty_hooks.bpf.o" "$OTHERS/empty_hooks" &&
+		"$BENCH/fill" "$PIN_DIR/maps/conn_to_pid_v4" "$OTHERS/maps/plain_conns"
+}
+
+attachment_rows() {
+	heading 'CPU time, attached / bare'
+	if ! load_others 2>"$WORK/error"; then
+		not_measured 'attached / bare' "$(why)"
+		return 0
+	fi
+	# This takes the tracing programs off; the program below attaches and detaches.
+	rm -f "$PIN_DIR"/links/*
+	attached_rows tcp 'TCP, new key' 1.06 everything tracker monitor plain empty
+	attached_rows tcp-known 'TCP, known key' 1.06 everything tracker monitor plain empty
+	attached_rows refused 'TCP refused' '' everything tracker monitor plain
+	attached_rows udp-same 'UDP, same key' '' everything tracker monitor
+	attached_rows udp-new 'UDP, new socket' '' everything tracker monitor
+}
+
+# --- memory ------------------------------------------------------------------
+
+memory_rows() {
+	printf 'memory\n'
+	for map in "$PIN_DIR"/maps/*; do
+		bpftool map show pinned "$map"
+	done | awk '{ for (i = 1; i < NF; i++) if ($i == "memlock") sum += $(i + 1) }
+		END { printf "%-42s %d bytes  goal 8388608 %s\n",
+			"memlock of our maps (bpftool map show)",
+			sum, sum <= 8388608 ? "met" : "missed" }'
+	printf '%-42s %s\n' 'busybox httpd (VmRSS in /proc/PID/status)' \
+		"${SERVER_MEMORY-not measured}"
+	printf '%-42s %s\n' prometheus-node-exporter "${EXPORTER_MEMORY-not measured}"
+}
+
+# --- all ---------------------------------------------------------------------
+
+HOLDER=
+EXPORTER=
+
+clean_up() {
+	trap '' HUP INT TERM
+	[ -z "$HOLDER" ] || stop "$HOLDER"
+	[ -z "$EXPORTER" ] || stop "$EXPORTER"
+	"$ROOT/scripts/serve.sh" -k 2>/dev/null || true
+	rm -rf "$OTHERS"
+	"$ROOT/scripts/detach.sh" 2>"$WORK/error" || cat "$WORK/error" >&2
+	tries=50
+	until rmdir "$CGROUP" 2>/dev/null; do
+		tries=$((tries - 1))
+		[ "$tries" -gt 0 ] || {
+			note "cannot remove $CGROUP"
+			break
+		}
+		sleep 0.1
+	done
+	rm -rf "$WORK" "$RUN_DIR"
+}
+
+prepare() {
+	CGROUP=
+	find_cgroup
+	CGROUP=$CGROUP/connpin_bench
+	export PIN_DIR RUN_DIR LISTEN CGROUP CONN_V4_ENTRIES CONN_V6_ENTRIES
+	if [ -n "$(bpftool prog show name handle_sockops)" ]; then
+		note "connpin is attached on this host: bare is not bare, ratios come out too low"
+	fi
+	WORK=$(mktemp -d)
+	trap clean_up EXIT
+	trap 'exit 129' HUP
+	trap 'exit 130' INT
+	trap 'exit 143' TERM
+	mkdir -p "$CGROUP"
+	for script in attach.sh 'ipv6-block.sh on'; do
+		# shellcheck disable=SC2086 # a name and an argument
+		"$ROOT/scripts/"$script >/dev/null 2>"$WORK/error" || {
+			cat "$WORK/error" >&2
+			die "$script failed"
+		}
+	done
+}
+
+main() {
+	answer_help "$@"
+	[ $# -eq 0 ] || misuse "unexpected argument $1"
+	need_root
+	need_built
+	need_commands bpftool busybox taskset
+	[ -x "$BENCH/attached" ] || die "the programs are not built: run make tests"
+	prepare
+	process_rows
+	scrape_rows
+	attachment_rows
+	memory_rows
+	return "$NOT_MEASURED"
+}
+
+main "$@"

@@ -1,0 +1,198 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# Bad input to the commands: one clear line, the right exit status, nothing else.
+
+load helper
+
+# refuses STATUS TEXT COMMAND...: that status, nothing on stdout, one line on stderr
+# that has TEXT in it.
+refuses() {
+	local status=$1 text=$2
+	shift 2
+	run -"$status" --separate-stderr "$@"
+	[ -z "$output" ]
+	echo "stderr: $stderr"
+	# shellcheck disable=SC2154 # run sets it
+	[ "${#stderr_lines[@]}" -eq 1 ]
+	[[ $stderr = *"$text"* ]]
+}
+
+lookup() {
+	"$HELPERS/conn-lookup" "$@"
+}
+
+@test "conn-lookup (address that does not parse) exits 2 and names it" {
+	for address in '' 1.2.3 1.2.3.4.5 256.1.1.1 01.2.3.4x :: ::g fe80::1%lo '1.2.3.4 ' host \
+		'$(id)' '`id`' "'" '1.2.3.4;id'; do
+		[ "$address" != :: ] || continue
+		refuses 2 "DST '" lookup "$address" 1 2
+	done
+	refuses 2 "DST '1.2.3.4?id' is not an IPv4 or IPv6 address" lookup $'1.2.3.4\nid' 1 2
+}
+
+@test "conn-lookup (port that does not parse) exits 2 and names it" {
+	for port in '' 0 65536 -1 +1 1x 0x10 ' 1' '1 ' 99999999999999999999999 1.0; do
+		case $port in -*) continue ;; esac
+		refuses 2 "SRC_PORT '$port' is not a port: a number from 1 to 65535" lookup 1.2.3.4 "$port" 2
+		refuses 2 "DST_PORT '$port' is not a port: a number from 1 to 65535" lookup 1.2.3.4 2 "$port"
+	done
+}
+
+@test "conn-lookup (protocol that does not parse) exits 2 and names it" {
+	for protocol in '' TCP sctp 6 tcpx; do
+		refuses 2 "PROTOCOL '$protocol' is not a protocol: tcp or udp" lookup -p "$protocol" 1.2.3.4 1 2
+	done
+}
+
+@test "conn-lookup (wrong options or operands) exits 2 and points to the usage" {
+	refuses 2 "needed: DST SRC_PORT DST_PORT" lookup
+	refuses 2 "needed: DST SRC_PORT DST_PORT" lookup 1.2.3.4 1
+	refuses 2 "needed: DST SRC_PORT DST_PORT" lookup 1.2.3.4 1 2 3
+	refuses 2 "unknown option -x" lookup -x 1.2.3.4 1 2
+	refuses 2 "unknown option --nonsense" lookup --nonsense 1.2.3.4 1 2
+	refuses 2 "an argument is missing after -p" lookup 1.2.3.4 1 2 -p
+}
+
+@test "conn-lookup and conn-list (not attached) exit 3 and say what to do" {
+	refuses 3 "connpin is not attached" lookup 1.2.3.4 1 2
+	refuses 3 "run attach.sh as root" "$HELPERS/conn-list"
+	refuses 3 "run attach.sh as root" "$HELPERS/tcp-metrics"
+	refuses 3 "connpin is not attached" lookup - </dev/null
+}
+
+@test "conn-lookup (argument of 128 kB) says so in one line" {
+	refuses 2 "DST 'aaaa" lookup "$(head -c 120000 /dev/zero | tr '\0' a)" 1 2
+	[ "${#stderr}" -lt 1024 ]
+}
+
+@test "each helper and script (-h) prints usage on stdout and exits 0" {
+	for command in "$HELPERS"/{conn-lookup,conn-list,tcp-metrics,attach-tracing,address-in} \
+		"$SCRIPTS"/{attach,detach,status,ipv6-block,serve,quickstart,test}.sh "$SCRIPTS/connpin"; do
+		for option in -h --help; do
+			run -0 --separate-stderr "$command" "$option"
+			[[ ${lines[0]} = "usage: "* ]]
+			[ -z "$stderr" ]
+		done
+	done
+}
+
+@test "each helper and script (unknown argument) exits 2" {
+	for command in "$HELPERS"/{conn-lookup,conn-list,tcp-metrics,attach-tracing,address-in} \
+		"$SCRIPTS"/{attach,detach,status,ipv6-block,serve,quickstart,test}.sh "$SCRIPTS/connpin"; do
+		run -2 --separate-stderr "$command" --nonsense
+		[ -z "$output" ]
+		[ -n "$stderr" ]
+	done
+}
+
+@test "helpers (standard output full) exit 3 and say so" {
+	attach
+	rc=0
+	"$HELPERS/tcp-metrics" >/dev/full 2>"$BATS_TEST_TMPDIR/err" || rc=$?
+	detach
+	[ "$rc" -eq 3 ]
+	grep -q 'cannot write to standard output: No space left on device' "$BATS_TEST_TMPDIR/err"
+}
+
+@test "conn-lookup - (bad lines) answers each with an error and goes on" {
+	attach
+	{
+		printf '\n'
+		printf 'tcp 1.2.3.4 1\n'
+		printf 'tcp 1.2.3.4 1 2 3\n'
+		printf 'TCP 1.2.3.4 1 2\n'
+		printf 'tcp 1.2.3.400 1 2\n'
+		printf 'tcp 1.2.3.4 0 2\n'
+		printf 'tcp 1.2.3.4 1 x\n'
+		printf 'tcp 1.2.3.4 1 2\0\n'
+		head -c 300000 /dev/zero | tr '\0' a
+		printf '\n\377\376 " \\ \001\n'
+		printf 'udp\t::1  7 9 \r\n'
+	} >"$BATS_TEST_TMPDIR/in"
+	rc=0
+	"$HELPERS/conn-lookup" - <"$BATS_TEST_TMPDIR/in" >"$BATS_TEST_TMPDIR/out" || rc=$?
+	detach
+	[ "$rc" -eq 0 ]
+	cat "$BATS_TEST_TMPDIR/out"
+	/usr/bin/python3 - "$BATS_TEST_TMPDIR/out" <<-'END'
+		import json, sys
+		rows = [json.loads(line) for line in open(sys.argv[1])]
+		assert len(rows) == 11, len(rows)
+		errors = [row["error"] for row in rows]
+		for i, word in enumerate(["PROTOCOL DST", "PROTOCOL DST", "PROTOCOL DST", "PROTOCOL is", "DST is",
+		                          "SRC_PORT is", "DST_PORT is", "NUL", "too long", "PROTOCOL", "not found"]):
+		    assert word in errors[i], (i, word, errors[i])
+	END
+}
+
+@test "conn-list (bad arguments) exits 2" {
+	for seconds in 0 -1 x 86401; do
+		refuses 2 "SECONDS is a number from 1 to 86400, not $seconds" "$HELPERS/conn-list" -w "$seconds"
+	done
+	refuses 2 "unexpected argument what" "$HELPERS/conn-list" what
+}
+
+@test "address-in tells whether an address is in a network" {
+	for yes in "10.1.2.3 10.0.0.0/8" "10.1.2.3 10.1.2.3" "::1 ::1" "2001:db8::5 2001:db8::/32" \
+		"::ffff:10.1.2.3 10.0.0.0/8" "1.2.3.4 9.9.9.9 1.2.3.0/25" "1.2.3.4 0.0.0.0/0"; do
+		# shellcheck disable=SC2086 # words
+		run -0 "$HELPERS/address-in" $yes
+	done
+	for no in "10.1.2.3 11.0.0.0/8" "1.2.3.129 1.2.3.0/25" "::1 0.0.0.0/0" "::2 ::1" "1.2.3.4"; do
+		# shellcheck disable=SC2086 # words
+		run -1 "$HELPERS/address-in" $no
+	done
+	refuses 2 "NETWORK '1.2.3.0/33'" "$HELPERS/address-in" 1.2.3.4 1.2.3.0/33
+	refuses 2 "NETWORK '::/129'" "$HELPERS/address-in" 1.2.3.4 ::/129
+	refuses 2 "NETWORK 'x'" "$HELPERS/address-in" 1.2.3.4 1.2.3.4 x
+	refuses 2 "ADDRESS 'x'" "$HELPERS/address-in" x 1.2.3.4
+}
+
+@test "settings (out of range, unknown, not NAME=value) are named with file and line" {
+	conf=$BATS_TEST_TMPDIR/conf
+	printf '# fine\n\nPIN_DIRR=/x\n' >"$conf"
+	CONNPIN_CONF=$conf refuses 2 "$conf line 3: no such setting PIN_DIRR" "$SCRIPTS/attach.sh"
+	printf 'what\n' >"$conf"
+	CONNPIN_CONF=$conf refuses 2 "$conf line 1: not NAME=value" "$SCRIPTS/attach.sh"
+	printf 'CONN_V4_ENTRIES=12' >"$conf"
+	CONNPIN_CONF=$conf refuses 2 "setting CONN_V4_ENTRIES='12': a number from 256 to 16777216" "$SCRIPTS/attach.sh"
+	CONNPIN_CONF=/nonexistent refuses 2 "cannot read /nonexistent" "$SCRIPTS/attach.sh"
+	PIN_DIR=relative refuses 2 "setting PIN_DIR='relative'" "$SCRIPTS/attach.sh"
+	PIN_DIR=/sys/fs/bpf/a.b refuses 2 "takes no name with a dot" "$SCRIPTS/attach.sh"
+	PIN_DIR=/tmp/pins refuses 3 "not on a bpf file system" "$SCRIPTS/attach.sh"
+	LISTEN=nowhere refuses 2 "setting LISTEN='nowhere'" "$SCRIPTS/serve.sh"
+	LISTEN=127.0.0.1:99999 refuses 2 "setting LISTEN='99999'" "$SCRIPTS/serve.sh"
+	LOOKUP_ALLOW='1.2.3.4/99' refuses 2 "setting LOOKUP_ALLOW='1.2.3.4/99'" "$SCRIPTS/serve.sh"
+	LOOKUP_ALLOW='$(id)' refuses 2 "setting LOOKUP_ALLOW=" "$SCRIPTS/serve.sh"
+	CGROUP=/nonexistent refuses 3 "setting CGROUP='/nonexistent': no such directory" "$SCRIPTS/attach.sh"
+	CGROUP=/tmp refuses 3 "setting CGROUP='/tmp': not a cgroup of version 2" "$SCRIPTS/attach.sh"
+	HTTP_USER='a b' refuses 2 "setting HTTP_USER='a b'" "$SCRIPTS/serve.sh"
+}
+
+@test "settings (from the file) count, and the environment goes first" {
+	conf=$BATS_TEST_TMPDIR/conf
+	printf 'CONN_V4_ENTRIES=2048\nCONN_V6_ENTRIES=1024\n' >"$conf"
+	CONNPIN_CONF=$conf CONN_V6_ENTRIES=512 attach
+	entries=$(bpftool map show pinned "$PIN_DIR/maps/conn_to_pid_v4")
+	entries6=$(bpftool map show pinned "$PIN_DIR/maps/conn_to_pid_v6")
+	detach
+	[[ $entries = *"max_entries 2048 "* ]]
+	[[ $entries6 = *"max_entries 512 "* ]]
+}
+
+@test "scripts (not root) say so in one line" {
+	for script in attach.sh detach.sh status.sh; do
+		refuses 3 "not root" setpriv --reuid 65534 --clear-groups "$SCRIPTS/$script"
+	done
+	refuses 3 "not root" setpriv --reuid 65534 --clear-groups "$SCRIPTS/ipv6-block.sh" on
+}
+
+@test "connpin (front command) runs each command and refuses others" {
+	run -0 "$SCRIPTS/connpin" lookup --version
+	[[ $output = "conn-lookup "[0-9]* ]]
+	run -0 "$SCRIPTS/connpin" metrics --help
+	run -0 "$SCRIPTS/connpin" --version
+	[[ $output = *" "[0-9]* ]]
+	refuses 2 "'nonsense' is no command" "$SCRIPTS/connpin" nonsense
+	run -2 "$SCRIPTS/connpin"
+}

@@ -1,0 +1,169 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: MIT
+#
+# helper.bash: what the test files share. Loaded by each, first.
+#
+# In a virtual machine the suite uses connpin's own places; on a host it keeps to
+# places of its own, so that an installed connpin goes on undisturbed.
+
+bats_require_minimum_version 1.5.0
+
+TREE=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+SCRIPTS=$TREE/scripts
+HELPERS=$TREE/helpers
+TRAFFIC=$TREE/.output/test/traffic
+export TREE SCRIPTS HELPERS TRAFFIC
+
+if [ -z "${CONNPIN_KERNEL_LINE-}" ]; then
+	export PIN_DIR=/sys/fs/bpf/connpin_test RUN_DIR=/run/connpin_test LISTEN=127.0.0.1:9190
+else
+	export PIN_DIR=/sys/fs/bpf/connpin RUN_DIR=/run/connpin LISTEN=127.0.0.1:9090
+fi
+
+# The cgroup v2 root, found in another way than the scripts do.
+CGROUP_ROOT=/sys/fs/cgroup
+[ ! -d /sys/fs/cgroup/unified ] || CGROUP_ROOT=/sys/fs/cgroup/unified
+export CGROUP_ROOT
+
+attach() {
+	"$SCRIPTS/attach.sh" >"$BATS_FILE_TMPDIR/attach.log" 2>&1 || {
+		cat "$BATS_FILE_TMPDIR/attach.log"
+		return 1
+	}
+}
+
+detach() {
+	"$SCRIPTS/detach.sh" >"$BATS_FILE_TMPDIR/detach.log" 2>&1 || {
+		cat "$BATS_FILE_TMPDIR/detach.log"
+		return 1
+	}
+}
+
+# requires WORD: skip what this kernel can't do. Each kernel of the matrix can do
+# everything, so in a machine a lack is a failure; an unknown word is a bug.
+requires() {
+	case $1 in
+	fentry) has_fentry && return 0 ;;
+	virtual-machine) [ -z "${CONNPIN_KERNEL_LINE-}" ] || return 0 ;;
+	*)
+		echo "requires: unknown word $1"
+		return 1
+		;;
+	esac
+	[ -z "${CONNPIN_KERNEL_LINE-}" ] || {
+		echo "this kernel of the matrix should have $1"
+		return 1
+	}
+	skip "no $1 here"
+}
+
+has_fentry() {
+	local rc=0
+	bpftool prog loadall "$TREE/.output/bpf/tcp_monitor.bpf.o" /sys/fs/bpf/connpin_probe \
+		>/dev/null 2>&1 || rc=$?
+	rm -rf /sys/fs/bpf/connpin_probe
+	return $rc
+}
+
+# Everything of BPF on this host, for a comparison of before and after. Objects
+# that are being freed may linger for a moment: see unchanged_since.
+bpf_inventory() {
+	# Names: the ids of the kernel's and systemd's own come and go.
+	printf '%s\n' 'prog show' 'map show' 'link show' "cgroup tree $CGROUP_ROOT" | bpftool batch file - | awk '
+		/^[0-9]+: .*  name / { sub(/^[0-9]+: /, ""); sub(/  (tag|flags) .*/, ""); if (!/name libbpf_/) print; next }
+		/^[0-9]+: / { print "link", $2; next }
+		/^\// || /^ +[0-9]/ { sub(/^ +[0-9]+ +/, "cgroup "); print }' | sort
+	find /sys/fs/bpf -mindepth 1 ! -name '*.debug' 2>/dev/null | sort
+}
+
+unchanged_since() {
+	local tries=50
+	until [ "$(bpf_inventory)" = "$1" ]; do
+		tries=$((tries - 1))
+		[ "$tries" -gt 0 ] || {
+			diff <(printf '%s\n' "$1") <(bpf_inventory)
+			return 1
+		}
+		sleep 0.1
+	done
+}
+
+# poll COMMAND...: until it succeeds, 10 s at most.
+poll() {
+	local tries=100
+	until "$@"; do
+		tries=$((tries - 1))
+		[ "$tries" -gt 0 ] || {
+			echo "gave up on: $*"
+			return 1
+		}
+		sleep 0.1
+	done
+}
+
+# no_line PATTERN: standard input has no line that matches. ("! grep" would pass
+# unseen: the shell does not end at a negated command.)
+no_line() {
+	local found
+	found=$(grep -E -- "$1") || return 0
+	printf 'there should be no such line:\n%s\n' "$found"
+	return 1
+}
+
+# start NAME COMMAND...: a process that runs until stop_all, its standard input
+# open and its first line of output, once it is there, in FIRST. Its id is in PID.
+start() {
+	local name=$1 dir=$BATS_TEST_TMPDIR
+	shift
+	mkfifo "$dir/$name.in"
+	"$@" <"$dir/$name.in" >"$dir/$name.out" 2>"$dir/$name.err" 3>&- &
+	PID=$!
+	STARTED="${STARTED-} $PID"
+	exec {fd}>"$dir/$name.in"
+	HELD="${HELD-} $fd"
+	poll test -s "$dir/$name.out" || {
+		cat "$dir/$name.err"
+		return 1
+	}
+	read -r FIRST <"$dir/$name.out"
+}
+
+stop_all() {
+	local pid fd
+	for pid in ${STARTED-}; do
+		kill "$pid" 2>/dev/null || true
+		wait "$pid" 2>/dev/null || true
+	done
+	for fd in ${HELD-}; do
+		exec {fd}>&-
+	done
+	STARTED='' HELD=''
+}
+
+# A TCP server at ADDRESS; its port in PORT.
+# shellcheck disable=SC2034 # for the tests
+start_server() {
+	start server "$TRAFFIC" listen "$1" 0
+	PORT=${FIRST#ready }
+}
+
+# The process id and source port that a client of traffic printed.
+client_pid() {
+	echo "${FIRST% *}"
+}
+
+client_port() {
+	echo "${FIRST#* }"
+}
+
+# The value of one metric now.
+metric() {
+	"$HELPERS/tcp-metrics" | sed -n "s/^$1 //p"
+}
+
+# field PROTOCOL NAME: a value of /proc/net/snmp as this network namespace has it.
+snmp() {
+	awk -v protocol="$1:" -v name="$2" '
+		$1 == protocol && !seen { for (i = 2; i <= NF; i++) if ($i == name) column = i; seen = 1; next }
+		$1 == protocol { print $column }' "${3-/proc/net/snmp}"
+}

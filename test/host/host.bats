@@ -1,0 +1,60 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# What needs programs that the virtual machines do not have.
+
+load ../helper
+
+@test "tcp-metrics passes promtool check metrics without a word" {
+	attach
+	"$HELPERS/tcp-metrics" >"$BATS_TEST_TMPDIR/text"
+	detach
+	run -0 promtool check metrics <"$BATS_TEST_TMPDIR/text"
+	[ -z "$output" ]
+}
+
+@test "make install and make uninstall (DESTDIR) leave nothing but an edited configuration" {
+	dest=$BATS_TEST_TMPDIR/dest
+	install_to() {
+		make -C "$TREE" "$1" DESTDIR="$dest" PREFIX=/usr SYSCONFDIR=/etc
+	}
+	run -0 install_to install
+	run -0 "$dest/usr/bin/conn-lookup" --version
+	run -0 "$dest/usr/bin/connpin" --help
+	run -0 install_to uninstall
+	run -0 find "$dest" ! -type d
+	[ -z "$output" ]
+	run -0 install_to install
+	echo '#edited' >>"$dest/etc/connpin.conf"
+	run -0 install_to install
+	grep -q '#edited' "$dest/etc/connpin.conf"
+	run -0 install_to uninstall
+	run -0 find "$dest" ! -type d
+	[ "$output" = "$dest/etc/connpin.conf" ]
+}
+
+@test "installed commands (without the source tree) attach, answer and detach" {
+	before=$(bpf_inventory)
+	prefix=$BATS_TEST_TMPDIR/prefix
+	run -0 make -C "$TREE" install PREFIX="$prefix" SYSCONFDIR="$prefix/etc"
+	echo 'CONN_V4_ENTRIES=4096' >>"$prefix/etc/connpin.conf"
+	run -0 "$prefix/bin/connpin" attach
+	bpftool map show pinned "$PIN_DIR/maps/conn_to_pid_v4" | grep -q 'max_entries 4096 '
+	start_server 127.0.0.1
+	start client "$TRAFFIC" connect 127.0.0.1 "$PORT"
+	run -0 "$prefix/bin/connpin" lookup -q 127.0.0.1 "$(client_port)" "$PORT"
+	[ "$output" = "$PID" ]
+	stop_all
+	run -0 "$prefix/bin/connpin" detach
+	unchanged_since "$before"
+}
+
+@test "two builds make identical objects and helpers" {
+	for copy in one two/deeper; do
+		mkdir -p "$BATS_TEST_TMPDIR/$copy"
+		(cd "$TREE" && tar -cf - --exclude=./.output --exclude=./.git .) | tar -C "$BATS_TEST_TMPDIR/$copy" -xf -
+		run -0 make -C "$BATS_TEST_TMPDIR/$copy"
+	done
+	for file in bpf helpers; do
+		run -0 diff -r -x '*.d' "$BATS_TEST_TMPDIR/one/.output/$file" "$BATS_TEST_TMPDIR/two/deeper/.output/$file"
+	done
+}

@@ -1,0 +1,126 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# The five counters beside the kernel's own, 1,000 events of each.
+#
+# Traffic runs in a network namespace of its own, whose snmp counters start at 0
+# and count nothing else. connpin counts the whole host, so on a host that is not
+# quiet a window with traffic elsewhere is thrown away and tried again.
+
+load helper
+
+COUNTERS="tcp_active_connections_total tcp_passive_connections_total tcp_failed_connections_total
+	tcp_resets_sent_total tcp_resets_received_total"
+
+setup_file() {
+	attach
+}
+
+teardown_file() {
+	detach
+}
+
+values() {
+	local name
+	for name in $COUNTERS; do
+		metric "$name"
+	done
+}
+
+# What the rest of the host did: any change of these spoils a window.
+elsewhere() {
+	awk '$1 == "Tcp:"' /proc/net/snmp | cut -d ' ' -f 6-9,15
+}
+
+# count_window COMMAND...: run it, its output the snmp file of its own namespace, and
+# set ACTIVE, PASSIVE, FAILED, SENT, RECEIVED to what connpin counted meanwhile and
+# SNMP_* to what the kernel did.
+count_window() {
+	local before after rest tries=30
+	while :; do
+		rest=$(elsewhere)
+		mapfile -t before < <(values)
+		"$@" >"$BATS_TEST_TMPDIR/snmp"
+		mapfile -t after < <(values)
+		[ "$rest" != "$(elsewhere)" ] || break
+		tries=$((tries - 1))
+		[ "$tries" -gt 0 ] || return 1
+		sleep 0.2
+	done
+	ACTIVE=$((after[0] - before[0]))
+	PASSIVE=$((after[1] - before[1]))
+	FAILED=$((after[2] - before[2]))
+	SENT=$((after[3] - before[3]))
+	RECEIVED=$((after[4] - before[4]))
+	SNMP_ACTIVE=$(snmp Tcp ActiveOpens "$BATS_TEST_TMPDIR/snmp")
+	SNMP_PASSIVE=$(snmp Tcp PassiveOpens "$BATS_TEST_TMPDIR/snmp")
+	SNMP_FAILED=$(snmp Tcp AttemptFails "$BATS_TEST_TMPDIR/snmp")
+	SNMP_SENT=$(snmp Tcp OutRsts "$BATS_TEST_TMPDIR/snmp")
+	SNMP_ENDED=$(snmp Tcp EstabResets "$BATS_TEST_TMPDIR/snmp")
+	echo "connpin $ACTIVE $PASSIVE $FAILED $SENT $RECEIVED," \
+		"snmp $SNMP_ACTIVE $SNMP_PASSIVE $SNMP_FAILED $SNMP_SENT ended $SNMP_ENDED"
+}
+
+count_events() {
+	count_window unshare -n sh -c 'ip link set lo up && "$0" "$1" "$2" && cat /proc/net/snmp' \
+		"$TRAFFIC" "$1" "$2"
+}
+
+@test "tcp-metrics (just attached) has all five counters, without labels" {
+	for name in $COUNTERS; do
+		[[ $(metric "$name") =~ ^[0-9]+$ ]]
+		"$HELPERS/tcp-metrics" | grep -qx "# TYPE $name counter"
+		"$HELPERS/tcp-metrics" | grep -q "^# HELP $name ."
+	done
+}
+
+@test "tcp-metrics (1,000 connections) counts active and passive opens as snmp does" {
+	count_events open 1000
+	[ "$ACTIVE" -eq 1000 ] && [ "$SNMP_ACTIVE" -eq 1000 ]
+	[ "$PASSIVE" -eq 1000 ] && [ "$SNMP_PASSIVE" -eq 1000 ]
+	[ "$FAILED" -eq 0 ] && [ "$SNMP_FAILED" -eq 0 ]
+	[ "$SENT" -eq 0 ] && [ "$SNMP_SENT" -eq 0 ]
+	[ "$RECEIVED" -eq 0 ]
+}
+
+@test "tcp-metrics (1,000 refused) counts failures and the resets for a closed port as snmp does" {
+	count_events refuse 1000
+	[ "$FAILED" -eq 1000 ] && [ "$SNMP_FAILED" -eq 1000 ]
+	[ "$SENT" -eq 1000 ] && [ "$SNMP_SENT" -eq 1000 ]
+	# Each of them ended an attempt.
+	[ "$RECEIVED" -eq 1000 ]
+	# snmp counts the attempt; here it was never established.
+	[ "$ACTIVE" -eq 0 ] && [ "$SNMP_ACTIVE" -eq 1000 ]
+	[ "$PASSIVE" -eq 0 ] && [ "$SNMP_PASSIVE" -eq 0 ]
+}
+
+@test "tcp-metrics (1,000 resets of established connections) counts them sent and received" {
+	count_events reset 1000
+	[ "$SENT" -eq 1000 ] && [ "$SNMP_SENT" -eq 1000 ]
+	# Each reset ends two sockets: the sender's and the receiver's.
+	[ "$RECEIVED" -eq 1000 ] && [ "$SNMP_ENDED" -eq 2000 ]
+	[ "$ACTIVE" -eq 1000 ] && [ "$PASSIVE" -eq 1000 ]
+	[ "$FAILED" -eq 0 ] && [ "$SNMP_FAILED" -eq 0 ]
+}
+
+@test "tcp-metrics (1,000 resets by TIME_WAIT sockets) counts them as snmp does" {
+	count_events late 1000
+	[ "$SENT" -eq 1000 ] && [ "$SNMP_SENT" -eq 1000 ]
+	[ "$RECEIVED" -eq 1000 ]
+}
+
+@test "tcp-metrics (two processes, each on a CPU) loses no count" {
+	count_events_twice() {
+		unshare -n sh -c 'ip link set lo up
+			taskset 1 "$0" open 2000 & taskset 2 "$0" open 2000; wait; cat /proc/net/snmp' "$TRAFFIC"
+	}
+	count_window count_events_twice
+	[ "$ACTIVE" -eq 4000 ] && [ "$SNMP_ACTIVE" -eq 4000 ]
+	[ "$PASSIVE" -eq 4000 ] && [ "$SNMP_PASSIVE" -eq 4000 ]
+}
+
+@test "tcp-metrics (counters after attach again) goes on counting from where it was" {
+	count=$(metric tcp_active_connections_total)
+	[ "$count" -gt 0 ]
+	attach
+	[ "$(metric tcp_active_connections_total)" -ge "$count" ]
+}
