@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * tcp_monitor: counts TCP state changes by fentry on tcp_set_state().
+ * tcp_monitor: counts TCP state changes by fentry on tcp_set_state(), and resets.
  *
  * The variant of first choice; tcp_monitor_tp takes over where the kernel
  * refuses fentry. At entry the socket still has its old state. No transition
@@ -12,5 +12,19 @@ SEC("fentry/tcp_set_state")
 int BPF_PROG(on_set_state, struct sock *sk, int state)
 {
 	on_state_change(sk, sk->__sk_common.skc_state, state);
+	return 0;
+}
+
+/*
+ * tcp_reset() ends a connection for two reasons: a RST came, or data came after
+ * the program had closed (net/ipv4/tcp_input.c: tcp_rcv_state_process(),
+ * TCPABORTONDATA). Only the first is a reset received. One that meets a half-open
+ * request, a TIME_WAIT socket or a closed port does not come here.
+ */
+SEC("fentry/tcp_reset")
+int BPF_PROG(on_receive_reset, struct sock *sk, struct sk_buff *skb)
+{
+	if (is_reset(skb))
+		on_reset_received();
 	return 0;
 }

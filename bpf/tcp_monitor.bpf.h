@@ -63,6 +63,27 @@ static __always_inline void on_state_change(const struct sock *sk, int from, int
 		count(&m->passive_connections);
 }
 
+static __always_inline void on_reset_received(void)
+{
+	struct tcp_metrics *m = metrics();
+
+	if (m)
+		count(&m->resets_received);
+}
+
+#define TCP_FLAGS_OFFSET 13 /* of the byte with the flags in a TCP header, RFC 9293 */
+#define TCP_FLAG_RST 0x04
+
+/* Whether a received segment, whose header is parsed, is a reset. */
+static __always_inline bool is_reset(const struct sk_buff *skb)
+{
+	__u8 flags = 0;
+
+	bpf_probe_read_kernel(&flags, sizeof(flags),
+			      skb->head + skb->transport_header + TCP_FLAGS_OFFSET);
+	return flags & TCP_FLAG_RST;
+}
+
 char LICENSE[] SEC("license") = "GPL";
 
 #endif

@@ -18,7 +18,7 @@ struct tcp_metrics {
 	__u64 passive_connections; /* SYN_RECV to ESTABLISHED */
 	__u64 failed_connections;  /* SYN_SENT to CLOSE */
 	__u64 resets_sent;	   /* RST segments */
-	__u64 resets_received;	   /* RST segments that ended a connection */
+	__u64 resets_received;	   /* RST segments that ended a connection or attempt */
 };
 
 _Static_assert(sizeof(struct tcp_metrics) == 40, "a new layout needs a new map");

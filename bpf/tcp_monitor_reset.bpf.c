@@ -12,18 +12,7 @@
  */
 #include "tcp_monitor.bpf.h"
 
-#define TCP_FLAGS_OFFSET 13 /* of the byte with the flags in a TCP header, RFC 9293 */
-#define TCP_FLAG_RST 0x04
 #define SKB_DST_PTRMASK (~1UL) /* include/linux/skbuff.h: bit 0 is "not counted" */
-
-static __always_inline bool is_reset(const struct sk_buff *skb)
-{
-	__u8 flags = 0;
-
-	bpf_probe_read_kernel(&flags, sizeof(flags),
-			      skb->head + skb->transport_header + TCP_FLAGS_OFFSET);
-	return flags & TCP_FLAG_RST;
-}
 
 /* The tracepoint fires for full sockets: sk_fullsock() of include/net/sock.h. */
 static __always_inline bool is_traced(const struct sock *sk)

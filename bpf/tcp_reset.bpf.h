@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The reset tracepoints, which both variants of tcp_monitor attach. BPF side
- * only.
+ * Resets that are sent, for both variants of tcp_monitor. BPF side only.
  *
- * Neither program looks at its arguments: each may be NULL, and 6.12 does not
+ * The program does not look at its arguments: each may be NULL, and 6.12 does not
  * say so to the verifier, which then drops the check.
  */
 #ifndef CONNPIN_TCP_RESET_BPF_H
@@ -22,20 +21,6 @@ int on_send_reset(void *ctx)
 
 	if (m)
 		count(&m->resets_sent);
-	return 0;
-}
-
-/*
- * tcp_reset(): the RST was for a connection and ended it. One that meets a
- * half-open request, a TIME_WAIT socket or a closed port goes elsewhere.
- */
-SEC("tp_btf/tcp_receive_reset")
-int on_receive_reset(void *ctx)
-{
-	struct tcp_metrics *m = metrics();
-
-	if (m)
-		count(&m->resets_received);
 	return 0;
 }
 

@@ -34,8 +34,10 @@ static const struct {
 	{ "tcp_resets_sent_total", "RST segments sent.",
 	  offsetof(struct tcp_metrics, resets_sent) },
 	{ "tcp_resets_received_total",
-	  "RST segments received that ended a connection or an attempt. Those that meet a "
-	  "half-open request, a TIME_WAIT socket or a closed port are not seen.",
+	  "RST segments received that ended a connection or an attempt; not those for a half-open "
+	  "request, a TIME_WAIT socket or a closed port. Without fentry also connections that "
+	  "ended "
+	  "because data came after the close.",
 	  offsetof(struct tcp_metrics, resets_received) },
 };
 

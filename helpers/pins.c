@@ -29,8 +29,10 @@ int open_map_or_warn(const char *name)
 	if (fd == -ENOENT)
 		warn_parts("connpin is not attached (no ", path, "): run attach.sh as root", NULL);
 	else if (fd == -EACCES || fd == -EPERM)
+		/* Which of the two can't be told from outside a directory that is closed. */
 		warn_parts("no permission to read ", path,
-			   ": run as root or as a member of the group that may", NULL);
+			   ", or not attached: run attach.sh as root, and join the group that may",
+			   NULL);
 	else if (fd < 0)
 		warn_parts("cannot open ", path, ": ", strerror(-fd), NULL);
 	return fd;

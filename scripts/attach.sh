@@ -38,7 +38,8 @@ stage_monitor() {
 	refused=$BPF_ERROR
 	note "fentry is refused ($refused): counting by tracepoint"
 	stage tcp_monitor tcp_monitor_tp || die "cannot load tcp_monitor: $BPF_ERROR"
-	degraded tcp_states "fentry on tcp_set_state is refused ($refused)"
+	degraded tcp_states "counts the same; fentry is refused ($refused)"
+	degraded resets_received "connections ended by data after the close count too; fentry is refused"
 }
 
 # Only kernels before 6.10 need it: their tracepoint misses some resets. The enum

@@ -62,11 +62,11 @@ feature() {
 	fi
 }
 
-# fentry/tcp_set_state or the tracepoint, as the kernel tells of the link.
-state_hook() {
-	case $(bpftool link show pinned "$PIN_DIR/links/on_set_state" 2>/dev/null) in
-	*trace_fentry*) echo fentry/tcp_set_state ;;
-	*) echo tp_btf/inet_sock_set_state ;;
+# hook_taken LINK FENTRY TRACEPOINT: which it is, as the kernel tells of the link.
+hook_taken() {
+	case $(bpftool link show pinned "$PIN_DIR/links/$1" 2>/dev/null) in
+	*trace_fentry*) echo "fentry/$2" ;;
+	*) echo "tp_btf/$3" ;;
 	esac
 }
 
@@ -82,9 +82,11 @@ features() {
 	feature tcp_opens sock_ops port_tracker/handle_sockops
 	feature udp_sends_v4 cgroup/sendmsg4 port_tracker/handle_sendmsg4
 	feature udp_sends_v6 cgroup/sendmsg6 port_tracker/handle_sendmsg6
-	feature tcp_states "$(state_hook)" tcp_monitor/on_set_state tcp_states
+	feature tcp_states "$(hook_taken on_set_state tcp_set_state inet_sock_set_state)" \
+		tcp_monitor/on_set_state tcp_states
 	feature resets_sent "$(resets_hook)" tcp_monitor/on_send_reset resets_sent
-	feature resets_received tp_btf/tcp_receive_reset tcp_monitor/on_receive_reset
+	feature resets_received "$(hook_taken on_receive_reset tcp_reset tcp_receive_reset)" \
+		tcp_monitor/on_receive_reset resets_received
 	# The block is a choice, not a lack.
 	if [ -d "$PIN_DIR/ipv6_blocker" ]; then
 		feature ipv6_block_tcp cgroup/connect6 ipv6_blocker/block_connect6

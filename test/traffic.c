@@ -15,7 +15,8 @@
  *   refuse COUNT                COUNT connects to a port where nobody listens
  *   reset COUNT                 COUNT times connect, accept, reset by the client
  *   late COUNT                  COUNT connections closed by the client, whose server
- *                               sends after: a TIME_WAIT socket answers with a reset
+ *                               sends after: a TIME_WAIT socket answers with a reset;
+ *   late COUNT linger           so long a TCP_LINGER2 that the full socket does
  *   try connect|send ADDR PORT  print "ok" or the errno text
  *
  * An address with a colon makes an AF_INET6 socket, ::ffff:a.b.c.d too. Port 0 of
@@ -25,6 +26,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -230,8 +232,10 @@ static int do_connections(int count, enum ending ending)
 	return 0;
 }
 
-static int do_late(int count)
+static int do_late(int count, int linger)
 {
+	/* Over the 60 s of TIME_WAIT, FIN_WAIT2 keeps its socket: tcp_fin_time(). */
+	int linger2 = 120;
 	struct sockaddr_storage sa;
 	socklen_t len = parse(&sa, "127.0.0.1", "0");
 	int server = listener(&sa, len);
@@ -249,6 +253,9 @@ static int do_late(int count)
 		peers[i] = accept(server, NULL, NULL);
 		if (peers[i] < 0)
 			die("accept");
+		if (linger &&
+		    setsockopt(client, IPPROTO_TCP, TCP_LINGER2, &linger2, sizeof(linger2)))
+			die("TCP_LINGER2");
 		close(client);
 	}
 	/* Longer than a delayed acknowledgement: each client is in FIN_WAIT2 then. */
@@ -323,8 +330,8 @@ int main(int argc, char **argv)
 		return do_connections(atoi(argv[2]), RESET_BY_CLIENT);
 	if (!strcmp(what, "refuse") && argc == 3)
 		return do_refuse(atoi(argv[2]));
-	if (!strcmp(what, "late") && argc == 3)
-		return do_late(atoi(argv[2]));
+	if (!strcmp(what, "late") && (argc == 3 || argc == 4))
+		return do_late(atoi(argv[2]), argc == 4);
 	if (!strcmp(what, "try") && argc == 5)
 		return do_try(argv[2], argv[3], argv[4]);
 	fprintf(stderr, "traffic: see the top of test/traffic.c for the commands\n");

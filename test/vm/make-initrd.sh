@@ -59,6 +59,7 @@ mkdir -p "$root"/{bin,sbin,usr/bin,usr/sbin,usr/lib,dev,proc,sys,run,tmp,root,et
 ln -s usr/lib "$root/lib"
 ln -s usr/lib64 "$root/lib64"
 mkdir -p "$root/usr/lib64"
+chmod 755 "$root"
 chmod 1777 "$root/tmp"
 
 add_program busybox bash dash bpftool curl ip ss tc flock setpriv nproc env stat getent sort find \
