@@ -49,10 +49,11 @@ no_bpffs() {
 	no_bpffs
 	mount -t bpf -o mode=0700 bpf /sys/fs/bpf
 	attach
-	[ "$(stat -c %a /sys/fs/bpf)" = 701 ]
+	# A bpf file system keeps the sticky bit, whatever mode it was mounted with.
+	[ "$(stat -c %a /sys/fs/bpf)" = 1701 ]
 	run -0 setpriv --reuid connpin --regid connpin --clear-groups "$HELPERS/tcp-metrics"
 	detach
-	[ "$(stat -c %a /sys/fs/bpf)" = 700 ]
+	[ "$(stat -c %a /sys/fs/bpf)" = 1700 ]
 	umount /sys/fs/bpf
 }
 
