@@ -20,18 +20,20 @@
 #include <bpf/bpf_tracing.h>
 
 /* Kernel ABI values that no uapi header carries in a form usable here. */
-#define AF_INET 2	     /* include/linux/socket.h */
-#define AF_INET6 10	     /* include/linux/socket.h */
-#define IPPROTO_TCP 6	     /* include/uapi/linux/in.h */
-#define IPPROTO_UDP 17	     /* include/uapi/linux/in.h */
-#define RTN_LOCAL 2	     /* include/uapi/linux/rtnetlink.h */
-#define RTF_LOCAL (1U << 31) /* include/uapi/linux/ipv6_route.h */
+#define AF_INET 2	      /* include/linux/socket.h */
+#define AF_INET6 10	      /* include/linux/socket.h */
+#define IPPROTO_TCP 6	      /* include/uapi/linux/in.h */
+#define IPPROTO_UDP 17	      /* include/uapi/linux/in.h */
+#define PF_KTHREAD 0x00200000 /* include/linux/sched.h */
+#define RTN_LOCAL 2	      /* include/uapi/linux/rtnetlink.h */
+#define RTF_LOCAL (1U << 31)  /* include/uapi/linux/ipv6_route.h */
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
 /* include/linux/sched.h */
 struct task_struct {
-	int tgid; /* as numbered in the initial PID namespace */
+	unsigned int flags; /* PF_* */
+	int tgid;	    /* as numbered in the initial PID namespace */
 };
 
 /* include/net/sock.h */

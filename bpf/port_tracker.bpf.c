@@ -5,7 +5,10 @@
  *
  * It observes and always allows. All three hooks run in the task that made the
  * system call, so the process is `current`; none runs in softirq. (A deferred
- * Fast Open connect is recorded in the first writer, which is who sends it.)
+ * Fast Open connect is recorded in the first writer, which is who sends it.) The
+ * exception is a connect that a kernel thread makes: for NFS, which no process
+ * owns, or for a further subflow of an MPTCP connection, whose owner can't be told
+ * here. Neither is recorded: no answer is better than a kworker's.
  *
  * sock_ops has no bpf_get_current_pid_tgid before 6.10, so there the process
  * id is read from the task.
@@ -33,12 +36,15 @@ struct {
  */
 #define READ_ONCE(x) (*(volatile typeof(x) *)&(x))
 
-/* The process, in the initial PID namespace. See the top for why not the helper. */
+/*
+ * The process, in the initial PID namespace; 0 for a kernel thread. See the top for
+ * why not the helper.
+ */
 static __always_inline conn_pid current_pid(void)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 
-	return task->tgid;
+	return task->flags & PF_KTHREAD ? 0 : task->tgid;
 }
 
 /*
@@ -57,8 +63,11 @@ static __always_inline bool is_v4_mapped(__u32 w0, __u32 w1, __u32 w2)
  */
 static __always_inline void record(void *map, const void *key, conn_pid pid)
 {
-	conn_pid *known = bpf_map_lookup_elem(map, key);
+	conn_pid *known;
 
+	if (!pid)
+		return;
+	known = bpf_map_lookup_elem(map, key);
 	if (!known || *known != pid)
 		bpf_map_update_elem(map, key, &pid, BPF_ANY);
 }

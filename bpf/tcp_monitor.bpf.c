@@ -6,7 +6,7 @@
  * refuses fentry. At entry the socket still has its old state. No transition
  * that is counted goes past tcp_set_state(); LISTEN to SYN_RECV would.
  */
-#include "tcp_reset.bpf.h"
+#include "tcp_send_reset.bpf.h"
 
 SEC("fentry/tcp_set_state")
 int BPF_PROG(on_set_state, struct sock *sk, int state)

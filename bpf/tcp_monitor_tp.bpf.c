@@ -5,7 +5,7 @@
  * received does not show the segment, so it also counts the connections that ended
  * because data came after the close (see tcp_monitor).
  */
-#include "tcp_reset.bpf.h"
+#include "tcp_send_reset.bpf.h"
 
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(on_set_state, const struct sock *sk, int oldstate, int newstate)

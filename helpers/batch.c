@@ -16,6 +16,9 @@
 #define LINE_MAX_BYTES 256
 #define WORDS 4
 
+/* An answer is never longer: what is written then always ends at a line's end. */
+#define ANSWER_MAX_BYTES 512
+
 static void answer_error(const char *name, conn_error error)
 {
 	out_str("{\"error\":\"");
@@ -106,6 +109,7 @@ static void take_byte(const struct conn_maps *maps, struct line *line, char byte
 			line->len++;
 		return;
 	}
+	out_room(ANSWER_MAX_BYTES);
 	if (line->len > LINE_MAX_BYTES) {
 		answer_error(NULL, "the line is too long");
 	} else {
@@ -131,6 +135,7 @@ int answer_batch(void)
 			continue;
 		if (n <= 0)
 			break;
+		conn_reopen(&maps);
 		for (ssize_t i = 0; i < n; i++)
 			take_byte(&maps, &line, input[i]);
 		if (out_flush())

@@ -136,7 +136,11 @@ int main(int argc, char **argv)
 			break;
 		if (!json)
 			out_str("\n");
+		rc = out_flush();
+		if (rc)
+			break;
 		(void)nanosleep(&(struct timespec) { .tv_sec = (time_t)seconds }, NULL);
+		conn_reopen(&maps);
 	}
 	/* A failed write is finish()'s to tell. */
 	if (rc && !out_flush()) {

@@ -67,6 +67,8 @@ void conn_set_ports(struct conn *conn, uint8_t protocol, uint16_t src_port, uint
 
 int conn_open(struct conn_maps *maps)
 {
+	maps->v4_inode = map_inode("conn_to_pid_v4");
+	maps->v6_inode = map_inode("conn_to_pid_v6");
 	maps->v4 = open_map_or_warn("conn_to_pid_v4");
 	if (maps->v4 < 0)
 		return maps->v4;
@@ -76,6 +78,23 @@ int conn_open(struct conn_maps *maps)
 		return maps->v6;
 	}
 	return 0;
+}
+
+void conn_reopen(struct conn_maps *maps)
+{
+	unsigned long v4_inode = map_inode("conn_to_pid_v4");
+	unsigned long v6_inode = map_inode("conn_to_pid_v6");
+	struct conn_maps fresh;
+
+	if (!v4_inode || !v6_inode)
+		return;
+	if (v4_inode == maps->v4_inode && v6_inode == maps->v6_inode)
+		return;
+	if (conn_open(&fresh))
+		return;
+	close(maps->v4);
+	close(maps->v6);
+	*maps = fresh;
 }
 
 int conn_open_for(struct conn_maps *maps, const struct conn *conn)

@@ -15,6 +15,8 @@
 struct conn_maps {
 	int v4;
 	int v6;
+	unsigned long v4_inode; /* of the pins, as conn_open() found them */
+	unsigned long v6_inode;
 };
 
 /* A connection's destination, ports and protocol. */
@@ -39,6 +41,12 @@ void conn_set_ports(struct conn *conn, uint8_t protocol, uint16_t src_port, uint
 
 /* Open both maps for reading. 0, or -errno after one line on standard error. */
 int conn_open(struct conn_maps *maps);
+
+/*
+ * For a reader that stays: open the maps again when others are pinned by now, as
+ * after a detach and an attach. Without pins the old maps stay open.
+ */
+void conn_reopen(struct conn_maps *maps);
 
 /* Open only the map that CONN would be in: 0, or -errno after the line. */
 int conn_open_for(struct conn_maps *maps, const struct conn *conn);

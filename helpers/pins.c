@@ -8,22 +8,42 @@
 #include <linux/bpf.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
-int open_map_or_warn(const char *name)
+#define PATH_BYTES 512 /* on the page of the stack that is there already */
+
+/* PIN_DIR/maps/NAME; false when it does not fit. */
+static bool map_path(char path[PATH_BYTES], const char *name)
 {
-	char path[512]; /* on the page of the stack that is there already */
 	const char *dir = getenv("PIN_DIR");
-	int fd;
 
 	if (!dir || !*dir)
 		dir = PIN_DIR_DEFAULT;
-	if (strlen(dir) + strlen("/maps/") + strlen(name) >= sizeof(path)) {
-		warn_parts("PIN_DIR is too long for a path", NULL);
-		return -ENAMETOOLONG;
-	}
+	if (strlen(dir) + strlen("/maps/") + strlen(name) >= PATH_BYTES)
+		return false;
 	strcpy(path, dir);
 	strcat(path, "/maps/");
 	strcat(path, name);
+	return true;
+}
+
+unsigned long map_inode(const char *name)
+{
+	char path[PATH_BYTES];
+	struct stat st;
+
+	return map_path(path, name) && stat(path, &st) == 0 ? (unsigned long)st.st_ino : 0;
+}
+
+int open_map_or_warn(const char *name)
+{
+	char path[PATH_BYTES];
+	int fd;
+
+	if (!map_path(path, name)) {
+		warn_parts("PIN_DIR is too long for a path", NULL);
+		return -ENAMETOOLONG;
+	}
 
 	fd = bpf_open_pin(path, BPF_F_RDONLY);
 	if (fd == -ENOENT)

@@ -12,4 +12,7 @@
  */
 int open_map_or_warn(const char *name);
 
+/* The inode number of that pin, another for each map that was ever pinned; 0: none. */
+unsigned long map_inode(const char *name);
+
 #endif

@@ -57,6 +57,12 @@ void out_bytes(const char *bytes, size_t len)
 	used += len;
 }
 
+void out_room(size_t len)
+{
+	if (len > sizeof(buffer) - used)
+		out_flush();
+}
+
 void out_str(const char *s)
 {
 	out_bytes(s, strlen(s));
@@ -159,8 +165,10 @@ int bad_option(int answer, char **argv)
 
 	if (answer == ':')
 		return misuse("an argument is missing after ", letter);
-	/* A long option has no letter; its word was the last one taken. */
-	return misuse("unknown option ", optopt ? letter : argv[optind - 1]);
+	/* A long option was the last word taken. */
+	if (!optopt || strncmp(argv[optind - 1], "--", 2) == 0)
+		return misuse("unknown option, or one that takes no argument: ", argv[optind - 1]);
+	return misuse("unknown option ", letter);
 }
 
 bool parse_number(const char *s, uint64_t min, uint64_t max, uint64_t *n)

@@ -23,6 +23,9 @@ void out_bytes(const char *bytes, size_t len);
 void out_str(const char *s);
 void out_u64(uint64_t n);
 
+/* Write what is buffered unless LEN more bytes, under 2 kB, fit behind it. */
+void out_room(size_t len);
+
 /* Write what is buffered. 0 or -errno; once it failed it goes on failing. */
 int out_flush(void);
 

@@ -28,7 +28,7 @@ usage() {
 
 # What status.sh tells of a feature: kept until the next attach.
 degraded() {
-	printf '%s %s\n' "$1" "$2" >>"$RUN_DIR/degraded"
+	printf '%s %s\n' "$1" "$2" >>"$RUN_DIR/degraded.new"
 }
 
 # fentry where the kernel takes it, the tracepoint where not.
@@ -62,10 +62,11 @@ main() {
 	load_settings
 	need_btf
 	find_cgroup
+	check_pin_dir
 	take_lock
-	check_same_cgroup
 	arm_undo
-	: >"$RUN_DIR/degraded"
+	record_cgroup
+	rm -f "$RUN_DIR/degraded.new"
 	ensure_bpffs
 	ensure_pin_dir
 	settle_objects
@@ -81,6 +82,8 @@ main() {
 
 	# From here on nothing can fail that undoing would help.
 	commit_staged
+	: >>"$RUN_DIR/degraded.new"
+	mv "$RUN_DIR/degraded.new" "$RUN_DIR/degraded"
 	[ -n "$STAGED" ] || note "already attached: nothing to do"
 }
 

@@ -59,11 +59,15 @@ check_name() {
 }
 
 check_settings() {
+	PIN_DIR=${PIN_DIR%/}
 	check_path PIN_DIR "$PIN_DIR"
+	[ "$PIN_DIR" != /sys/fs/bpf ] ||
+		bad_setting PIN_DIR "$PIN_DIR" "a directory of its own below that is needed"
 	case $PIN_DIR in
 	*.*) bad_setting PIN_DIR "$PIN_DIR" "a bpf file system takes no name with a dot" ;;
 	esac
 	check_path RUN_DIR "$RUN_DIR"
+	CGROUP=${CGROUP%/}
 	case $CGROUP in
 	'' | /*) ;;
 	*) bad_setting CGROUP "$CGROUP" "an absolute path, or nothing, is needed" ;;
@@ -87,6 +91,23 @@ check_settings() {
 		[ "$rc" -le 1 ] || bad_setting LOOKUP_ALLOW "$LOOKUP_ALLOW" \
 			"addresses or networks (ADDRESS/BITS), separated by spaces, are needed"
 	fi
+}
+
+# Where a client on this host reaches LISTEN: ADDRESS and PORT, and both as $LISTEN_URL.
+set_listen_address() {
+	LISTEN_PORT=${LISTEN##*:}
+	LISTEN_ADDRESS=${LISTEN%:*}
+	LISTEN_ADDRESS=${LISTEN_ADDRESS#[}
+	LISTEN_ADDRESS=${LISTEN_ADDRESS%]}
+	case $LISTEN_ADDRESS in
+	"$LISTEN_PORT" | 0.0.0.0) LISTEN_ADDRESS=127.0.0.1 ;;
+	::) LISTEN_ADDRESS=::1 ;;
+	esac
+	# shellcheck disable=SC2034 # for those who source this
+	case $LISTEN_ADDRESS in
+	*:*) LISTEN_URL=http://[$LISTEN_ADDRESS]:$LISTEN_PORT ;;
+	*) LISTEN_URL=http://$LISTEN_ADDRESS:$LISTEN_PORT ;;
+	esac
 }
 
 # Read the file, a NAME=value a line; nothing in it is ever run.
@@ -117,5 +138,6 @@ load_settings() {
 	set_default HTTP_USER connpin
 	set_default LOOKUP_ALLOW ''
 	check_settings
+	set_listen_address
 	export PIN_DIR LOOKUP_ALLOW # what the helpers and the CGI scripts read
 }

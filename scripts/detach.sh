@@ -25,19 +25,20 @@ usage() {
 }
 
 remove_pins() {
-	rm -f "$PIN_DIR"/links/on_set_state* "$PIN_DIR"/links/on_send_reset* \
-		"$PIN_DIR"/links/on_receive_reset* "$PIN_DIR"/links/on_v[46]_send_reset*
+	for name in $ALL_LINKS; do
+		rm -f "$PIN_DIR/links/$name" "$PIN_DIR/links/${name}_new"
+	done
 	for object in $ALL_OBJECTS; do
 		for suffix in '' _new _old; do
 			discard_programs "$PIN_DIR/$object$suffix"
 		done
 	done
-	while read -r map _; do
-		rm -f "$PIN_DIR/maps/$map"
-	done <"$OBJECTS/maps"
+	for name in $ALL_MAPS; do
+		rm -f "$PIN_DIR/maps/$name"
+	done
 	# Whatever else lies there is not ours.
 	for dir in "$PIN_DIR/links" "$PIN_DIR/maps" "$PIN_DIR"; do
-		rmdir "$dir" 2>/dev/null || note "$dir is left: not ours is $(find "$dir" -mindepth 1 -maxdepth 1 | tr '\n' ' ')"
+		[ ! -d "$dir" ] || rmdir "$dir" 2>/dev/null || note "$dir is left: not ours is $(find "$dir" -mindepth 1 -maxdepth 1 | tr '\n' ' ')"
 	done
 }
 
@@ -45,7 +46,6 @@ main() {
 	answer_help "$@"
 	[ $# -eq 0 ] || misuse "unexpected argument $1"
 	need_root
-	need_built
 	need_commands bpftool flock
 	load_settings
 	take_lock
@@ -55,7 +55,8 @@ main() {
 	else
 		note "not attached: nothing to do"
 	fi
-	rm -f "$RUN_DIR/cgroup" "$RUN_DIR/degraded"
+	forget cgroup
+	forget degraded
 	restore_bpffs
 }
 

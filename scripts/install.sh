@@ -6,6 +6,7 @@
 # usage: install.sh install|uninstall MANIFEST, with DESTDIR and SYSCONFDIR set.
 # A configuration file that was edited survives both.
 set -eu
+umask 022 # what is installed is for everyone to read
 
 install_one() {
 	target=$DESTDIR$3

@@ -37,8 +37,9 @@ CONFIG() {
 attach_blocker() {
 	need_btf
 	find_cgroup
-	check_same_cgroup
+	check_pin_dir
 	arm_undo
+	record_cgroup
 	ensure_bpffs
 	ensure_pin_dir
 	settle_objects

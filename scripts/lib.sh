@@ -4,6 +4,8 @@
 # lib.sh: what each script needs: messages, run, the lock, the undo list, paths.
 # Sourced with ROOT set to the directory above scripts/.
 
+umask 022 # what is put in RUN_DIR is for others to read
+
 PROGRAM=${0##*/}
 OBJECTS=$ROOT/bpf # as installed
 [ ! -d "$ROOT/.output/bpf" ] || OBJECTS=$ROOT/.output/bpf
@@ -33,8 +35,7 @@ run() {
 	"$@"
 }
 
-# answer_help "$@": -h prints usage (a function of the script) on stdout; anything
-# that is not among the script's own words is misuse.
+# answer_help "$@": -h prints usage, a function of the script, on stdout.
 answer_help() {
 	case ${1-} in
 	-h | --help) usage && exit 0 ;;
@@ -67,11 +68,30 @@ need_built() {
 # process, whatever ends it.
 take_lock() {
 	mkdir -p "$RUN_DIR" || die "cannot make $RUN_DIR"
-	exec 9>"$RUN_DIR/lock" || die "cannot write $RUN_DIR/lock"
+	# A redirection that fails would end the shell with a message and status of its own.
+	(: >>"$RUN_DIR/lock") 2>/dev/null || die "cannot write $RUN_DIR/lock"
+	exec 9>>"$RUN_DIR/lock"
 	if ! flock -n 9; then
 		note "another connpin script is at work: waiting for it"
 		flock 9 || die "cannot lock $RUN_DIR/lock"
 	fi
+}
+
+# Facts for a later run, a file each in RUN_DIR, whole or not there at all.
+remember() {
+	if ! (printf '%s\n' "$2" >"$RUN_DIR/$1.new") 2>/dev/null || ! mv "$RUN_DIR/$1.new" "$RUN_DIR/$1"; then
+		die "cannot write $RUN_DIR/$1"
+	fi
+}
+
+# recall NAME: into $recalled; not 0 when there is nothing.
+recalled=
+recall() {
+	[ -f "$RUN_DIR/$1" ] && read -r recalled <"$RUN_DIR/$1" && [ -n "$recalled" ]
+}
+
+forget() {
+	rm -f "$RUN_DIR/$1"
 }
 
 # The undo list: "undo WORD..." puts a command on top; when the script ends before
@@ -94,7 +114,7 @@ run_undo_list() {
 	UNDO_LIST=
 	printf '%s' "$undo_todo" | while read -r undo_line; do
 		# shellcheck disable=SC2086 # words, as they were put in
-		$undo_line || note "could not undo: $undo_line"
+		($undo_line) || note "could not undo: $undo_line"
 	done
 }
 

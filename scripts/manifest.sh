@@ -23,9 +23,17 @@ each 755 "$libexec/scripts" scripts/attach.sh scripts/detach.sh scripts/status.s
 	scripts/ipv6-block.sh scripts/serve.sh scripts/connpin
 each 644 "$libexec/scripts" scripts/lib.sh scripts/config.sh scripts/mounts.sh scripts/pins.sh \
 	scripts/objects.sh
-each 644 "$libexec/bpf" .output/bpf/*.bpf.o .output/bpf/maps
-each 755 "$libexec/helpers" .output/helpers/*
-each 755 "$libexec/cgi-bin/cgi-bin" cgi-bin/cgi-bin/*
+# By the sources, so that uninstall needs no build.
+for source in bpf/*.bpf.c; do
+	object=${source##*/}
+	each 644 "$libexec/bpf" ".output/bpf/${object%.c}.o"
+done
+each 644 "$libexec/bpf" .output/bpf/maps
+for name in conn-lookup conn-list tcp-metrics attach-tracing address-in; do
+	each 755 "$libexec/helpers" ".output/helpers/$name"
+done
+each 755 "$libexec/cgi-bin/cgi-bin" cgi-bin/cgi-bin/lookup cgi-bin/cgi-bin/index.cgi
+printf '755 .output/helpers/metrics-cgi %s\n' "$libexec/cgi-bin/cgi-bin/metrics"
 each 644 "$libexec/cgi-bin/metrics" cgi-bin/metrics/README
 for name in conn-lookup conn-list tcp-metrics; do
 	printf 'link ../libexec/connpin/helpers/%s %s\n' "$name" "$PREFIX/bin/$name"

@@ -35,45 +35,50 @@ need_btf() {
 # has a mode of its own. systemd mounts /sys/fs/bpf with mode 0700.
 BPFFS=/sys/fs/bpf
 
+check_pin_dir() {
+	case $PIN_DIR in
+	"$BPFFS"/*) return 0 ;;
+	esac
+	[ "$(file_system_of "$PIN_DIR")" = bpf ] ||
+		die "setting PIN_DIR='$PIN_DIR': not on a bpf file system"
+}
+
 ensure_bpffs() {
 	case $PIN_DIR in
 	"$BPFFS"/*) ;;
-	*)
-		[ "$(file_system_of "$PIN_DIR")" = bpf ] ||
-			die "setting PIN_DIR='$PIN_DIR': not on a bpf file system"
-		return 0
-		;;
+	*) return 0 ;;
 	esac
 	if [ "$(file_system_of "$BPFFS")" != bpf ]; then
+		remember bpffs mounted
+		undo forget bpffs
 		run mount -t bpf -o mode=0711 bpf "$BPFFS" || die "cannot mount a bpf file system on $BPFFS"
 		undo umount "$BPFFS"
-		echo mounted >"$RUN_DIR/bpffs"
-		undo rm -f "$RUN_DIR/bpffs"
 	fi
 	bpffs_mode=$(stat -c %a "$BPFFS")
 	case $bpffs_mode in
 	*[1357]) ;;
 	*)
+		remember bpffs "$bpffs_mode"
+		undo forget bpffs
 		run chmod o+x "$BPFFS" || die "cannot make $BPFFS searchable"
 		undo chmod "$bpffs_mode" "$BPFFS"
-		echo "$bpffs_mode" >"$RUN_DIR/bpffs"
-		undo rm -f "$RUN_DIR/bpffs"
 		;;
 	esac
 }
 
 # Put back what ensure_bpffs changed.
 restore_bpffs() {
-	[ -f "$RUN_DIR/bpffs" ] || return 0
-	read -r bpffs_mode <"$RUN_DIR/bpffs"
-	case $bpffs_mode in
+	recall bpffs || return 0
+	[ "$(file_system_of "$BPFFS")" = bpf ] || recalled=
+	case $recalled in
+	'') ;;
 	mounted)
 		# Someone else may use it by now. The two .debug files are the kernel's.
 		if [ -z "$(find "$BPFFS" -mindepth 1 ! -name progs.debug ! -name maps.debug)" ]; then
 			run umount "$BPFFS" || note "cannot unmount $BPFFS: left mounted"
 		fi
 		;;
-	*) run chmod "$bpffs_mode" "$BPFFS" ;;
+	*) run chmod "$recalled" "$BPFFS" ;;
 	esac
-	rm -f "$RUN_DIR/bpffs"
+	forget bpffs
 }

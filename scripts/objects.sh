@@ -8,8 +8,13 @@
 # by rename and the old programs are taken off. Whatever a killed run leaves
 # behind is one of these names, and settle_object knows what to do with each.
 
+# The objects, by the directory of their pins, in the order of attachment. The file
+# of an object may be another variant of it: tcp_monitor_tp goes to tcp_monitor.
+ALL_OBJECTS="port_tracker ipv6_blocker tcp_monitor tcp_monitor_reset"
+ALL_LINKS="on_set_state on_send_reset on_receive_reset on_v4_send_reset on_v6_send_reset"
+
 # bpftool's word for the cgroup hook of PROGRAM, or "tracing", into $hook; what
-# "bpftool cgroup show" calls it into $hook_shown.
+# "bpftool cgroup show" calls it into $hook_shown. Not 0 for a program not ours.
 set_hook() {
 	hook_shown=
 	case $1 in
@@ -17,7 +22,14 @@ set_hook() {
 	handle_sendmsg4) hook=sendmsg4 hook_shown=cgroup_udp4_sendmsg ;;
 	handle_sendmsg6 | block_sendmsg6) hook=sendmsg6 hook_shown=cgroup_udp6_sendmsg ;;
 	block_connect6) hook=connect6 hook_shown=cgroup_inet6_connect ;;
-	*) hook=tracing ;;
+	on_*)
+		hook=tracing
+		case " $ALL_LINKS " in
+		*" $1 "*) ;;
+		*) return 1 ;;
+		esac
+		;;
+	*) return 1 ;;
 	esac
 }
 
@@ -66,16 +78,25 @@ detach_cgroup() {
 
 # --- objects -----------------------------------------------------------------
 
-# Take off and unpin a directory of programs, by pinned path.
+# Take off and unpin a directory of programs, by pinned path. What is not ours stays
+# where it is, and the directory with it.
 discard_programs() {
 	[ -d "$1" ] || return 0
 	for pin in "$1"/*; do
 		[ -e "$pin" ] || continue
-		set_hook "${pin##*/}"
+		set_hook "${pin##*/}" || continue
 		# A tracing program goes with the pin of its link.
 		[ "$hook" = tracing ] || detach_cgroup "$pin"
+		rm "$pin"
 	done
-	run rm -r "$1"
+	run rmdir "$1" 2>/dev/null || note "$1 is left: not ours is $(echo "$1"/*)"
+}
+
+# The links of OBJECT_new that are not in their place yet.
+discard_new_links() {
+	for pin in "$PIN_DIR/${1}_new"/*; do
+		rm -f "$PIN_DIR/links/${pin##*/}_new"
+	done
 }
 
 # After a run that was killed: finish its renames, take off what is left over.
@@ -84,9 +105,6 @@ settle_object() {
 	discard_programs "$PIN_DIR/${1}_new"
 	discard_programs "$PIN_DIR/${1}_old"
 }
-
-# The objects that may be pinned, in the order in which they are attached.
-ALL_OBJECTS="port_tracker ipv6_blocker tcp_monitor tcp_monitor_reset"
 
 # Load FILE into PIN_DIR/OBJECT_new. Not 0 when the kernel refuses: see BPF_ERROR.
 load_object() {
@@ -103,27 +121,27 @@ load_object() {
 # maps, and each is attached.
 is_current() {
 	[ -d "$PIN_DIR/$1" ] || return 1
-	cgroup_programs=0
 	for pin in "$PIN_DIR/${1}_new"/* "$PIN_DIR/$1"/*; do
 		name=${pin##*/}
-		set_hook "$name"
 		[ -e "$PIN_DIR/$1/$name" ] && [ -e "$PIN_DIR/${1}_new/$name" ] || return 1
-		if [ "$hook" != tracing ]; then
-			cgroup_programs=1
-		elif [ ! -e "$PIN_DIR/links/$name" ]; then
-			return 1
-		fi
 	done
 	{
-		printf 'prog show pinned %s\n' "$PIN_DIR/$1"/* "$PIN_DIR/${1}_new"/*
 		echo "cgroup show $CGROUP"
-	} | bpftool batch file - 2>/dev/null | awk -v attached="$cgroup_programs" '
-		/^[0-9]+: / { same[++n] = $2 " " $4 " " $6; id[n] = $1 + 0 }
+		for pin in "$PIN_DIR/$1"/* "$PIN_DIR/${1}_new"/*; do
+			echo "prog show pinned $pin"
+		done
+		for pin in "$PIN_DIR/$1"/*; do
+			link=$PIN_DIR/links/${pin##*/}
+			[ ! -e "$link" ] || echo "link show pinned $link"
+		done
+	} | bpftool batch file - 2>/dev/null | awk '
+		$2 ~ /^cgroup_/ && $1 !~ /:/ { attached[$1] = 1; next }
+		/^[0-9]+: .* tag / { same[++n] = $2 " " $4 " " $6; id[n] = $1 + 0; next }
+		/^[0-9]+: .*  prog / { sub(/.*  prog /, ""); attached[$1] = 1; next }
 		/map_ids/ { sub(/.*map_ids /, ""); same[n] = same[n] " " $1 }
-		$2 ~ /^cgroup_/ { there[$1] = 1 }
 		END {
 			for (i = 1; i <= n / 2; i++)
-				if (same[i] != same[n / 2 + i] || (attached && !(id[i] in there)))
+				if (same[i] != same[n / 2 + i] || !(id[i] in attached))
 					exit 1
 			exit n == 0
 		}'
@@ -149,8 +167,10 @@ attach_new() {
 replace_object() {
 	for pin in "$PIN_DIR/${1}_new"/*; do
 		name=${pin##*/}
+		set_hook "$name"
+		[ "$hook" = tracing ] || continue
 		# rename(2) drops the old link as it puts the new one in its place.
-		[ ! -e "$PIN_DIR/links/${name}_new" ] || mv -f "$PIN_DIR/links/${name}_new" "$PIN_DIR/links/$name"
+		mv -f "$PIN_DIR/links/${name}_new" "$PIN_DIR/links/$name"
 	done
 	[ ! -d "$PIN_DIR/$1" ] || mv "$PIN_DIR/$1" "$PIN_DIR/${1}_old"
 	mv "$PIN_DIR/${1}_new" "$PIN_DIR/$1"
@@ -167,7 +187,7 @@ stage() {
 		return 0
 	fi
 	if ! attach_new "$1"; then
-		rm -f "$PIN_DIR"/links/*_new
+		discard_new_links "$1"
 		discard_programs "$PIN_DIR/${1}_new"
 		return 1
 	fi
@@ -177,14 +197,15 @@ stage() {
 # Everything is attached: from here on nothing can fail that undoing would help.
 commit_staged() {
 	disarm
-	printf '%s\n' "$CGROUP" >"$RUN_DIR/cgroup"
 	for object in $STAGED; do
 		replace_object "$object"
 	done
 }
 
 settle_objects() {
-	rm -f "$PIN_DIR"/links/*_new
+	for name in $ALL_LINKS; do
+		rm -f "$PIN_DIR/links/${name}_new"
+	done
 	for object in $ALL_OBJECTS; do
 		settle_object "$object"
 	done
@@ -192,18 +213,23 @@ settle_objects() {
 
 # The cgroup of the attach, which the settings may not name any more.
 use_recorded_cgroup() {
-	if [ -f "$RUN_DIR/cgroup" ]; then
-		read -r CGROUP <"$RUN_DIR/cgroup"
+	if recall cgroup; then
+		# shellcheck disable=SC2154 # lib.sh sets it
+		CGROUP=$recalled
 		[ -d "$CGROUP" ] || note "$CGROUP is gone, and what was attached to it"
 	else
 		find_cgroup
 	fi
 }
 
-# Programs can't be taken off a cgroup that nobody remembers.
-check_same_cgroup() {
-	[ -f "$RUN_DIR/cgroup" ] || return 0
-	read -r recorded_cgroup <"$RUN_DIR/cgroup"
-	[ "$recorded_cgroup" = "$CGROUP" ] || [ ! -d "$recorded_cgroup" ] ||
-		die "attached to $recorded_cgroup, and CGROUP is now $CGROUP: run detach.sh first"
+# Programs can't be taken off a cgroup that nobody remembers: it is written down
+# before the first of them is attached.
+record_cgroup() {
+	if recall cgroup; then
+		[ "$recalled" = "$CGROUP" ] || [ ! -d "$recalled" ] ||
+			die "attached to $recalled, and CGROUP is now $CGROUP: run detach.sh first"
+	else
+		undo forget cgroup
+	fi
+	remember cgroup "$CGROUP"
 }

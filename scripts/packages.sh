@@ -17,9 +17,10 @@ install_missing() {
 	need_root
 	command -v apt-get >/dev/null 2>&1 ||
 		die "these packages are missing, and there is no apt-get:$missing"
-	run apt-get -q update >"$INSTALL_LOG" 2>&1 || die "apt-get update failed: see $INSTALL_LOG"
+	note "installing$missing"
+	apt-get -q update >"$INSTALL_LOG" 2>&1 || die "apt-get update failed: see $INSTALL_LOG"
 	# shellcheck disable=SC2086 # a list of names
-	DEBIAN_FRONTEND=noninteractive run apt-get -q install -y --no-install-recommends $missing \
+	DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends $missing \
 		>>"$INSTALL_LOG" 2>&1 || die "apt-get install$missing failed: see $INSTALL_LOG"
 }
 

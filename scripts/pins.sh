@@ -47,9 +47,13 @@ set_entries() {
 	esac
 }
 
+# shellcheck disable=SC2034 # for detach.sh, which does without the built list
+ALL_MAPS="conn_to_pid_v4 conn_to_pid_v6 config tcp_metrics"
+
 # Create the maps of OBJECT that are not pinned yet. Existing ones are taken over,
 # contents and all, when type and sizes are those that this build was made for.
 ensure_maps() {
+	ours=
 	# shellcheck disable=SC2153 # OBJECTS is the directory, objects a column
 	# 3: bpftool must not read the list.
 	while read -r map type key value entries objects <&3; do
@@ -63,8 +67,7 @@ ensure_maps() {
 			bpf map create "$pin" type "$type" key "$key" value "$value" entries "$entries" name "$map" ||
 				die "cannot create map $map with $entries entries: $BPF_ERROR"
 			undo rm -f "$pin"
-			chmod 0440 "$pin"
-			chgrp "$PIN_GROUP" "$pin"
+			ours="$ours $pin"
 			continue
 		fi
 		found=$(bpftool map show pinned "$pin")
@@ -76,7 +79,13 @@ ensure_maps() {
 		*"max_entries $entries "*) ;;
 		*) note "$map keeps its capacity; $entries entries from the next detach.sh and attach.sh on" ;;
 		esac
+		ours="$ours $pin"
 	done 3<"$OBJECTS/maps"
+	# Each time: a run may have been killed before this, or PIN_GROUP be another.
+	# shellcheck disable=SC2086 # a list of paths
+	chgrp "$PIN_GROUP" $ours
+	# shellcheck disable=SC2086
+	chmod 0440 $ours
 }
 
 # "map name X pinned PIN" for each map of OBJECT, into $map_arguments.

@@ -27,12 +27,14 @@ say() {
 # A connection of a process that we start, looked up: the answer has to be its id.
 # The server of the connection is our own httpd, which waits for a request.
 show_lookup() {
-	address=${LISTEN%:*}
-	[ "$address" != "$LISTEN" ] || address=127.0.0.1
-	port=${LISTEN##*:}
+	address=$LISTEN_ADDRESS
+	port=$LISTEN_PORT
 	# Without a request: it stays open until httpd gives up on it, or we end it.
-	sleep 20 | busybox nc "$address" "$port" >/dev/null 2>&1 &
+	rm -f "$ROOT/.output/quickstart.fifo"
+	mkfifo "$ROOT/.output/quickstart.fifo"
+	busybox nc "$address" "$port" <"$ROOT/.output/quickstart.fifo" >/dev/null 2>&1 &
 	client=$!
+	exec 8>"$ROOT/.output/quickstart.fifo"
 	tries=50
 	until source_port=$(source_port_of "$client" "$port") && [ -n "$source_port" ]; do
 		tries=$((tries - 1))
@@ -42,7 +44,10 @@ show_lookup() {
 	echo "process $client is $(tr '\0' ' ' <"/proc/$client/cmdline")"
 	echo "\$ conn-lookup $address $source_port $port"
 	"$PREFIX/bin/conn-lookup" "$address" "$source_port" "$port" | sed 's/^/    /'
-	found=$("$PREFIX/bin/conn-lookup" -q "$address" "$source_port" "$port")
+	found=$("$PREFIX/bin/conn-lookup" -q "$address" "$source_port" "$port") ||
+		die "the look-up found no process, and it was $client"
+	exec 8>&-
+	rm -f "$ROOT/.output/quickstart.fifo"
 	kill "$client" 2>/dev/null || true
 	[ "$found" = "$client" ] || die "the look-up named process $found, and it was $client"
 }
@@ -63,6 +68,8 @@ main() {
 	install_missing $BUILD_PACKAGES $RUN_PACKAGES
 	say "build and install under $PREFIX"
 	make -C "$ROOT" --no-print-directory all install PREFIX="$PREFIX"
+	# As the installed commands will: not the checkout's file.
+	CONNPIN_CONF=/etc/connpin.conf
 	load_settings
 	say "attach"
 	"$PREFIX/bin/connpin" attach
@@ -71,12 +78,11 @@ main() {
 	say "which process owns this connection?"
 	show_lookup
 	say "how is TCP doing?"
-	case $LISTEN in
-	*:*) url=http://$LISTEN/cgi-bin/metrics ;;
-	*) url=http://127.0.0.1:$LISTEN/cgi-bin/metrics ;;
-	esac
-	echo "\$ curl $url"
-	busybox wget -q -O - "$url" | grep -v '^#' | sed 's/^/    /'
+	echo "\$ curl $LISTEN_URL/cgi-bin/metrics"
+	counters=$(busybox wget -q -O - "$LISTEN_URL/cgi-bin/metrics" | grep -v '^#') ||
+		die "no metrics at $LISTEN_URL"
+	printf '%s\n' "$counters" | sed 's/^/    /'
+	[ "$(printf '%s\n' "$counters" | wc -l)" -eq 5 ] || die "these are not the five counters"
 	say "next"
 	cat <<-END
 		connpin list -w 2                   # connections as they come

@@ -51,29 +51,33 @@ server_pid() {
 	case $pid in
 	'' | *[!0-9]*) return 1 ;;
 	esac
-	tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline" | grep -q "httpd .*$ROOT/cgi-bin" || return 1
+	case $(tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline") in
+	*'httpd -f -p '*'/cgi-bin -c '*) ;;
+	*) return 1 ;;
+	esac
 	echo "$pid"
 }
 
 answers() {
-	# Any answer will do, an error of HTTP too. (With -T or -O FILE Debian's busybox
-	# 1.35 wget can end in a segmentation fault.)
-	case $LISTEN in
-	*:*) url=http://$LISTEN/ ;;
-	*) url=http://127.0.0.1:$LISTEN/ ;;
-	esac
-	case $(busybox wget -q -O - "$url" 2>&1 >/dev/null) in
-	'' | *'server returned error'*) return 0 ;;
+	# The metrics, or that nothing is attached. (With -T or -O FILE the wget of Debian's
+	# busybox 1.35 can end in a segmentation fault.)
+	case $(busybox wget -q -O - "$LISTEN_URL/cgi-bin/metrics" 2>&1 >/dev/null) in
+	'' | *' 503 '*) return 0 ;;
 	*) return 1 ;;
 	esac
 }
 
 start() {
-	set -- busybox httpd -f -p "$LISTEN" -h "$ROOT/cgi-bin" -c "$(httpd_conf)"
+	conf=$(httpd_conf)
 	if [ "$(id -u)" -eq 0 ]; then
 		ensure_user
-		set -- "$@" -u "$HTTP_USER:$PIN_GROUP"
+		# httpd reads it as that user, to whom the directories above may be closed.
+		mkdir -p "$RUN_DIR" || die "cannot make $RUN_DIR"
+		install -m 0644 "$conf" "$RUN_DIR/httpd.conf" || die "cannot write $RUN_DIR/httpd.conf"
+		conf=$RUN_DIR/httpd.conf
 	fi
+	set -- busybox httpd -f -p "$LISTEN" -h "$ROOT/cgi-bin" -c "$conf"
+	[ "$(id -u)" -ne 0 ] || set -- "$@" -u "$HTTP_USER:$PIN_GROUP"
 	if [ "$background" -eq 0 ]; then
 		printf '+ %s\n' "$*" >&2
 		exec "$@"
@@ -88,7 +92,7 @@ start() {
 		tries=$((tries - 1))
 		[ "$tries" -gt 0 ] || {
 			kill "$pid"
-			die "the server does not answer at $LISTEN"
+			die "the server does not answer with metrics at $LISTEN"
 		}
 		sleep 0.1
 	done
@@ -105,7 +109,7 @@ stop() {
 		return 0
 	}
 	run kill "$pid"
-	rm -f "$RUN_DIR/httpd.pid"
+	rm -f "$RUN_DIR/httpd.pid" "$RUN_DIR/httpd.error" "$RUN_DIR/httpd.conf"
 }
 
 main() {

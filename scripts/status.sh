@@ -122,7 +122,7 @@ main() {
 	printf 'connpin on Linux %s, pinned at %s, cgroup %s\n' "$(uname -r)" "$PIN_DIR" "$CGROUP"
 	features
 	[ "$ATTACHED" -eq 1 ] || die "nothing is attached: run attach.sh"
-	maps
+	[ ! -d "$PIN_DIR/port_tracker" ] || maps
 	[ "$DEGRADED" -eq 0 ] || exit "$STATUS_DEGRADED"
 }
 

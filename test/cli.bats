@@ -22,17 +22,15 @@ lookup() {
 }
 
 @test "conn-lookup (address that does not parse) exits 2 and names it" {
-	for address in '' 1.2.3 1.2.3.4.5 256.1.1.1 01.2.3.4x :: ::g fe80::1%lo '1.2.3.4 ' host \
+	for address in '' 1.2.3 1.2.3.4.5 256.1.1.1 01.2.3.4x ::g fe80::1%lo '1.2.3.4 ' host \
 		'$(id)' '`id`' "'" '1.2.3.4;id'; do
-		[ "$address" != :: ] || continue
 		refuses 2 "DST '" lookup "$address" 1 2
 	done
 	refuses 2 "DST '1.2.3.4?id' is not an IPv4 or IPv6 address" lookup $'1.2.3.4\nid' 1 2
 }
 
 @test "conn-lookup (port that does not parse) exits 2 and names it" {
-	for port in '' 0 65536 -1 +1 1x 0x10 ' 1' '1 ' 99999999999999999999999 1.0; do
-		case $port in -*) continue ;; esac
+	for port in '' 0 65536 +1 1x 0x10 ' 1' '1 ' 99999999999999999999999 1.0; do
 		refuses 2 "SRC_PORT '$port' is not a port: a number from 1 to 65535" lookup 1.2.3.4 "$port" 2
 		refuses 2 "DST_PORT '$port' is not a port: a number from 1 to 65535" lookup 1.2.3.4 2 "$port"
 	done
@@ -49,7 +47,8 @@ lookup() {
 	refuses 2 "needed: DST SRC_PORT DST_PORT" lookup 1.2.3.4 1
 	refuses 2 "needed: DST SRC_PORT DST_PORT" lookup 1.2.3.4 1 2 3
 	refuses 2 "unknown option -x" lookup -x 1.2.3.4 1 2
-	refuses 2 "unknown option --nonsense" lookup --nonsense 1.2.3.4 1 2
+	refuses 2 "one that takes no argument: --json=x" lookup --json=x 1.2.3.4 1 2
+	refuses 2 "--nonsense" lookup --nonsense 1.2.3.4 1 2
 	refuses 2 "an argument is missing after -p" lookup 1.2.3.4 1 2 -p
 }
 

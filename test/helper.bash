@@ -44,7 +44,6 @@ detach() {
 requires() {
 	case $1 in
 	fentry) has_fentry && return 0 ;;
-	virtual-machine) [ -z "${CONNPIN_KERNEL_LINE-}" ] || return 0 ;;
 	*)
 		echo "requires: unknown word $1"
 		return 1
@@ -101,11 +100,13 @@ poll() {
 	done
 }
 
-# no_line PATTERN: standard input has no line that matches. ("! grep" would pass
-# unseen: the shell does not end at a negated command.)
+# no_line PATTERN COMMAND...: it succeeds and prints no line that matches. ("! grep"
+# would pass unseen: the shell does not end at a negated command.)
 no_line() {
-	local found
-	found=$(grep -E -- "$1") || return 0
+	local found pattern=$1
+	shift
+	"$@" >"$BATS_TEST_TMPDIR/lines"
+	found=$(grep -aE -- "$pattern" "$BATS_TEST_TMPDIR/lines") || return 0
 	printf 'there should be no such line:\n%s\n' "$found"
 	return 1
 }
@@ -140,10 +141,10 @@ stop_all() {
 	STARTED='' HELD=''
 }
 
-# A TCP server at ADDRESS; its port in PORT.
+# A TCP server at ADDRESS, one of each name; its port in PORT.
 # shellcheck disable=SC2034 # for the tests
 start_server() {
-	start server "$TRAFFIC" listen "$1" 0
+	start "server${2-}" "$TRAFFIC" listen "$1" 0
 	PORT=${FIRST#ready }
 }
 

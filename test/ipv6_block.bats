@@ -65,10 +65,10 @@ try() {
 # of a hook runs whatever the others decide, so the datagram is recorded; sock_ops
 # comes after connect6, so the connect is not.
 refused_traffic_is_recorded_as_documented() {
-	"$HELPERS/conn-list" | no_line '::1 [0-9]+ 9191 '
+	no_line '::1 [0-9]+ 9191 ' "$HELPERS/conn-list"
 	[ "$(try connect ::1 9191)" = "Operation not permitted" ]
 	[ "$(try send ::1 9191)" = "Operation not permitted" ]
-	"$HELPERS/conn-list" | no_line '^tcp ::1 [0-9]+ 9191 '
+	no_line '^tcp ::1 [0-9]+ 9191 ' "$HELPERS/conn-list"
 	"$HELPERS/conn-list" | grep -q '^udp ::1 [0-9]* 9191 '
 }
 

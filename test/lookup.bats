@@ -40,7 +40,7 @@ looks_up() {
 	start client "$TRAFFIC" connect ::ffff:127.0.0.1 "$PORT"
 	looks_up tcp 127.0.0.1
 	looks_up tcp ::ffff:127.0.0.1
-	"$HELPERS/conn-list" | no_line ::ffff:
+	no_line ::ffff: "$HELPERS/conn-list"
 }
 
 @test "conn-lookup (TCP, non-blocking) names the process that connected" {
@@ -94,8 +94,8 @@ looks_up() {
 	looks_up udp 127.0.0.1
 	start client6 "$TRAFFIC" sendmsg-tos ::1 "$PORT"
 	looks_up udp ::1
-	"$HELPERS/conn-list" | no_line '^udp (0\.0\.0\.0|::) '
-	"$HELPERS/conn-list" | no_line ' 0 [0-9]+$'
+	no_line '^udp (0\.0\.0\.0|::) ' "$HELPERS/conn-list"
+	no_line ' 0 [0-9]+$' "$HELPERS/conn-list"
 }
 
 @test "conn-lookup (connected UDP socket, sendmsg elsewhere) is keyed by the address used" {
@@ -192,6 +192,24 @@ assert want.items() <= a.items(), a' "$output" "$PID" "$(client_port)" "$PORT"
 	wait "$pid"
 }
 
+@test "conn-lookup - and conn-list -w (detached and attached meanwhile) go on with the new maps" {
+	coproc LOOKUP { "$HELPERS/conn-lookup" - 3>&-; }
+	pid=$LOOKUP_PID answers=${LOOKUP[0]} questions=${LOOKUP[1]}
+	start list "$HELPERS/conn-list" -w 1
+	echo "tcp 127.0.0.1 1 9" >&"$questions"
+	read -r -t 10 answer <&"$answers"
+	detach
+	attach
+	start_server 127.0.0.1
+	start client "$TRAFFIC" connect 127.0.0.1 "$PORT"
+	echo "tcp 127.0.0.1 $(client_port) $PORT" >&"$questions"
+	read -r -t 10 answer <&"$answers"
+	[[ $answer = "{\"pid\":$PID,"* ]]
+	poll grep -qx "tcp 127.0.0.1 $(client_port) $PORT $PID" "$BATS_TEST_TMPDIR/list.out"
+	exec {questions}>&-
+	wait "$pid"
+}
+
 @test "conn-list prints every connection once, and -j the same as JSON" {
 	start_server 127.0.0.1
 	start client "$TRAFFIC" connect 127.0.0.1 "$PORT"
@@ -217,14 +235,9 @@ assert got.count(sys.argv[2]) == 1, got' "$BATS_TEST_TMPDIR/json" "$line"
 	run -0 /usr/bin/python3 "$TREE/test/ctypes_reader.py" "$PIN_DIR/maps/conn_to_pid_v4" \
 		127.0.0.1 "$(client_port)" "$PORT" tcp
 	[ "$output" = "$PID" ]
-	start_server6
+	start_server ::1 6
 	start client6 "$TRAFFIC" connect ::1 "$PORT"
 	run -0 /usr/bin/python3 "$TREE/test/ctypes_reader.py" "$PIN_DIR/maps/conn_to_pid_v6" \
 		::1 "$(client_port)" "$PORT" tcp
 	[ "$output" = "$PID" ]
-}
-
-start_server6() {
-	start server6 "$TRAFFIC" listen ::1 0
-	PORT=${FIRST#ready }
 }

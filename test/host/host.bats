@@ -4,11 +4,16 @@
 
 load ../helper
 
+teardown() {
+	stop_all
+	detach
+}
+
 @test "tcp-metrics passes promtool check metrics without a word" {
 	attach
 	"$HELPERS/tcp-metrics" >"$BATS_TEST_TMPDIR/text"
 	detach
-	run -0 promtool check metrics <"$BATS_TEST_TMPDIR/text"
+	run -0 "$TREE/.output/tools/promtool" check metrics <"$BATS_TEST_TMPDIR/text"
 	[ -z "$output" ]
 }
 

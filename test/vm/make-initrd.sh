@@ -78,9 +78,9 @@ done
 rm -f "$root/bin/sh"
 [ -e "$root/bin/bash" ] || ln -s /usr/bin/bash "$root/bin/bash"
 
-printf '%s\n' 'root:x:0:0:root:/root:/bin/sh' 'connpin:x:990:990::/nonexistent:/bin/false' \
+printf '%s\n' 'root:x:0:0:root:/root:/bin/sh' \
 	'nobody:x:65534:65534:nobody:/nonexistent:/bin/false' >"$root/etc/passwd"
-printf '%s\n' 'root:x:0:' 'connpin:x:990:' 'nogroup:x:65534:' >"$root/etc/group"
+printf '%s\n' 'root:x:0:' 'nogroup:x:65534:' >"$root/etc/group"
 printf '127.0.0.1 localhost\n::1 localhost\n' >"$root/etc/hosts"
 
 install -m 755 "$tree/test/vm/init" "$root/init"

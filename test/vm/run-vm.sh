@@ -26,7 +26,7 @@ rc=0
 timeout -k 5 "$seconds" qemu-system-x86_64 -accel "$accel" -cpu "$cpu" -smp 2 -m 1536 -no-reboot \
 	-nodefaults -display none -nic none \
 	-kernel "$kernel" -initrd "$initrd" \
-	-append "console=ttyS0 quiet loglevel=4 panic=-1 oops=panic rdinit=/init random.trust_cpu=on $options $*" \
+	-append "console=ttyS0 loglevel=5 panic=-1 oops=panic panic_on_warn=1 rdinit=/init random.trust_cpu=on $options $*" \
 	-serial "file:$logs/kernel.log" -serial "file:$logs/tap.log" \
 	</dev/null >"$logs/qemu.log" 2>&1 || rc=$?
 

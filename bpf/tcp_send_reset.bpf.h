@@ -5,8 +5,8 @@
  * The program does not look at its arguments: each may be NULL, and 6.12 does not
  * say so to the verifier, which then drops the check.
  */
-#ifndef CONNPIN_TCP_RESET_BPF_H
-#define CONNPIN_TCP_RESET_BPF_H
+#ifndef CONNPIN_TCP_SEND_RESET_BPF_H
+#define CONNPIN_TCP_SEND_RESET_BPF_H
 
 #include "tcp_monitor.bpf.h"
 
