@@ -29,5 +29,5 @@ INSTALL_LOG=$ROOT/.output/install.log
 # What make needs.
 BUILD_PACKAGES="make gcc clang llvm libbpf-dev linux-libc-dev libc6-dev musl-tools"
 # What connpin needs to run.
-RUN_PACKAGES="bpftool busybox iproute2 util-linux"
+RUN_PACKAGES="bpftool busybox iproute2 util-linux passwd"
 export BUILD_PACKAGES RUN_PACKAGES

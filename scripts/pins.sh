@@ -17,11 +17,7 @@ bpf() {
 # The maps are readable by one group, and by nobody else.
 ensure_group() {
 	grep -q "^$PIN_GROUP:" /etc/group && return 0
-	if command -v groupadd >/dev/null 2>&1; then
-		run groupadd --system "$PIN_GROUP"
-	else
-		run addgroup -S "$PIN_GROUP"
-	fi || die "cannot make the group $PIN_GROUP (setting PIN_GROUP)"
+	run groupadd --system "$PIN_GROUP" || die "cannot make the group $PIN_GROUP (setting PIN_GROUP)"
 }
 
 ensure_pin_dir() {

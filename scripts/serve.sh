@@ -28,12 +28,9 @@ ensure_user() {
 	grep -q "^$HTTP_USER:" /etc/passwd && return 0
 	# The group that may read the pins, and no other.
 	grep -q "^$PIN_GROUP:" /etc/group || die "no group $PIN_GROUP yet: run attach.sh first"
-	if command -v useradd >/dev/null 2>&1; then
-		run useradd --system --gid "$PIN_GROUP" --no-create-home --home-dir /nonexistent \
-			--shell /usr/sbin/nologin "$HTTP_USER"
-	else
-		run adduser -S -D -H -h /nonexistent -s /bin/false -G "$PIN_GROUP" "$HTTP_USER"
-	fi || die "cannot make the user $HTTP_USER (setting HTTP_USER)"
+	run useradd --system --gid "$PIN_GROUP" --no-create-home --home-dir /nonexistent \
+		--shell /usr/sbin/nologin "$HTTP_USER" ||
+		die "cannot make the user $HTTP_USER (setting HTTP_USER)"
 }
 
 httpd_conf() {

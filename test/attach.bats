@@ -93,9 +93,9 @@ own_ids() {
 	chmod +x "$BATS_TEST_TMPDIR/bin/bpftool"
 	REAL=$(command -v bpftool)
 	export REAL COUNT=$BATS_TEST_TMPDIR/count
-	# The steps are the same on each kernel; where all is emulated, every fourth.
+	# The steps are the same on each kernel; where all is emulated, every sixth.
 	stride=1
-	[ -z "${CONNPIN_KERNEL_LINE-}" ] || stride=4
+	[ -z "${CONNPIN_KERNEL_LINE-}" ] || stride=6
 	KILL_AT=1
 	while :; do
 		echo 0 >"$COUNT"

@@ -63,7 +63,7 @@ chmod 755 "$root"
 chmod 1777 "$root/tmp"
 
 add_program busybox bash dash bpftool curl ip ss tc flock setpriv nproc env stat getent sort find \
-	kill pgrep taskset unshare nsenter timeout realpath cmp
+	groupadd useradd kill pgrep taskset unshare nsenter timeout realpath cmp
 add_package bats
 version=$(/usr/bin/python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 for package in "python$version-minimal" "libpython$version-minimal" "libpython$version-stdlib"; do
@@ -81,6 +81,7 @@ rm -f "$root/bin/sh"
 printf '%s\n' 'root:x:0:0:root:/root:/bin/sh' \
 	'nobody:x:65534:65534:nobody:/nonexistent:/bin/false' >"$root/etc/passwd"
 printf '%s\n' 'root:x:0:' 'nogroup:x:65534:' >"$root/etc/group"
+add /etc/login.defs /usr/sbin/nologin
 printf '127.0.0.1 localhost\n::1 localhost\n' >"$root/etc/hosts"
 
 install -m 755 "$tree/test/vm/init" "$root/init"

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: MIT
+"""One MPTCP connection with a second subflow, in a namespace made for it.
+
+usage: mptcp_join.py, where lo has 10.9.9.1 and 10.9.9.2 and the second one is a
+subflow endpoint. Prints "PID PORT OPENS": this process, the server's port, and how
+many active opens the kernel counted. The second one is made by a kernel thread.
+"""
+import os
+import socket
+import threading
+import time
+
+IPPROTO_MPTCP = 262
+
+
+def serve(server):
+    connection, _ = server.accept()
+    while connection.recv(16):
+        connection.send(b"y")
+
+
+def active_opens():
+    names, values = [line.split() for line in open("/proc/net/snmp") if line.startswith("Tcp:")]
+    return int(values[names.index("ActiveOpens")])
+
+
+server = socket.socket(socket.AF_INET, socket.SOCK_STREAM, IPPROTO_MPTCP)
+server.bind(("10.9.9.1", 0))
+server.listen(1)
+threading.Thread(target=serve, args=(server,), daemon=True).start()
+client = socket.socket(socket.AF_INET, socket.SOCK_STREAM, IPPROTO_MPTCP)
+client.connect(server.getsockname())
+for _ in range(100):
+    client.send(b"x")
+    client.recv(1)
+    if active_opens() == 2:
+        break
+    time.sleep(0.1)
+print(os.getpid(), server.getsockname()[1], active_opens())
