@@ -4,8 +4,9 @@
  * back to IPv4, where the firewall looks.
  *
  * An IPv4-mapped address (::ffff:a.b.c.d) leaves the host as IPv4 and passes.
- * connect6 runs for TCP and UDP, sendmsg6 for datagrams with an address. The
- * caller sees EPERM. Sockets that are connected already go on.
+ * connect6 runs for TCP and UDP, sendmsg6 for datagrams with an address. Raw and
+ * ping sockets run neither: they are refused when they are made. The caller sees
+ * EPERM. Sockets that are open already go on, and AF_PACKET passes no hook here.
  */
 #include "kernel.h"
 #include "ipv6_blocker.h"
@@ -20,12 +21,17 @@ struct {
 	__type(value, __u8);
 } config SEC(".maps");
 
-static __always_inline int verdict(struct bpf_sock_addr *ctx)
+static __always_inline bool is_blocking(void)
 {
 	__u32 key = CONFIG_BLOCK_IPV6;
 	__u8 *block = bpf_map_lookup_elem(&config, &key);
 
-	if (!block || *block != 1)
+	return block && *block == 1;
+}
+
+static __always_inline int verdict(struct bpf_sock_addr *ctx)
+{
+	if (!is_blocking())
 		return ALLOW;
 	if (ctx->user_ip6[0] == 0 && ctx->user_ip6[1] == 0 && ctx->user_ip6[2] == bpf_htonl(0xffff))
 		return ALLOW;
@@ -42,6 +48,16 @@ SEC("cgroup/sendmsg6")
 int block_sendmsg6(struct bpf_sock_addr *ctx)
 {
 	return verdict(ctx);
+}
+
+SEC("cgroup/sock_create")
+int block_sock_create(struct bpf_sock *ctx)
+{
+	if (ctx->family != AF_INET6)
+		return ALLOW;
+	if (ctx->type != SOCK_RAW && ctx->protocol != IPPROTO_ICMPV6)
+		return ALLOW;
+	return is_blocking() ? REFUSE : ALLOW;
 }
 
 char LICENSE[] SEC("license") = "GPL";

@@ -23,6 +23,8 @@
 #define AF_INET 2	      /* include/linux/socket.h */
 #define AF_INET6 10	      /* include/linux/socket.h */
 #define IPPROTO_TCP 6	      /* include/uapi/linux/in.h */
+#define SOCK_RAW 3	      /* include/linux/net.h */
+#define IPPROTO_ICMPV6 58     /* include/uapi/linux/in6.h */
 #define IPPROTO_UDP 17	      /* include/uapi/linux/in.h */
 #define PF_KTHREAD 0x00200000 /* include/linux/sched.h */
 #define RTN_LOCAL 2	      /* include/uapi/linux/rtnetlink.h */

@@ -15,11 +15,17 @@
 #include <time.h>
 
 static const char usage[] =
-	"usage: conn-list [-j] [-w SECONDS]\n"
+	"usage: conn-list [-j] [-w SECONDS] [-p tcp|udp] [--dst ADDRESS]\n"
+	"                 [--src-port PORT] [--dst-port PORT] [--pid PID]\n"
 	"\n"
 	"Print every tracked connection, a line each:\n"
 	"PROTOCOL DST SRC_PORT DST_PORT PID\n"
 	"\n"
+	"  -p, --protocol P    only tcp, or only udp\n"
+	"  --dst ADDRESS       only those to this address\n"
+	"  --src-port PORT     only those from this local port\n"
+	"  --dst-port PORT     only those to this port\n"
+	"  --pid PID           only those of this process\n"
 	"  -j, --json          a JSON object a line\n"
 	"  -w, --watch SECONDS the whole table again every SECONDS, 1 to 86400;\n"
 	"                      without -j an empty line stands between two\n"
@@ -34,6 +40,29 @@ static const char usage[] =
  * one (-ENOSPC otherwise); with a hash over 65,536 buckets that is a handful.
  */
 #define BATCH 1024
+
+/* What to list; 0 and false where anything goes. */
+static struct {
+	uint8_t protocol;
+	bool has_dst;
+	struct conn dst; /* the address alone is compared */
+	uint16_t src_port;
+	uint16_t dst_port;
+	uint64_t pid;
+} wanted;
+
+static bool is_wanted(const struct conn *conn, conn_pid pid)
+{
+	if (wanted.protocol && wanted.protocol != conn_protocol(conn))
+		return false;
+	if (wanted.src_port && wanted.src_port != conn_src_port(conn))
+		return false;
+	if (wanted.dst_port && wanted.dst_port != conn_dst_port(conn))
+		return false;
+	if (wanted.pid && wanted.pid != pid)
+		return false;
+	return !wanted.has_dst || conn_same_address(conn, &wanted.dst);
+}
 
 static void print_conn(const struct conn *conn, conn_pid pid, bool json)
 {
@@ -76,7 +105,8 @@ static int list_map(int map, bool is_v6, size_t key_size, bool json)
 			struct conn conn = { .is_v6 = is_v6 };
 
 			memcpy(&conn.v6, keys + i * key_size, key_size);
-			print_conn(&conn, pids[i], json);
+			if (is_wanted(&conn, pids[i]))
+				print_conn(&conn, pids[i], json);
 		}
 		in = &cursor;
 	} while (rc == 0);
@@ -90,9 +120,16 @@ static int list(const struct conn_maps *maps, bool json)
 	return rc ? rc : list_map(maps->v6, true, sizeof(struct conn_key_v6), json);
 }
 
+enum { OPTION_DST = 256, OPTION_SRC_PORT, OPTION_DST_PORT, OPTION_PID };
+
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
+		{ "protocol", required_argument, NULL, 'p' },
+		{ "dst", required_argument, NULL, OPTION_DST },
+		{ "src-port", required_argument, NULL, OPTION_SRC_PORT },
+		{ "dst-port", required_argument, NULL, OPTION_DST_PORT },
+		{ "pid", required_argument, NULL, OPTION_PID },
 		{ "json", no_argument, NULL, 'j' },
 		{ "watch", required_argument, NULL, 'w' },
 		{ "help", no_argument, NULL, 'h' },
@@ -101,13 +138,32 @@ int main(int argc, char **argv)
 	};
 	struct conn_maps maps;
 	uint64_t seconds = 0;
+	conn_error error;
 	bool json = false;
 	int c, rc;
 
 	set_program_name(argv[0]);
 	opterr = 0;
-	while ((c = getopt_long(argc, argv, ":jw:hV", options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, ":jw:p:hV", options, NULL)) != -1) {
+		error = NULL;
 		switch (c) {
+		case 'p':
+			error = conn_parse_protocol(optarg, &wanted.protocol);
+			break;
+		case OPTION_DST:
+			error = conn_parse_address(optarg, &wanted.dst);
+			wanted.has_dst = true;
+			break;
+		case OPTION_SRC_PORT:
+			error = conn_parse_port(optarg, &wanted.src_port);
+			break;
+		case OPTION_DST_PORT:
+			error = conn_parse_port(optarg, &wanted.dst_port);
+			break;
+		case OPTION_PID:
+			if (!parse_number(optarg, 1, UINT32_MAX, &wanted.pid))
+				error = "is not a process id";
+			break;
 		case 'j':
 			json = true;
 			break;
@@ -123,6 +179,10 @@ int main(int argc, char **argv)
 			return finish(EXIT_FOUND);
 		default:
 			return bad_option(c, argv);
+		}
+		if (error) {
+			warn_parts("'", optarg, "' ", error, NULL);
+			return EXIT_MISUSE;
 		}
 	}
 	if (optind != argc)

@@ -111,6 +111,19 @@ int conn_lookup(const struct conn_maps *maps, const struct conn *conn, conn_pid 
 	return bpf_lookup(maps->v4, &conn->v4, pid);
 }
 
+uint8_t conn_protocol(const struct conn *conn)
+{
+	return conn->is_v6 ? conn->v6.protocol : conn->v4.protocol;
+}
+
+bool conn_same_address(const struct conn *a, const struct conn *b)
+{
+	if (a->is_v6 != b->is_v6)
+		return false;
+	return a->is_v6 ? memcmp(a->v6.dst_ip, b->v6.dst_ip, 16) == 0
+			: a->v4.dst_ip == b->v4.dst_ip;
+}
+
 uint16_t conn_src_port(const struct conn *conn)
 {
 	return conn->is_v6 ? conn->v6.src_port : conn->v4.src_port;
@@ -123,7 +136,7 @@ uint16_t conn_dst_port(const struct conn *conn)
 
 void conn_print_protocol(const struct conn *conn)
 {
-	uint8_t protocol = conn->is_v6 ? conn->v6.protocol : conn->v4.protocol;
+	uint8_t protocol = conn_protocol(conn);
 
 	if (protocol == IPPROTO_TCP)
 		out_str("tcp");

@@ -57,8 +57,11 @@ int conn_lookup(const struct conn_maps *maps, const struct conn *conn, conn_pid 
 /* Parts of CONN on standard output. The name of an unknown protocol is its number. */
 void conn_print_protocol(const struct conn *conn);
 void conn_print_address(const struct conn *conn);
+uint8_t conn_protocol(const struct conn *conn);
 uint16_t conn_src_port(const struct conn *conn);
 uint16_t conn_dst_port(const struct conn *conn);
+
+bool conn_same_address(const struct conn *a, const struct conn *b);
 
 /* "protocol":"tcp","dst_ip":"...","src_port":N,"dst_port":N */
 void conn_print_json_fields(const struct conn *conn);

@@ -17,13 +17,13 @@ usage() {
 	cat <<-END
 		usage: ipv6-block.sh on|off|status
 
-		on      refuse connects and datagrams to native IPv6 addresses (EPERM);
-		        IPv4-mapped ones pass
+		on      refuse connects and datagrams to native IPv6 addresses, and new raw
+		        and ping IPv6 sockets (EPERM); IPv4-mapped addresses pass
 		off     let them pass
 		status  say which; exit 0 when it is on, 1 when it is off
 
-		Needs root. What the block does not stop: connections that are open already,
-		datagrams on a connected UDP socket, raw and packet sockets.
+		Needs root. What the block does not stop: connections and connected UDP sockets
+		that are open already, raw sockets made before, packet sockets (AF_PACKET).
 
 		Settings: $(config_file), or the environment.
 		Exit status: 0 done, 2 misuse or a bad setting, 3 not possible here.
@@ -57,6 +57,7 @@ is_on() {
 	use_recorded_cgroup
 	is_attached "$PIN_DIR/ipv6_blocker/block_connect6" || return 1
 	is_attached "$PIN_DIR/ipv6_blocker/block_sendmsg6" || return 1
+	is_attached "$PIN_DIR/ipv6_blocker/block_sock_create" || return 1
 	case $(bpftool map lookup pinned "$(CONFIG)" key 0 0 0 0) in
 	*'value: 01'* | *'"value": 1'*) return 0 ;;
 	*) return 1 ;;
@@ -80,6 +81,7 @@ main() {
 			exit 1
 		}
 		echo "native IPv6: refused"
+		echo "not stopped: what was open before; packet sockets (AF_PACKET)"
 		exit 0
 	fi
 	take_lock

@@ -21,6 +21,7 @@ set_hook() {
 	handle_sockops) hook=sock_ops hook_shown=cgroup_sock_ops ;;
 	handle_sendmsg4) hook=sendmsg4 hook_shown=cgroup_udp4_sendmsg ;;
 	handle_sendmsg6 | block_sendmsg6) hook=sendmsg6 hook_shown=cgroup_udp6_sendmsg ;;
+	block_sock_create) hook=sock_create hook_shown=cgroup_inet_sock_create ;;
 	block_connect6) hook=connect6 hook_shown=cgroup_inet6_connect ;;
 	on_*)
 		hook=tracing

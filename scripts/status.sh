@@ -91,7 +91,8 @@ features() {
 	if [ -d "$PIN_DIR/ipv6_blocker" ]; then
 		feature ipv6_block_tcp cgroup/connect6 ipv6_blocker/block_connect6
 		feature ipv6_block_udp cgroup/sendmsg6 ipv6_blocker/block_sendmsg6
-		line '' '' "native IPv6 is $("$ROOT/scripts/ipv6-block.sh" status | sed -n '1s/.*: //p')"
+		feature ipv6_block_raw cgroup/sock_create ipv6_blocker/block_sock_create
+		line '' '' "native IPv6 is $("$ROOT/scripts/ipv6-block.sh" status | sed -n 's/^native IPv6: //p')"
 	fi
 }
 

@@ -24,10 +24,12 @@ try() {
 	run -1 "$SCRIPTS/ipv6-block.sh" status
 	block on
 	run -0 "$SCRIPTS/ipv6-block.sh" status
-	[ "$output" = "native IPv6: refused" ]
+	[ "${lines[0]}" = "native IPv6: refused" ]
+	[ "${lines[1]}" = "not stopped: what was open before; packet sockets (AF_PACKET)" ]
 	[ ! -e "$PIN_DIR/port_tracker" ]
 	[ -e "$PIN_DIR/ipv6_blocker/block_connect6" ]
 	[ -e "$PIN_DIR/ipv6_blocker/block_sendmsg6" ]
+	[ -e "$PIN_DIR/ipv6_blocker/block_sock_create" ]
 }
 
 @test "ipv6-block.sh on refuses TCP and UDP to native IPv6, off lets them pass" {
@@ -40,6 +42,24 @@ try() {
 	[ "$(try send ::1 "$PORT")" = ok ]
 	run -1 "$SCRIPTS/ipv6-block.sh" status
 	[ "$output" = "native IPv6: passes" ]
+}
+
+# In a namespace where everyone may have ping sockets.
+try_socket() {
+	unshare -n sh -c 'echo "0 2147483647" >/proc/sys/net/ipv4/ping_group_range
+		exec "$0" try-socket "$1" "$2"' "$TRAFFIC" "$1" "$2"
+}
+
+@test "ipv6-block.sh on refuses raw and ping IPv6 sockets, off lets them pass, IPv4 ones pass" {
+	block on
+	for kind in raw ping; do
+		[ "$(try_socket "$kind" 6)" = "Operation not permitted" ]
+		[ "$(try_socket "$kind" 4)" = ok ]
+	done
+	block off
+	for kind in raw ping; do
+		[ "$(try_socket "$kind" 6)" = ok ]
+	done
 }
 
 @test "ipv6-block.sh on lets IPv4 and IPv4-mapped pass" {

@@ -237,6 +237,29 @@ got = ["%s %s %d %d %d" % (r["protocol"], r["dst_ip"], r["src_port"], r["dst_por
 assert got.count(sys.argv[2]) == 1, got' "$BATS_TEST_TMPDIR/json" "$line"
 }
 
+@test "conn-list (filters) prints what matches all of them, and nothing else" {
+	start_server 127.0.0.1
+	start client "$TRAFFIC" connect 127.0.0.1 "$PORT"
+	line="tcp 127.0.0.1 $(client_port) $PORT $PID"
+	start_server ::1 6
+	start client6 "$TRAFFIC" connect ::1 "$PORT"
+	line6="tcp ::1 $(client_port) $PORT $PID"
+	start clientu "$TRAFFIC" send 127.0.0.1 "$PORT"
+	lineu="udp 127.0.0.1 $(client_port) $PORT $PID"
+	run -0 "$HELPERS/conn-list" --pid "${line##* }"
+	[ "$output" = "$line" ]
+	run -0 "$HELPERS/conn-list" --dst-port "$PORT" -p tcp
+	[ "$output" = "$line6" ]
+	run -0 "$HELPERS/conn-list" --dst ::ffff:127.0.0.1 --dst-port "$PORT"
+	[ "$output" = "$lineu" ]
+	run -0 "$HELPERS/conn-list" --src-port "$(client_port)" --protocol udp --dst 127.0.0.1
+	[ "$output" = "$lineu" ]
+	run -0 "$HELPERS/conn-list" --dst ::1 --src-port "$(echo "$line6" | cut -d ' ' -f 3)"
+	[ "$output" = "$line6" ]
+	run -0 "$HELPERS/conn-list" --pid "$PID" -p tcp
+	[ -z "$output" ]
+}
+
 @test "conn-list -w lists again after the interval" {
 	# Two tables at least, an empty line after each.
 	timeout 3.5 "$HELPERS/conn-list" -w 1 >"$BATS_TEST_TMPDIR/twice" || true

@@ -18,6 +18,7 @@
  *                               sends after: a TIME_WAIT socket answers with a reset;
  *   late COUNT linger           so long a TCP_LINGER2 that the full socket does
  *   try connect|send ADDR PORT  print "ok" or the errno text
+ *   try-socket raw|ping 4|6     make one; print "ok" or the errno text
  *
  * An address with a colon makes an AF_INET6 socket, ::ffff:a.b.c.d too. Port 0 of
  * listen prints "ready PORT". Exit 1 with a message when a call fails.
@@ -308,6 +309,18 @@ static int do_try(const char *how, const char *address, const char *port)
 	return 0;
 }
 
+static int do_try_socket(const char *kind, const char *version)
+{
+	int v6 = strcmp(version, "6") == 0;
+
+	if (socket(v6 ? AF_INET6 : AF_INET, strcmp(kind, "raw") ? SOCK_DGRAM : SOCK_RAW,
+		   v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP) < 0)
+		puts(strerror(errno));
+	else
+		puts("ok");
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct rlimit files = { 65536, 65536 };
@@ -332,6 +345,8 @@ int main(int argc, char **argv)
 		return do_refuse(atoi(argv[2]));
 	if (!strcmp(what, "late") && (argc == 3 || argc == 4))
 		return do_late(atoi(argv[2]), argc == 4);
+	if (!strcmp(what, "try-socket") && argc == 4)
+		return do_try_socket(argv[2], argv[3]);
 	if (!strcmp(what, "try") && argc == 5)
 		return do_try(argv[2], argv[3], argv[4]);
 	fprintf(stderr, "traffic: see the top of test/traffic.c for the commands\n");
