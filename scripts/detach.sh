@@ -26,7 +26,8 @@ usage() {
 
 remove_pins() {
 	for name in $ALL_LINKS; do
-		rm -f "$PIN_DIR/links/$name" "$PIN_DIR/links/${name}_new"
+		remove_pin "$PIN_DIR/links/$name"
+		remove_pin "$PIN_DIR/links/${name}_new"
 	done
 	for object in $ALL_OBJECTS; do
 		for suffix in '' _new _old; do
@@ -34,7 +35,7 @@ remove_pins() {
 		done
 	done
 	for name in $ALL_MAPS; do
-		rm -f "$PIN_DIR/maps/$name"
+		remove_pin "$PIN_DIR/maps/$name"
 	done
 	# Whatever else lies there is not ours.
 	for dir in "$PIN_DIR/links" "$PIN_DIR/maps" "$PIN_DIR"; do

@@ -83,21 +83,28 @@ detach_cgroup() {
 # where it is, and the directory with it.
 discard_programs() {
 	[ -d "$1" ] || return 0
+	discarded=
 	for pin in "$1"/*; do
 		[ -e "$pin" ] || continue
 		set_hook "${pin##*/}" || continue
 		# A tracing program goes with the pin of its link.
 		[ "$hook" = tracing ] || detach_cgroup "$pin"
-		rm "$pin"
+		discarded="$discarded $pin"
 	done
-	run rmdir "$1" 2>/dev/null || note "$1 is left: not ours is $(echo "$1"/*)"
+	# shellcheck disable=SC2086 # a list of paths
+	[ -z "$discarded" ] || run rm $discarded
+	rmdir "$1" 2>/dev/null || note "$1 is left: not ours is $(echo "$1"/*)"
 }
 
 # The links of OBJECT_new that are not in their place yet.
 discard_new_links() {
 	for pin in "$PIN_DIR/${1}_new"/*; do
-		rm -f "$PIN_DIR/links/${pin##*/}_new"
+		remove_pin "$PIN_DIR/links/${pin##*/}_new"
 	done
+}
+
+remove_pin() {
+	[ ! -e "$1" ] || run rm "$1"
 }
 
 # After a run that was killed: finish its renames, take off what is left over.
@@ -205,7 +212,7 @@ commit_staged() {
 
 settle_objects() {
 	for name in $ALL_LINKS; do
-		rm -f "$PIN_DIR/links/${name}_new"
+		remove_pin "$PIN_DIR/links/${name}_new"
 	done
 	for object in $ALL_OBJECTS; do
 		settle_object "$object"

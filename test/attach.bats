@@ -11,6 +11,8 @@ setup() {
 teardown() {
 	stop_all
 	detach
+	# Nothing leaks; and the next test finds what the kernel frees later gone.
+	unchanged_since "$BEFORE"
 }
 
 # A copy of the built tree in which something can be broken.

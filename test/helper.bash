@@ -68,7 +68,8 @@ has_fentry() {
 # that are being freed may linger for a moment: see unchanged_since.
 bpf_inventory() {
 	# Names: the ids of the kernel's and systemd's own come and go.
-	printf '%s\n' 'prog show' 'map show' 'link show' "cgroup tree $CGROUP_ROOT" | bpftool batch file - | awk '
+	printf '%s\n' 'prog show' 'map show' 'link show' "cgroup tree $CGROUP_ROOT" |
+		bpftool batch file - 2>/dev/null | awk '
 		/^[0-9]+: .*  name / { sub(/^[0-9]+: /, ""); sub(/  (tag|flags) .*/, ""); if (!/name libbpf_/) print; next }
 		/^[0-9]+: / { print "link", $2; next }
 		/^\// || /^ +[0-9]/ { sub(/^ +[0-9]+ +/, "cgroup "); print }' | sort
