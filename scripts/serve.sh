@@ -70,7 +70,8 @@ start() {
 		ensure_user
 		# httpd reads it as that user, to whom the directories above may be closed.
 		mkdir -p "$RUN_DIR" || die "cannot make $RUN_DIR"
-		install -m 0644 "$conf" "$RUN_DIR/httpd.conf" || die "cannot write $RUN_DIR/httpd.conf"
+		rm -f "$RUN_DIR/httpd.conf"
+		(cat "$conf" >"$RUN_DIR/httpd.conf") 2>/dev/null || die "cannot write $RUN_DIR/httpd.conf"
 		conf=$RUN_DIR/httpd.conf
 	fi
 	set -- busybox httpd -f -p "$LISTEN" -h "$ROOT/cgi-bin" -c "$conf"

@@ -109,10 +109,10 @@ looks_up() {
 		ip addr add 10.9.9.1/32 dev lo
 		ip addr add 10.9.9.2/32 dev lo
 		ip mptcp limits set subflow 2 add_addr_accepted 2
-		ip mptcp endpoint add 10.9.9.2 dev lo subflow
+		ip mptcp endpoint add 10.9.9.2 subflow
 		exec /usr/bin/python3 "$0"' "$TREE/test/mptcp_join.py" >"$BATS_TEST_TMPDIR/out"
 	read -r pid port opens <"$BATS_TEST_TMPDIR/out"
-	[ "$opens" -eq 2 ]
+	[ "$opens" -ge 2 ]
 	"$HELPERS/conn-list" | grep "^tcp 10.9.9.1 [0-9]* $port " >"$BATS_TEST_TMPDIR/list"
 	[ "$(wc -l <"$BATS_TEST_TMPDIR/list")" -eq 1 ]
 	grep -q " $pid\$" "$BATS_TEST_TMPDIR/list"
