@@ -38,9 +38,20 @@ struct task_struct {
 	int tgid;	    /* as numbered in the initial PID namespace */
 };
 
+/* include/uapi/linux/in6.h */
+struct in6_addr {
+	union {
+		__u32 u6_addr32[4];
+	} in6_u;
+};
+
 /* include/net/sock.h */
 struct sock_common {
+	__u32 skc_daddr; /* network byte order, as skc_dport */
+	__u16 skc_dport;
+	__u16 skc_num; /* the local port, host byte order */
 	unsigned char skc_state;
+	struct in6_addr skc_v6_daddr;
 };
 
 struct sock {

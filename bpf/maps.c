@@ -16,10 +16,10 @@
 
 int main(void)
 {
-	printf("conn_to_pid_v4 lru_hash %zu %zu %d port_tracker\n", sizeof(struct conn_key_v4),
-	       sizeof(conn_pid), CONN_V4_ENTRIES);
-	printf("conn_to_pid_v6 lru_hash %zu %zu %d port_tracker\n", sizeof(struct conn_key_v6),
-	       sizeof(conn_pid), CONN_V6_ENTRIES);
+	printf("conn_to_pid_v4 lru_hash %zu %zu %d port_tracker,udp_connect\n",
+	       sizeof(struct conn_key_v4), sizeof(conn_pid), CONN_V4_ENTRIES);
+	printf("conn_to_pid_v6 lru_hash %zu %zu %d port_tracker,udp_connect\n",
+	       sizeof(struct conn_key_v6), sizeof(conn_pid), CONN_V6_ENTRIES);
 	printf("config array %zu %zu %d ipv6_blocker\n", sizeof(__u32), sizeof(__u8),
 	       CONFIG_ENTRIES);
 	printf("tcp_metrics percpu_array %zu %zu %d tcp_monitor,tcp_monitor_tp,tcp_monitor_reset\n",

@@ -42,6 +42,16 @@ stage_monitor() {
 	degraded resets_received "connections ended by data after the close count too; fentry is refused"
 }
 
+# fexit, and the functions that connect UDP sockets up to Linux 6.12.
+stage_udp_connect() {
+	if grep -azqx udp_connect /sys/kernel/btf/vmlinux; then
+		degraded connected_udp "Linux from 6.13 on connects UDP sockets in another place"
+	elif ! stage udp_connect udp_connect; then
+		note "connected UDP sockets are not recorded: fexit is refused ($BPF_ERROR)"
+		degraded connected_udp "fexit is refused ($BPF_ERROR)"
+	fi
+}
+
 # Only kernels before 6.10 need it: their tracepoint misses some resets. The enum
 # came with the change that completed it.
 stage_monitor_reset() {
@@ -73,6 +83,7 @@ main() {
 
 	ensure_maps port_tracker
 	stage port_tracker port_tracker || die "cannot load port_tracker: $BPF_ERROR"
+	stage_udp_connect
 	if [ -d "$PIN_DIR/ipv6_blocker" ]; then
 		ensure_maps ipv6_blocker
 		stage ipv6_blocker ipv6_blocker || die "cannot load ipv6_blocker: $BPF_ERROR"

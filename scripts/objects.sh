@@ -10,8 +10,9 @@
 
 # The objects, by the directory of their pins, in the order of attachment. The file
 # of an object may be another variant of it: tcp_monitor_tp goes to tcp_monitor.
-ALL_OBJECTS="port_tracker ipv6_blocker tcp_monitor tcp_monitor_reset"
-ALL_LINKS="on_set_state on_send_reset on_receive_reset on_v4_send_reset on_v6_send_reset"
+ALL_OBJECTS="port_tracker udp_connect ipv6_blocker tcp_monitor tcp_monitor_reset"
+ALL_LINKS="on_set_state on_send_reset on_receive_reset on_v4_send_reset on_v6_send_reset
+	on_udp_connect4 on_udp_connect6"
 
 # bpftool's word for the cgroup hook of PROGRAM, or "tracing", into $hook; what
 # "bpftool cgroup show" calls it into $hook_shown. Not 0 for a program not ours.
@@ -25,10 +26,10 @@ set_hook() {
 	block_connect6) hook=connect6 hook_shown=cgroup_inet6_connect ;;
 	on_*)
 		hook=tracing
-		case " $ALL_LINKS " in
-		*" $1 "*) ;;
-		*) return 1 ;;
-		esac
+		for known_link in $ALL_LINKS; do
+			[ "$known_link" != "$1" ] || return 0
+		done
+		return 1
 		;;
 	*) return 1 ;;
 	esac

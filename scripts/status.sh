@@ -48,6 +48,8 @@ feature() {
 		is_attached "$feature_pin"
 	fi || {
 		line "$1" off "$2"
+		feature_reason=$(reason "${4-none}")
+		[ -z "$feature_reason" ] || line '' '' "$feature_reason"
 		DEGRADED=1
 		return 0
 	}
@@ -82,6 +84,7 @@ features() {
 	feature tcp_opens sock_ops port_tracker/handle_sockops
 	feature udp_sends_v4 cgroup/sendmsg4 port_tracker/handle_sendmsg4
 	feature udp_sends_v6 cgroup/sendmsg6 port_tracker/handle_sendmsg6
+	feature connected_udp 'fexit/ip[46]_datagram_connect' udp_connect/on_udp_connect4 connected_udp
 	feature tcp_states "$(hook_taken on_set_state tcp_set_state inet_sock_set_state)" \
 		tcp_monitor/on_set_state tcp_states
 	feature resets_sent "$(resets_hook)" tcp_monitor/on_send_reset resets_sent

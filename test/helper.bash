@@ -44,6 +44,7 @@ detach() {
 requires() {
 	case $1 in
 	fentry) has_fentry && return 0 ;;
+	connected-udp) [ -e "$PIN_DIR/links/on_udp_connect4" ] && return 0 ;;
 	*)
 		echo "requires: unknown word $1"
 		return 1

@@ -88,6 +88,44 @@ looks_up() {
 	looks_up udp ::1
 }
 
+@test "conn-lookup (connected UDP socket, IPv4) names the process, before it sends" {
+	requires connected-udp
+	PORT=53541
+	start client "$TRAFFIC" udp-connect 127.0.0.1 "$PORT"
+	looks_up udp 127.0.0.1
+	start sender "$TRAFFIC" udp-connect 127.0.0.1 "$PORT" send
+	looks_up udp 127.0.0.1
+}
+
+@test "conn-lookup (connected UDP socket, IPv6 and IPv4-mapped) names the process" {
+	requires connected-udp
+	PORT=53542
+	start client "$TRAFFIC" udp-connect ::1 "$PORT"
+	looks_up udp ::1
+	start mapped "$TRAFFIC" udp-connect ::ffff:127.0.0.1 "$PORT"
+	looks_up udp 127.0.0.1
+	looks_up udp ::ffff:127.0.0.1
+}
+
+@test "conn-lookup (UDP socket connected to 0.0.0.0 and ::) is keyed by loopback" {
+	requires connected-udp
+	PORT=53543
+	start client "$TRAFFIC" udp-connect 0.0.0.0 "$PORT"
+	looks_up udp 127.0.0.1
+	start client6 "$TRAFFIC" udp-connect :: "$PORT"
+	looks_up udp ::1
+}
+
+@test "status.sh tells whether connected UDP sockets are recorded, and why not" {
+	run "$SCRIPTS/status.sh"
+	if [ -e "$PIN_DIR/links/on_udp_connect4" ]; then
+		[[ $output = *"connected_udp    on        fexit/ip[46]_datagram_connect since "* ]]
+	else
+		[[ $output = *"connected_udp    off       fexit/ip[46]_datagram_connect"* ]]
+		[[ $output = *"Linux from 6.13 on"* || $output = *"fexit is refused"* ]]
+	fi
+}
+
 @test "conn-lookup (connected UDP socket, control message) makes no entry for 0.0.0.0 or ::" {
 	PORT=53535
 	start client "$TRAFFIC" sendmsg-tos 127.0.0.1 "$PORT"

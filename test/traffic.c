@@ -9,6 +9,8 @@
  *                               print "PID SRC_PORT" and hold it
  *   sendmsg-tos ADDR PORT [TO]  connect a UDP socket to PORT and send with a control
  *                               message; to port TO when given; print, hold
+ *   udp-connect ADDR PORT [send]  connect a UDP socket, send() on it when told, print,
+ *                               hold
  *   fan ADDR PORT COUNT         one datagram each from COUNT sockets, a source port a
  *                               line, then "done"
  *   open COUNT                  COUNT times connect, accept, close in order
@@ -183,6 +185,20 @@ static int do_sendmsg_tos(const char *address, const char *port, const char *to)
 	return 0;
 }
 
+static int do_udp_connect(const char *address, const char *port, int sending)
+{
+	struct sockaddr_storage sa;
+	socklen_t len = parse(&sa, address, port);
+	int fd = new_socket(&sa, SOCK_DGRAM);
+
+	if (connect(fd, (void *)&sa, len))
+		die("connect");
+	if (sending && send(fd, "x", 1, 0) != 1)
+		die("send");
+	report_and_hold(fd);
+	return 0;
+}
+
 static int do_fan(const char *address, const char *port, int count)
 {
 	struct sockaddr_storage sa;
@@ -335,6 +351,8 @@ int main(int argc, char **argv)
 		return do_send(argv[2], argv[3], argc == 5 ? atoi(argv[4]) : 1);
 	if (!strcmp(what, "sendmsg-tos") && (argc == 4 || argc == 5))
 		return do_sendmsg_tos(argv[2], argv[3], argc == 5 ? argv[4] : NULL);
+	if (!strcmp(what, "udp-connect") && (argc == 4 || argc == 5))
+		return do_udp_connect(argv[2], argv[3], argc == 5);
 	if (!strcmp(what, "fan") && argc == 5)
 		return do_fan(argv[2], argv[3], atoi(argv[4]));
 	if (!strcmp(what, "open") && argc == 3)

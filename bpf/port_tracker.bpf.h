@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The connection table as the programs write it: the maps, and how an entry is
+ * recorded. BPF side only.
+ */
+#ifndef CONNPIN_PORT_TRACKER_BPF_H
+#define CONNPIN_PORT_TRACKER_BPF_H
+
+#include "kernel.h"
+#include "port_tracker.h"
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, CONN_V4_ENTRIES);
+	__type(key, struct conn_key_v4);
+	__type(value, conn_pid);
+} conn_to_pid_v4 SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, CONN_V6_ENTRIES);
+	__type(key, struct conn_key_v6);
+	__type(value, conn_pid);
+} conn_to_pid_v6 SEC(".maps");
+
+/*
+ * The process, in the initial PID namespace; 0 for a kernel thread. Read from the
+ * task, because sock_ops has no bpf_get_current_pid_tgid before 6.10.
+ */
+static __always_inline conn_pid current_pid(void)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+
+	return task->flags & PF_KTHREAD ? 0 : task->tgid;
+}
+
+/*
+ * An IPv4-mapped destination (::ffff:a.b.c.d) travels as IPv4 and is keyed as
+ * such.
+ */
+static __always_inline bool is_v4_mapped(__u32 w0, __u32 w1, __u32 w2)
+{
+	return w0 == 0 && w1 == 0 && w2 == bpf_htonl(0xffff);
+}
+
+/*
+ * Writes only when something changed. A rewrite of an existing key takes a
+ * fresh element from the LRU, and when that is full throws others out; the
+ * look-up that avoids it also costs less than half as much.
+ */
+static __always_inline void record(void *map, const void *key, conn_pid pid)
+{
+	conn_pid *known;
+
+	if (!pid)
+		return;
+	known = bpf_map_lookup_elem(map, key);
+	if (!known || *known != pid)
+		bpf_map_update_elem(map, key, &pid, BPF_ANY);
+}
+
+static __always_inline void record_v4(__u32 dst_ip, __u16 src_port, __u16 dst_port, __u8 protocol,
+				      conn_pid pid)
+{
+	struct conn_key_v4 key = {
+		.dst_ip = dst_ip,
+		.src_port = src_port,
+		.dst_port = dst_port,
+		.protocol = protocol,
+	};
+
+	record(&conn_to_pid_v4, &key, pid);
+}
+
+static __always_inline void record_v6(__u32 dst0, __u32 dst1, __u32 dst2, __u32 dst3,
+				      __u16 src_port, __u16 dst_port, __u8 protocol, conn_pid pid)
+{
+	struct conn_key_v6 key = {
+		.dst_ip = { dst0, dst1, dst2, dst3 },
+		.src_port = src_port,
+		.dst_port = dst_port,
+		.protocol = protocol,
+	};
+
+	record(&conn_to_pid_v6, &key, pid);
+}
+
+#endif
