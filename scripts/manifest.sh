@@ -35,9 +35,9 @@ done
 each 755 "$libexec/cgi-bin/cgi-bin" cgi-bin/cgi-bin/lookup cgi-bin/cgi-bin/index.cgi
 printf '755 .output/helpers/metrics-cgi %s\n' "$libexec/cgi-bin/cgi-bin/metrics"
 each 644 "$libexec/cgi-bin/metrics" cgi-bin/metrics/README
-for name in conn-lookup conn-list tcp-metrics; do
-	printf 'link ../libexec/connpin/helpers/%s %s\n' "$name" "$PREFIX/bin/$name"
-done
+# Once more, not as links: a link costs a look-up of its path at each start.
+each 755 "$PREFIX/bin" .output/helpers/conn-lookup .output/helpers/conn-list \
+	.output/helpers/tcp-metrics
 printf 'link ../libexec/connpin/scripts/connpin %s\n' "$PREFIX/bin/connpin"
 printf 'config etc/connpin.conf %s\n' "$SYSCONFDIR/connpin.conf"
 printf 'config etc/httpd.conf %s\n' "$SYSCONFDIR/connpin-httpd.conf"

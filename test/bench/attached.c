@@ -44,6 +44,7 @@ static const struct {
 	{ "handle_sendmsg6", BPF_CGROUP_UDP6_SENDMSG },
 	{ "block_sendmsg6", BPF_CGROUP_UDP6_SENDMSG },
 	{ "block_connect6", BPF_CGROUP_INET6_CONNECT },
+	{ "block_sock_create", BPF_CGROUP_INET_SOCK_CREATE },
 };
 
 struct program {
