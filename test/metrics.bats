@@ -102,6 +102,17 @@ count_events() {
 	[ "$SNMP_PASSIVE" -eq 0 ]
 }
 
+@test "tcp-metrics (1,000 sockets that connect to themselves) counts no failure" {
+	count_events self 1000
+	# Simultaneous open: SYN_SENT to SYN_RECV, then to ESTABLISHED.
+	[ "$FAILED" -eq 0 ]
+	[ "$SNMP_FAILED" -eq 0 ]
+	[ "$ACTIVE" -eq 0 ]
+	[ "$SNMP_ACTIVE" -eq 1000 ]
+	[ "$PASSIVE" -eq 1000 ]
+	[ "$SNMP_PASSIVE" -eq 0 ]
+}
+
 @test "tcp-metrics (1,000 resets of established connections) counts them sent and received" {
 	count_events reset 1000
 	[ "$SENT" -eq 1000 ]

@@ -14,6 +14,7 @@
  *   fan ADDR PORT COUNT         one datagram each from COUNT sockets, a source port a
  *                               line, then "done"
  *   open COUNT                  COUNT times connect, accept, close in order
+ *   self COUNT                  COUNT sockets that connect to themselves
  *   refuse COUNT                COUNT connects to a port where nobody listens
  *   reset COUNT                 COUNT times connect, accept, reset by the client
  *   late COUNT                  COUNT connections closed by the client, whose server
@@ -289,6 +290,23 @@ static int do_late(int count, int linger)
 	return 0;
 }
 
+static int do_self(int count)
+{
+	for (int i = 0; i < count; i++) {
+		struct sockaddr_storage sa;
+		socklen_t len = parse(&sa, "127.0.0.1", "0");
+		int fd = new_socket(&sa, SOCK_STREAM);
+
+		if (bind(fd, (void *)&sa, len))
+			die("bind");
+		len = sizeof(sa);
+		if (getsockname(fd, (void *)&sa, &len) || connect(fd, (void *)&sa, len))
+			die("connect to itself");
+		close(fd);
+	}
+	return 0;
+}
+
 static int do_refuse(int count)
 {
 	struct sockaddr_storage sa;
@@ -359,6 +377,8 @@ int main(int argc, char **argv)
 		return do_connections(atoi(argv[2]), CLOSE_BOTH);
 	if (!strcmp(what, "reset") && argc == 3)
 		return do_connections(atoi(argv[2]), RESET_BY_CLIENT);
+	if (!strcmp(what, "self") && argc == 3)
+		return do_self(atoi(argv[2]));
 	if (!strcmp(what, "refuse") && argc == 3)
 		return do_refuse(atoi(argv[2]));
 	if (!strcmp(what, "late") && (argc == 3 || argc == 4))
