@@ -8,7 +8,7 @@
  * ping sockets run neither: they are refused when they are made. The caller sees
  * EPERM. Sockets that are open already go on, and AF_PACKET passes no hook here.
  */
-#include "kernel.h"
+#include "address.bpf.h"
 #include "ipv6_blocker.h"
 
 #define REFUSE 0
@@ -33,7 +33,7 @@ static __always_inline int verdict(struct bpf_sock_addr *ctx)
 {
 	if (!is_blocking())
 		return ALLOW;
-	if (ctx->user_ip6[0] == 0 && ctx->user_ip6[1] == 0 && ctx->user_ip6[2] == bpf_htonl(0xffff))
+	if (is_v4_mapped(ctx->user_ip6[0], ctx->user_ip6[1], ctx->user_ip6[2]))
 		return ALLOW;
 	return REFUSE;
 }

@@ -6,7 +6,7 @@
 #ifndef CONNPIN_PORT_TRACKER_BPF_H
 #define CONNPIN_PORT_TRACKER_BPF_H
 
-#include "kernel.h"
+#include "address.bpf.h"
 #include "port_tracker.h"
 
 struct {
@@ -32,15 +32,6 @@ static __always_inline conn_pid current_pid(void)
 	struct task_struct *task = bpf_get_current_task_btf();
 
 	return task->flags & PF_KTHREAD ? 0 : task->tgid;
-}
-
-/*
- * An IPv4-mapped destination (::ffff:a.b.c.d) travels as IPv4 and is keyed as
- * such.
- */
-static __always_inline bool is_v4_mapped(__u32 w0, __u32 w1, __u32 w2)
-{
-	return w0 == 0 && w1 == 0 && w2 == bpf_htonl(0xffff);
 }
 
 /*

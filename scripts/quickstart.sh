@@ -69,7 +69,7 @@ main() {
 	say "build and install under $PREFIX"
 	make -C "$ROOT" --no-print-directory all install PREFIX="$PREFIX"
 	# As the installed commands will: not the checkout's file.
-	CONNPIN_CONF=/etc/connpin.conf
+	export CONNPIN_CONF=/etc/connpin.conf
 	load_settings
 	say "attach"
 	"$PREFIX/bin/connpin" attach

@@ -42,6 +42,7 @@ reason() {
 feature() {
 	feature_pin=$PIN_DIR/$3
 	set_hook "${3##*/}"
+	# shellcheck disable=SC2154 # set_hook sets it
 	if [ "$hook" = tracing ]; then
 		[ -e "$feature_pin" ] && [ -e "$PIN_DIR/links/${3##*/}" ]
 	else

@@ -217,27 +217,45 @@ static int do_fan(const char *address, const char *port, int count)
 	return 0;
 }
 
+/* A listener on a port that the kernel chose; where, in SA. */
+static int listen_somewhere(struct sockaddr_storage *sa, socklen_t *len)
+{
+	int server;
+
+	*len = parse(sa, "127.0.0.1", "0");
+	server = listener(sa, *len);
+	*len = sizeof(*sa);
+	if (getsockname(server, (void *)sa, len))
+		die("getsockname");
+	return server;
+}
+
+/* A connection to it: the client's socket, and the server's in PEER. */
+static int connect_pair(int server, const struct sockaddr_storage *sa, socklen_t len, int *peer)
+{
+	int client = new_socket(sa, SOCK_STREAM);
+
+	if (connect(client, (const void *)sa, len))
+		die("connect");
+	*peer = accept(server, NULL, NULL);
+	if (*peer < 0)
+		die("accept");
+	return client;
+}
+
 enum ending { CLOSE_BOTH, RESET_BY_CLIENT };
 
 static int do_connections(int count, enum ending ending)
 {
 	static const struct linger at_once = { .l_onoff = 1, .l_linger = 0 };
 	struct sockaddr_storage sa;
-	socklen_t len = parse(&sa, "127.0.0.1", "0");
-	int server = listener(&sa, len);
+	socklen_t len;
+	int server = listen_somewhere(&sa, &len);
 	char byte;
 
-	len = sizeof(sa);
-	if (getsockname(server, (void *)&sa, &len))
-		die("getsockname");
 	for (int i = 0; i < count; i++) {
-		int client = new_socket(&sa, SOCK_STREAM), peer;
+		int peer, client = connect_pair(server, &sa, len, &peer);
 
-		if (connect(client, (void *)&sa, len))
-			die("connect");
-		peer = accept(server, NULL, NULL);
-		if (peer < 0)
-			die("accept");
 		if (ending == RESET_BY_CLIENT)
 			setsockopt(client, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
 		close(client);
@@ -255,22 +273,16 @@ static int do_late(int count, int linger)
 	/* Over the 60 s of TIME_WAIT, FIN_WAIT2 keeps its socket: tcp_fin_time(). */
 	int linger2 = 120;
 	struct sockaddr_storage sa;
-	socklen_t len = parse(&sa, "127.0.0.1", "0");
-	int server = listener(&sa, len);
+	socklen_t len;
+	int server = listen_somewhere(&sa, &len);
 	int *peers = calloc((size_t)count, sizeof(*peers));
 	char byte;
 
-	len = sizeof(sa);
-	if (!peers || getsockname(server, (void *)&sa, &len))
-		die("getsockname");
+	if (!peers)
+		die("calloc");
 	for (int i = 0; i < count; i++) {
-		int client = new_socket(&sa, SOCK_STREAM);
+		int client = connect_pair(server, &sa, len, &peers[i]);
 
-		if (connect(client, (void *)&sa, len))
-			die("connect");
-		peers[i] = accept(server, NULL, NULL);
-		if (peers[i] < 0)
-			die("accept");
 		if (linger &&
 		    setsockopt(client, IPPROTO_TCP, TCP_LINGER2, &linger2, sizeof(linger2)))
 			die("TCP_LINGER2");
