@@ -4,7 +4,8 @@
 # helper.bash: what the test files share. Loaded by each, first.
 #
 # In a virtual machine the suite uses connpin's own places; on a host it keeps to
-# places of its own, so that an installed connpin goes on undisturbed.
+# places of its own, so that an installed connpin goes on undisturbed. Two suites at
+# once need another CONNPIN_TEST_NAME and CONNPIN_TEST_PORT each.
 
 bats_require_minimum_version 1.5.0
 
@@ -15,7 +16,8 @@ TRAFFIC=$TREE/.output/test/traffic
 export TREE SCRIPTS HELPERS TRAFFIC
 
 if [ -z "${CONNPIN_KERNEL_LINE-}" ]; then
-	export PIN_DIR=/sys/fs/bpf/connpin_test RUN_DIR=/run/connpin_test LISTEN=127.0.0.1:9190
+	name=${CONNPIN_TEST_NAME-connpin_test}
+	export PIN_DIR=/sys/fs/bpf/$name RUN_DIR=/run/$name LISTEN=127.0.0.1:${CONNPIN_TEST_PORT-9190}
 else
 	export PIN_DIR=/sys/fs/bpf/connpin RUN_DIR=/run/connpin LISTEN=127.0.0.1:9090
 fi
