@@ -13,6 +13,7 @@
 #include <linux/bpf.h>
 #include <linux/types.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
@@ -20,6 +21,7 @@
 #include <bpf/bpf_tracing.h>
 
 /* Kernel ABI values that no uapi header carries in a form usable here. */
+#define EEXIST 17	      /* include/uapi/asm-generic/errno-base.h */
 #define AF_INET 2	      /* include/linux/socket.h */
 #define AF_INET6 10	      /* include/linux/socket.h */
 #define IPPROTO_TCP 6	      /* include/uapi/linux/in.h */

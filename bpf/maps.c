@@ -3,10 +3,11 @@
  * maps: run at build time, prints what attach.sh has to know of each map, taken
  * from the headers that both sides include:
  *
- *   NAME TYPE KEY_BYTES VALUE_BYTES ENTRIES OBJECT[,OBJECT...]
+ *   NAME TYPE KEY_BYTES VALUE_BYTES ENTRIES FLAGS OBJECT[,OBJECT...]
  *
- * TYPE is bpftool's word. attach.sh creates the maps with these, so that a
- * capacity can be a setting and a new build can take over the old contents.
+ * TYPE is bpftool's word, FLAGS are BPF_F_* of <linux/bpf.h> as a number. attach.sh creates the
+ * maps with these, so that a capacity can be a setting and a new build can take over the old
+ * contents.
  */
 #include "ipv6_blocker.h"
 #include "port_tracker.h"
@@ -14,15 +15,22 @@
 
 #include <stdio.h>
 
+static void map(const char *name, const char *type, size_t key, size_t value, unsigned entries,
+		unsigned flags, const char *objects)
+{
+	printf("%s %s %zu %zu %u %u %s\n", name, type, key, value, entries, flags, objects);
+}
+
 int main(void)
 {
-	printf("conn_to_pid_v4 lru_hash %zu %zu %d port_tracker,udp_connect\n",
-	       sizeof(struct conn_key_v4), sizeof(conn_pid), CONN_V4_ENTRIES);
-	printf("conn_to_pid_v6 lru_hash %zu %zu %d port_tracker,udp_connect\n",
-	       sizeof(struct conn_key_v6), sizeof(conn_pid), CONN_V6_ENTRIES);
-	printf("config array %zu %zu %d ipv6_blocker\n", sizeof(__u32), sizeof(__u8),
-	       CONFIG_ENTRIES);
-	printf("tcp_metrics percpu_array %zu %zu %d tcp_monitor,tcp_monitor_tp,tcp_monitor_reset\n",
-	       sizeof(__u32), sizeof(struct tcp_metrics), TCP_METRICS_ENTRIES);
+	map("conn_to_pid_v4", "lru_hash", sizeof(struct conn_key_v4), sizeof(conn_pid),
+	    CONN_V4_ENTRIES, 0, "port_tracker,udp_connect");
+	map("conn_to_pid_v6", "lru_hash", sizeof(struct conn_key_v6), sizeof(conn_pid),
+	    CONN_V6_ENTRIES, 0, "port_tracker,udp_connect");
+	map("tracker_metrics", "percpu_array", sizeof(__u32), sizeof(struct tracker_metrics),
+	    TRACKER_METRICS_ENTRIES, 0, "port_tracker,udp_connect");
+	map("config", "array", sizeof(__u32), sizeof(__u8), CONFIG_ENTRIES, 0, "ipv6_blocker");
+	map("tcp_metrics", "percpu_array", sizeof(__u32), sizeof(struct tcp_metrics),
+	    TCP_METRICS_ENTRIES, 0, "tcp_monitor,tcp_monitor_tp,tcp_monitor_reset");
 	return 0;
 }

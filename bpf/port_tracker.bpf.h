@@ -34,20 +34,41 @@ static __always_inline conn_pid current_pid(void)
 	return task->flags & PF_KTHREAD ? 0 : task->tgid;
 }
 
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, TRACKER_METRICS_ENTRIES);
+	__type(key, __u32);
+	__type(value, struct tracker_metrics);
+} tracker_metrics SEC(".maps");
+
+/*
+ * Count at OFFSET of this CPU's struct tracker_metrics. Atomic, because a task may
+ * be preempted by another that records on the same CPU.
+ */
+static __always_inline void count_tracker(__u32 offset)
+{
+	__u32 key = 0;
+	void *metrics = bpf_map_lookup_elem(&tracker_metrics, &key);
+
+	if (metrics)
+		__sync_fetch_and_add((__u64 *)(metrics + offset), 1);
+}
+
+#define COUNT_TRACKER(member) count_tracker(offsetof(struct tracker_metrics, member))
+
 /*
  * Writes only when something changed. A rewrite of an existing key takes a
  * fresh element from the LRU, and when that is full throws others out; the
- * look-up that avoids it also costs less than half as much.
+ * look-up that avoids it also costs less than half as much. 0: written;
+ * -EEXIST: nothing had changed; else the kernel's refusal.
  */
-static __always_inline void record(void *map, const void *key, conn_pid pid)
+static __always_inline long record(void *map, const void *key, conn_pid pid)
 {
-	conn_pid *known;
+	conn_pid *known = bpf_map_lookup_elem(map, key);
 
-	if (!pid)
-		return;
-	known = bpf_map_lookup_elem(map, key);
-	if (!known || *known != pid)
-		bpf_map_update_elem(map, key, &pid, BPF_ANY);
+	if (known && *known == pid)
+		return -EEXIST;
+	return bpf_map_update_elem(map, key, &pid, BPF_ANY);
 }
 
 static __always_inline void record_v4(__u32 dst_ip, __u16 src_port, __u16 dst_port, __u8 protocol,
@@ -59,8 +80,19 @@ static __always_inline void record_v4(__u32 dst_ip, __u16 src_port, __u16 dst_po
 		.dst_port = dst_port,
 		.protocol = protocol,
 	};
+	long rc;
 
-	record(&conn_to_pid_v4, &key, pid);
+	if (!pid)
+		return;
+	rc = record(&conn_to_pid_v4, &key, pid);
+	if (rc == -EEXIST)
+		return;
+	if (rc)
+		COUNT_TRACKER(dropped_v4);
+	else if (protocol == IPPROTO_TCP)
+		COUNT_TRACKER(recorded_tcp_v4);
+	else
+		COUNT_TRACKER(recorded_udp_v4);
 }
 
 static __always_inline void record_v6(__u32 dst0, __u32 dst1, __u32 dst2, __u32 dst3,
@@ -72,8 +104,19 @@ static __always_inline void record_v6(__u32 dst0, __u32 dst1, __u32 dst2, __u32 
 		.dst_port = dst_port,
 		.protocol = protocol,
 	};
+	long rc;
 
-	record(&conn_to_pid_v6, &key, pid);
+	if (!pid)
+		return;
+	rc = record(&conn_to_pid_v6, &key, pid);
+	if (rc == -EEXIST)
+		return;
+	if (rc)
+		COUNT_TRACKER(dropped_v6);
+	else if (protocol == IPPROTO_TCP)
+		COUNT_TRACKER(recorded_tcp_v6);
+	else
+		COUNT_TRACKER(recorded_udp_v6);
 }
 
 #endif

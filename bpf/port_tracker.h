@@ -45,6 +45,25 @@ struct conn_key_v6 {
  */
 typedef __u32 conn_pid;
 
+/*
+ * How the tracker itself does: map `tracker_metrics`, a per-CPU array with one
+ * entry, key __u32 0. A reader adds up the structs of all possible CPUs. Host byte
+ * order, from the first attachment on.
+ */
+#define TRACKER_METRICS_ENTRIES 1
+
+struct tracker_metrics {
+	__u64 recorded_tcp_v4; /* entries written: a new connection, or another owner */
+	__u64 recorded_tcp_v6;
+	__u64 recorded_udp_v4;
+	__u64 recorded_udp_v6;
+	__u64 dropped_v4;	/* updates of conn_to_pid_v4 that the kernel refused */
+	__u64 dropped_v6;	/* updates of conn_to_pid_v6 that the kernel refused */
+	__u64 dropped_identity; /* records not written: another CPU was writing the slot */
+	__u64 reserved;		/* 0 */
+};
+
+_Static_assert(sizeof(struct tracker_metrics) == 64, "a new layout needs a new map");
 _Static_assert(sizeof(struct conn_key_v4) == 12, "conn_key_v4 is 12 bytes for ever");
 _Static_assert(sizeof(struct conn_key_v6) == 24, "conn_key_v6 is 24 bytes for ever");
 _Static_assert(sizeof(conn_pid) == 4, "the value is 4 bytes for ever");

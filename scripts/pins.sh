@@ -44,7 +44,7 @@ set_entries() {
 }
 
 # shellcheck disable=SC2034 # for detach.sh, which does without the built list
-ALL_MAPS="conn_to_pid_v4 conn_to_pid_v6 config tcp_metrics"
+ALL_MAPS="conn_to_pid_v4 conn_to_pid_v6 tracker_metrics config tcp_metrics"
 
 # Create the maps of OBJECT that are not pinned yet. Existing ones are taken over,
 # contents and all, when type and sizes are those that this build was made for.
@@ -52,7 +52,7 @@ ensure_maps() {
 	ours=
 	# shellcheck disable=SC2153 # OBJECTS is the directory, objects a column
 	# 3: bpftool must not read the list.
-	while read -r map type key value entries objects <&3; do
+	while read -r map type key value entries flags objects <&3; do
 		case ,$objects, in
 		*",$1,"*) ;;
 		*) continue ;;
@@ -60,7 +60,8 @@ ensure_maps() {
 		set_entries "$map"
 		pin=$PIN_DIR/maps/$map
 		if [ ! -e "$pin" ]; then
-			bpf map create "$pin" type "$type" key "$key" value "$value" entries "$entries" name "$map" ||
+			bpf map create "$pin" type "$type" key "$key" value "$value" entries "$entries" \
+				flags "$flags" name "$map" ||
 				die "cannot create map $map with $entries entries: $BPF_ERROR"
 			undo rm -f "$pin"
 			ours="$ours $pin"
@@ -68,7 +69,7 @@ ensure_maps() {
 		fi
 		found=$(bpftool map show pinned "$pin")
 		case $found in
-		*": $type "*"key ${key}B  value ${value}B "*) ;;
+		*": $type "*"flags $(printf %#x "$flags")"*"key ${key}B  value ${value}B "*) ;;
 		*) die "$pin has another layout than this build: run detach.sh first (this empties it)" ;;
 		esac
 		case $found in
@@ -87,7 +88,7 @@ ensure_maps() {
 # "map name X pinned PIN" for each map of OBJECT, into $map_arguments.
 set_map_arguments() {
 	map_arguments=
-	while read -r map _ _ _ _ objects; do
+	while read -r map _ _ _ _ _ objects; do
 		case ,$objects, in
 		*",$1,"*) map_arguments="$map_arguments map name $map pinned $PIN_DIR/maps/$map" ;;
 		esac
