@@ -34,10 +34,71 @@
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
+/* include/linux/uidgid_types.h */
+typedef struct {
+	__u32 val;
+} kuid_t;
+
+typedef struct {
+	__u32 val;
+} kgid_t;
+
+/* include/linux/cred.h */
+struct cred {
+	kuid_t uid;
+	kgid_t gid;
+};
+
+/* include/linux/kernfs.h */
+struct kernfs_node {
+	__u64 id; /* the inode number, on 64-bit hosts */
+};
+
+/* include/linux/cgroup-defs.h */
+struct cgroup {
+	struct kernfs_node *kn;
+};
+
+struct css_set {
+	struct cgroup *dfl_cgrp;
+};
+
+/* include/linux/ns_common.h */
+struct ns_common {
+	unsigned int inum;
+};
+
+/* include/net/net_namespace.h */
+struct net {
+	__u64 net_cookie;
+	struct ns_common ns;
+};
+
+typedef struct {
+	struct net *net;
+} possible_net_t;
+
+/* include/linux/nsproxy.h */
+struct nsproxy {
+	struct net *net_ns;
+};
+
 /* include/linux/sched.h */
 struct task_struct {
 	unsigned int flags; /* PF_* */
-	int tgid;	    /* as numbered in the initial PID namespace */
+	int pid;	    /* the thread, as numbered in the initial PID namespace */
+	int tgid;	    /* the process, likewise */
+	struct task_struct *group_leader;
+	__u64 start_boottime; /* ns */
+	const struct cred *cred;
+	char comm[16];
+	struct nsproxy *nsproxy;
+	struct css_set *cgroups;
+};
+
+/* include/linux/bpf.h */
+struct bpf_map {
+	__u32 max_entries;
 };
 
 /* include/uapi/linux/in6.h */
@@ -53,12 +114,18 @@ struct sock_common {
 	__u16 skc_dport;
 	__u16 skc_num; /* the local port, host byte order */
 	unsigned char skc_state;
+	possible_net_t skc_net;
 	struct in6_addr skc_v6_daddr;
 };
 
 struct sock {
 	struct sock_common __sk_common;
 	__u16 sk_protocol;
+};
+
+/* include/linux/filter.h */
+struct bpf_sock_addr_kern {
+	struct sock *sk;
 };
 
 /* include/linux/skbuff.h */

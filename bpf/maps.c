@@ -9,10 +9,12 @@
  * maps with these, so that a capacity can be a setting and a new build can take over the old
  * contents.
  */
+#include "identity.h"
 #include "ipv6_blocker.h"
 #include "port_tracker.h"
 #include "tcp_monitor.h"
 
+#include <linux/bpf.h>
 #include <stdio.h>
 
 static void map(const char *name, const char *type, size_t key, size_t value, unsigned entries,
@@ -27,6 +29,8 @@ int main(void)
 	    CONN_V4_ENTRIES, 0, "port_tracker,udp_connect");
 	map("conn_to_pid_v6", "lru_hash", sizeof(struct conn_key_v6), sizeof(conn_pid),
 	    CONN_V6_ENTRIES, 0, "port_tracker,udp_connect");
+	map("conn_identity", "array", sizeof(__u32), sizeof(struct identity_bucket),
+	    IDENTITY_ENTRIES, BPF_F_MMAPABLE, "port_tracker,udp_connect");
 	map("tracker_metrics", "percpu_array", sizeof(__u32), sizeof(struct tracker_metrics),
 	    TRACKER_METRICS_ENTRIES, 0, "port_tracker,udp_connect");
 	map("config", "array", sizeof(__u32), sizeof(__u8), CONFIG_ENTRIES, 0, "ipv6_blocker");

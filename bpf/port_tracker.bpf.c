@@ -21,32 +21,55 @@
  */
 #define READ_ONCE(x) (*(volatile typeof(x) *)&(x))
 
+/*
+ * The socket's network namespace. Nearly always the sender's, whose number is at
+ * hand; a socket's own takes three more calls, because a context gives no BTF pointer.
+ */
+static __always_inline __u32 netns_of_sender(struct bpf_sock_addr *ctx)
+{
+	struct net *net = bpf_get_current_task_btf()->nsproxy->net_ns;
+	struct bpf_sock_addr_kern *kern = (void *)ctx;
+	struct sock *sk;
+
+	if (bpf_get_netns_cookie(ctx) == net->net_cookie)
+		return net->ns.inum;
+	if (bpf_core_read(&sk, sizeof(sk), &kern->sk))
+		return 0;
+	return BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
+}
+
 SEC("sockops")
 int handle_sockops(struct bpf_sock_ops *ctx)
 {
 	__u32 dst0, dst1, dst2, dst3;
 	__u16 src_port, dst_port;
-	conn_pid pid;
+	struct bpf_sock *sk;
+	struct tcp_sock *tp;
+	__u32 netns;
 
 	/* One of about nine calls in the life of a connection: the others leave here. */
 	if (ctx->op != BPF_SOCK_OPS_TCP_CONNECT_CB)
 		return 1;
 
-	pid = current_pid();
+	sk = ctx->sk;
+	tp = sk ? bpf_skc_to_tcp_sock(sk) : NULL;
+	if (!tp)
+		return 1;
+	netns = netns_of((struct sock *)tp);
 	src_port = ctx->local_port;
 	dst_port = bpf_ntohl(ctx->remote_port);
 
 	if (ctx->family == AF_INET) {
-		record_v4(ctx->remote_ip4, src_port, dst_port, IPPROTO_TCP, pid);
+		record_v4(ctx->remote_ip4, src_port, dst_port, IPPROTO_TCP, netns);
 	} else if (ctx->family == AF_INET6) {
 		dst0 = ctx->remote_ip6[0];
 		dst1 = ctx->remote_ip6[1];
 		dst2 = ctx->remote_ip6[2];
 		dst3 = ctx->remote_ip6[3];
 		if (is_v4_mapped(dst0, dst1, dst2))
-			record_v4(dst3, src_port, dst_port, IPPROTO_TCP, pid);
+			record_v4(dst3, src_port, dst_port, IPPROTO_TCP, netns);
 		else
-			record_v6(dst0, dst1, dst2, dst3, src_port, dst_port, IPPROTO_TCP, pid);
+			record_v6(dst0, dst1, dst2, dst3, src_port, dst_port, IPPROTO_TCP, netns);
 	}
 	return 1;
 }
@@ -73,7 +96,7 @@ int handle_sendmsg4(struct bpf_sock_addr *ctx)
 	/* ip_route_output_key_hash_rcu(): 0.0.0.0 means the source, or loopback. */
 	if (dst == 0)
 		dst = sk->src_ip4 ? sk->src_ip4 : bpf_htonl(0x7f000001);
-	record_v4(dst, sk->src_port, dst_port, IPPROTO_UDP, current_pid());
+	record_v4(dst, sk->src_port, dst_port, IPPROTO_UDP, netns_of_sender(ctx));
 	return 1;
 }
 
@@ -100,7 +123,8 @@ int handle_sendmsg6(struct bpf_sock_addr *ctx)
 	/* udpv6_sendmsg(): :: means ::1. */
 	if (!(dst0 | dst1 | dst2 | dst3))
 		dst3 = bpf_htonl(1);
-	record_v6(dst0, dst1, dst2, dst3, sk->src_port, dst_port, IPPROTO_UDP, current_pid());
+	record_v6(dst0, dst1, dst2, dst3, sk->src_port, dst_port, IPPROTO_UDP,
+		  netns_of_sender(ctx));
 	return 1;
 }
 

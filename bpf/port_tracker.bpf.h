@@ -7,7 +7,9 @@
 #define CONNPIN_PORT_TRACKER_BPF_H
 
 #include "address.bpf.h"
+#include "identity.bpf.h"
 #include "port_tracker.h"
+#include "tracker_metrics.bpf.h"
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -34,33 +36,18 @@ static __always_inline conn_pid current_pid(void)
 	return task->flags & PF_KTHREAD ? 0 : task->tgid;
 }
 
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, TRACKER_METRICS_ENTRIES);
-	__type(key, __u32);
-	__type(value, struct tracker_metrics);
-} tracker_metrics SEC(".maps");
-
-/*
- * Count at OFFSET of this CPU's struct tracker_metrics. Atomic, because a task may
- * be preempted by another that records on the same CPU.
- */
-static __always_inline void count_tracker(__u32 offset)
+/* The inode number of a socket's network namespace. */
+static __always_inline __u32 netns_of(const struct sock *sk)
 {
-	__u32 key = 0;
-	void *metrics = bpf_map_lookup_elem(&tracker_metrics, &key);
-
-	if (metrics)
-		__sync_fetch_and_add((__u64 *)(metrics + offset), 1);
+	return sk->__sk_common.skc_net.net->ns.inum;
 }
-
-#define COUNT_TRACKER(member) count_tracker(offsetof(struct tracker_metrics, member))
 
 /*
  * Writes only when something changed. A rewrite of an existing key takes a
  * fresh element from the LRU, and when that is full throws others out; the
- * look-up that avoids it also costs less than half as much. 0: written;
- * -EEXIST: nothing had changed; else the kernel's refusal.
+ * look-up that avoids it also costs less than half as much. Not in place: the element
+ * may have gone to another key since the look-up. 0: written; -EEXIST: nothing had
+ * changed; else the kernel's refusal.
  */
 static __always_inline long record(void *map, const void *key, conn_pid pid)
 {
@@ -72,7 +59,7 @@ static __always_inline long record(void *map, const void *key, conn_pid pid)
 }
 
 static __always_inline void record_v4(__u32 dst_ip, __u16 src_port, __u16 dst_port, __u8 protocol,
-				      conn_pid pid)
+				      __u32 netns)
 {
 	struct conn_key_v4 key = {
 		.dst_ip = dst_ip,
@@ -80,11 +67,20 @@ static __always_inline void record_v4(__u32 dst_ip, __u16 src_port, __u16 dst_po
 		.dst_port = dst_port,
 		.protocol = protocol,
 	};
+	struct conn_key_v6 mapped = {
+		.dst_ip = { 0, 0, bpf_htonl(0xffff), dst_ip },
+		.src_port = src_port,
+		.dst_port = dst_port,
+		.protocol = protocol,
+	};
+	conn_pid pid = current_pid();
 	long rc;
 
 	if (!pid)
 		return;
 	rc = record(&conn_to_pid_v4, &key, pid);
+	/* A connect is another connection each time, a datagram another of the same. */
+	identify(&mapped, netns, rc != -EEXIST || protocol == IPPROTO_TCP);
 	if (rc == -EEXIST)
 		return;
 	if (rc)
@@ -96,7 +92,7 @@ static __always_inline void record_v4(__u32 dst_ip, __u16 src_port, __u16 dst_po
 }
 
 static __always_inline void record_v6(__u32 dst0, __u32 dst1, __u32 dst2, __u32 dst3,
-				      __u16 src_port, __u16 dst_port, __u8 protocol, conn_pid pid)
+				      __u16 src_port, __u16 dst_port, __u8 protocol, __u32 netns)
 {
 	struct conn_key_v6 key = {
 		.dst_ip = { dst0, dst1, dst2, dst3 },
@@ -104,11 +100,13 @@ static __always_inline void record_v6(__u32 dst0, __u32 dst1, __u32 dst2, __u32 
 		.dst_port = dst_port,
 		.protocol = protocol,
 	};
+	conn_pid pid = current_pid();
 	long rc;
 
 	if (!pid)
 		return;
 	rc = record(&conn_to_pid_v6, &key, pid);
+	identify(&key, netns, rc != -EEXIST || protocol == IPPROTO_TCP);
 	if (rc == -EEXIST)
 		return;
 	if (rc)

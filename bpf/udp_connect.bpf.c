@@ -21,7 +21,7 @@ int BPF_PROG(on_udp_connect4, struct sock *sk, struct sockaddr *uaddr, int addr_
 {
 	if (is_connected_udp(sk, ret))
 		record_v4(sk->__sk_common.skc_daddr, sk->__sk_common.skc_num,
-			  bpf_ntohs(sk->__sk_common.skc_dport), IPPROTO_UDP, current_pid());
+			  bpf_ntohs(sk->__sk_common.skc_dport), IPPROTO_UDP, netns_of(sk));
 	return 0;
 }
 
@@ -36,10 +36,10 @@ int BPF_PROG(on_udp_connect6, struct sock *sk, struct sockaddr *uaddr, int addr_
 	if (!is_connected_udp(sk, ret))
 		return 0;
 	if (is_v4_mapped(dst[0], dst[1], dst[2]))
-		record_v4(dst[3], src_port, dst_port, IPPROTO_UDP, current_pid());
+		record_v4(dst[3], src_port, dst_port, IPPROTO_UDP, netns_of(sk));
 	else
 		record_v6(dst[0], dst[1], dst[2], dst[3], src_port, dst_port, IPPROTO_UDP,
-			  current_pid());
+			  netns_of(sk));
 	return 0;
 }
 

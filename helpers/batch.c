@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "batch.h"
 
-#include "conn.h"
 #include "text.h"
 
 #include <errno.h>
-#include <stdbool.h>
+#include <netinet/in.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 /*
@@ -16,128 +16,391 @@
 #define LINE_MAX_BYTES 256
 #define WORDS 4
 
-/* An answer is never longer: what is written then always ends at a line's end. */
-#define ANSWER_MAX_BYTES 512
+#define INPUT_BYTES (1 << 20)
+#define OUTPUT_BYTES (1 << 18)
 
-static void answer_error(const char *name, conn_error error)
+/* Questions that are read before the first of them is answered. */
+#define GROUP 32
+
+/*
+ * Longer than what answer_print_json_process() can print: three texts, each byte of
+ * which may become six, and some names and numbers.
+ */
+#define FRAGMENT_BYTES (3 * 6 * PROCESS_TEXT_BYTES + 1024)
+
+/* Longer than the rest of an answer, and what put() copies too much. */
+#define REST_BYTES 512
+
+/* put() copies so many at once. */
+#define STEP 32
+
+#define CACHED_PROCESSES 256 /* a power of 2 */
+
+/* What was printed of a process, to be printed again. */
+struct fragment {
+	struct conn_identity of;
+	bool want_cmdline;
+	uint64_t piece; /* of input, that it was read for; 0: none */
+	size_t len;
+	char bytes[FRAGMENT_BYTES + STEP];
+};
+
+struct question {
+	struct conn conn;
+	struct identity_query query;
+	const char *dst; /* as it was typed, when that is how it is printed; else NULL */
+	size_t dst_len;
+	const char *bad; /* the word that is wrong, when there is an error */
+	conn_error error;
+};
+
+/* Too large for the stack, and all zeroes; pages that stay untouched cost nothing. */
+struct batch {
+	struct lookup lookup;
+	bool want_cmdline;
+	uint64_t piece;
+	uint64_t now;
+	struct question questions[GROUP];
+	unsigned asked;
+	struct process process;
+	struct fragment fragments[CACHED_PROCESSES];
+	char input[INPUT_BYTES + STEP];
+	char output[OUTPUT_BYTES];
+};
+
+/* --- questions ------------------------------------------------------------- */
+
+/* A number of up to DIGITS digits without a leading zero, then END; NULL if it is not. */
+static const char *read_number(const char *s, unsigned digits, char end, unsigned *n)
 {
-	out_str("{\"error\":\"");
-	if (name) {
-		out_str(name);
-		out_str(" ");
+	const char *start = s;
+
+	for (*n = 0; (unsigned)*s - '0' <= 9 && s < start + digits; s++)
+		*n = *n * 10 + (unsigned)*s - '0';
+	return s > start && *s == end && (*start != '0' || s == start + 1) ? s + 1 : NULL;
+}
+
+/*
+ * A line of the form that nearly all have: "tcp A.B.C.D PORT PORT", single spaces, the
+ * numbers as they are printed. False for any other, right or wrong.
+ */
+static bool parse_plain_line(struct question *question, const char *line)
+{
+	bool is_udp = line[0] == 'u';
+	unsigned byte[4], src_port, dst_port;
+	const char *s = line + 4;
+
+	if (memcmp(line, is_udp ? "udp " : "tcp ", 4) != 0)
+		return false;
+	for (int i = 0; i < 4; i++) {
+		s = read_number(s, 3, i < 3 ? '.' : ' ', &byte[i]);
+		if (!s || byte[i] > 255)
+			return false;
 	}
-	out_str(error);
-	out_str("\"}\n");
+	question->dst = line + 4;
+	question->dst_len = (size_t)(s - 1 - question->dst);
+	s = read_number(s, 5, ' ', &src_port);
+	s = s ? read_number(s, 5, '\0', &dst_port) : NULL;
+	if (!s || !src_port || src_port > 65535 || !dst_port || dst_port > 65535)
+		return false;
+	question->conn.is_v6 = false;
+	question->conn.v4 = (struct conn_key_v4) {
+		.dst_ip = htonl(byte[0] << 24 | byte[1] << 16 | byte[2] << 8 | byte[3]),
+		.src_port = (uint16_t)src_port,
+		.dst_port = (uint16_t)dst_port,
+		.protocol = is_udp ? IPPROTO_UDP : IPPROTO_TCP,
+	};
+	return true;
 }
 
 /* Cut LINE into words at spaces and tabs. The number of words, WORDS + 1 for more. */
 static int split(char *line, char *words[WORDS])
 {
+	char *p = line;
 	int n = 0;
 
 	for (;;) {
-		line += strspn(line, " \t\r");
-		if (!*line)
+		while (*p == ' ' || *p == '\t' || *p == '\r')
+			p++;
+		if (!*p)
 			return n;
 		if (n == WORDS)
 			return WORDS + 1;
-		words[n++] = line;
-		line += strcspn(line, " \t\r");
-		if (*line)
-			*line++ = '\0';
+		words[n] = p;
+		while (*p && *p != ' ' && *p != '\t' && *p != '\r')
+			p++;
+		n++;
+		if (*p)
+			*p++ = '\0';
 	}
 }
 
-static void answer_conn(const struct conn_maps *maps, const struct conn *conn)
+static conn_error parse_words(struct question *question, char *words[WORDS])
 {
-	conn_pid pid;
-	int rc = conn_lookup(maps, conn, &pid);
-
-	if (rc == 0) {
-		out_str("{\"pid\":");
-		out_u64(pid);
-	} else {
-		out_str("{\"error\":\"");
-		out_str(rc == -ENOENT ? "not found" : strerror(-rc));
-		out_str("\"");
-	}
-	out_str(",");
-	conn_print_json_fields(conn);
-	out_str("}\n");
-}
-
-static void answer_line(const struct conn_maps *maps, char *line, size_t len)
-{
-	char *words[WORDS];
-	struct conn conn;
-	uint8_t protocol;
 	uint16_t src_port, dst_port;
+	uint8_t protocol;
 	conn_error error;
 
-	if (memchr(line, '\0', len))
-		return answer_error(NULL, "the line has a NUL byte");
-	if (split(line, words) != WORDS)
-		return answer_error(NULL, "a line is PROTOCOL DST SRC_PORT DST_PORT");
+	question->bad = "PROTOCOL";
 	error = conn_parse_protocol(words[0], &protocol);
 	if (error)
-		return answer_error("PROTOCOL", error);
-	error = conn_parse_address(words[1], &conn);
+		return error;
+	question->bad = "DST";
+	error = conn_parse_address(words[1], &question->conn);
 	if (error)
-		return answer_error("DST", error);
+		return error;
+	question->bad = "SRC_PORT";
 	error = conn_parse_port(words[2], &src_port);
 	if (error)
-		return answer_error("SRC_PORT", error);
+		return error;
+	question->bad = "DST_PORT";
 	error = conn_parse_port(words[3], &dst_port);
 	if (error)
-		return answer_error("DST_PORT", error);
-	conn_set_ports(&conn, protocol, src_port, dst_port);
-	answer_conn(maps, &conn);
+		return error;
+	conn_set_ports(&question->conn, protocol, src_port, dst_port);
+	return NULL;
 }
 
-/* A line that is being collected; len goes past the array when it is too long. */
-struct line {
-	char bytes[LINE_MAX_BYTES + 1];
-	size_t len;
-};
-
-static void take_byte(const struct conn_maps *maps, struct line *line, char byte)
+static void parse_line(struct question *question, char *line, size_t len)
 {
-	if (byte != '\n') {
-		if (line->len < LINE_MAX_BYTES)
-			line->bytes[line->len] = byte;
-		if (line->len <= LINE_MAX_BYTES)
-			line->len++;
+	char *words[WORDS];
+
+	question->bad = NULL;
+	question->error = NULL;
+	question->dst = NULL;
+	if (len > LINE_MAX_BYTES) {
+		question->error = "the line is too long";
 		return;
 	}
-	out_room(ANSWER_MAX_BYTES);
-	if (line->len > LINE_MAX_BYTES) {
-		answer_error(NULL, "the line is too long");
-	} else {
-		line->bytes[line->len] = '\0';
-		answer_line(maps, line->bytes, line->len);
+	if (memchr(line, '\0', len)) {
+		question->error = "the line has a NUL byte";
+		return;
 	}
-	line->len = 0;
+	if (parse_plain_line(question, line))
+		return;
+	question->dst = NULL;
+	if (split(line, words) != WORDS) {
+		question->error = "a line is PROTOCOL DST SRC_PORT DST_PORT";
+		return;
+	}
+	question->error = parse_words(question, words);
 }
 
-int answer_batch(void)
+/* --- answers --------------------------------------------------------------- */
+
+static void print_error(const char *word, const char *error)
 {
-	/* Not static: see the buffer in text.c. */
-	char input[65536];
-	struct line line = { .len = 0 };
-	struct conn_maps maps;
+	out_str("{\"error\":\"");
+	if (word) {
+		out_str(word);
+		out_str(" ");
+	}
+	out_str(error);
+	out_str("\"");
+}
+
+#define PUT(p, literal) ((char *)memcpy(p, literal, sizeof(literal) - 1) + sizeof(literal) - 1)
+
+/* In steps of 32 bytes, over the end: there is room. musl's memcpy() takes longer. */
+static char *put(char *p, const char *bytes, size_t len)
+{
+	for (size_t i = 0; i < len; i += STEP)
+		memcpy(p + i, bytes + i, STEP);
+	return p + len;
+}
+
+static char *put_number(char *p, uint64_t n)
+{
+	char *start = p, *end;
+
+	do {
+		*p++ = (char)('0' + n % 10);
+		n /= 10;
+	} while (n);
+	end = p;
+	while (start < --p) {
+		char digit = *start;
+
+		*start++ = *p;
+		*p = digit;
+	}
+	return end;
+}
+
+/* Whether all that a fragment holds is the same for both. */
+static bool same_owner(const struct conn_identity *a, const struct conn_identity *b)
+{
+	return a->pid == b->pid && a->start_time == b->start_time && a->tid == b->tid &&
+	       a->uid == b->uid && a->gid == b->gid && a->netns == b->netns &&
+	       a->cgroup_id == b->cgroup_id && memcmp(a->comm, b->comm, sizeof(a->comm)) == 0;
+}
+
+/* What answer_print_json() prints, in one go. */
+static void print_known(const struct batch *batch, const struct question *question,
+			const struct answer *answer, const struct fragment *fragment)
+{
+	const struct conn_key_v4 *key = &answer->conn.v4;
+	char *p = out_reserve(REST_BYTES + fragment->len);
+
+	p = PUT(p, "{\"pid\":");
+	p = put_number(p, answer->pid);
+	p = key->protocol == IPPROTO_UDP ? PUT(p, ",\"protocol\":\"udp\",\"dst_ip\":\"")
+					 : PUT(p, ",\"protocol\":\"tcp\",\"dst_ip\":\"");
+	p = put(p, question->dst, question->dst_len);
+	p = PUT(p, "\",\"src_port\":");
+	p = put_number(p, key->src_port);
+	p = PUT(p, ",\"dst_port\":");
+	p = put_number(p, key->dst_port);
+	p = put(p, fragment->bytes, fragment->len);
+	p = put_number(p, answer_age(answer, batch->now));
+	p = PUT(p, "}\n");
+	out_commit(p);
+}
+
+/* The same in steps; those that are of the process alone are kept. */
+static void print_identified(struct batch *batch, const struct question *question,
+			     const struct answer *answer)
+{
+	struct fragment *fragment = &batch->fragments[answer->pid & (CACHED_PROCESSES - 1)];
+	bool is_kept =
+		fragment->piece == batch->piece && same_owner(&fragment->of, &answer->identity);
+	char *start;
+
+	if (is_kept && question->dst && answer->matches == 1) {
+		print_known(batch, question, answer, fragment);
+		return;
+	}
+	if (!is_kept)
+		process_inspect(&batch->process, &answer->identity, batch->want_cmdline);
+	out_room(FRAGMENT_BYTES + REST_BYTES);
+	answer_print_json_conn(answer);
+	start = out_reserve(0);
+	if (is_kept) {
+		out_bytes(fragment->bytes, fragment->len);
+	} else {
+		answer_print_json_process(answer, &batch->process);
+		fragment->of = answer->identity;
+		fragment->piece = batch->piece;
+		fragment->len = (size_t)(out_reserve(0) - start);
+		memcpy(fragment->bytes, start, fragment->len);
+	}
+	answer_print_json_record(answer, batch->now);
+	out_str("\n");
+}
+
+static void print_nobody(const struct answer *answer)
+{
+	const struct process nobody = {
+		.status = PROCESS_UNKNOWN, .exe.len = -1, .cmdline.len = -1, .cgroup.len = -1
+	};
+
+	answer_print_json_conn(answer);
+	answer_print_json_process(answer, &nobody);
+	answer_print_json_record(answer, 0);
+	out_str("\n");
+}
+
+static void answer_question(struct batch *batch, const struct question *question)
+{
+	struct answer answers[IDENTITY_WAYS];
+	int count;
+
+	if (question->error) {
+		print_error(question->bad, question->error);
+		out_str("}\n");
+		return;
+	}
+	count = lookup_answers(&batch->lookup, &question->conn, &question->query, answers);
+	if (count <= 0) {
+		print_error(NULL, count == 0 ? "not found" : strerror(-count));
+		out_str(",");
+		conn_print_json_fields(&question->conn);
+		out_str("}\n");
+		return;
+	}
+	if (answers[0].has_identity)
+		print_identified(batch, question, &answers[0]);
+	else
+		print_nobody(&answers[0]);
+}
+
+/*
+ * The table is larger than the caches: what the questions of a group need is fetched
+ * while the others are being read.
+ */
+static void answer_group(struct batch *batch)
+{
+	const struct identity_table *table = &batch->lookup.identities;
+
+	for (unsigned i = 0; i < batch->asked; i++)
+		if (!batch->questions[i].error)
+			identity_prefetch_record(table, &batch->questions[i].query);
+	for (unsigned i = 0; i < batch->asked; i++)
+		answer_question(batch, &batch->questions[i]);
+	batch->asked = 0;
+}
+
+static void take_line(struct batch *batch, char *line, size_t len)
+{
+	struct question *question = &batch->questions[batch->asked++];
+
+	line[len] = '\0'; /* over the line end */
+	parse_line(question, line, len);
+	if (!question->error) {
+		identity_query(&question->query, &batch->lookup.identities, &question->conn);
+		identity_prefetch_bucket(&batch->lookup.identities, &question->query);
+	}
+	if (batch->asked == GROUP)
+		answer_group(batch);
+}
+
+/*
+ * Answer the whole lines of LEN bytes. The number of bytes that are left at the
+ * front: the beginning of a line. Of one that is too long a little is kept.
+ */
+static size_t take_input(struct batch *batch, size_t len)
+{
+	char *line = batch->input, *end = batch->input + len, *line_end;
+
+	while ((line_end = memchr(line, '\n', (size_t)(end - line)))) {
+		take_line(batch, line, (size_t)(line_end - line));
+		line = line_end + 1;
+	}
+	answer_group(batch);
+	len = (size_t)(end - line);
+	if (len > LINE_MAX_BYTES)
+		len = LINE_MAX_BYTES + 1;
+	memmove(batch->input, line, len);
+	return len;
+}
+
+int answer_batch(const struct netns_choice *netns, bool want_cmdline)
+{
+	struct batch *batch = mmap(NULL, sizeof(*batch), PROT_READ | PROT_WRITE,
+				   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	size_t kept = 0;
 	ssize_t n;
 
-	if (conn_open(&maps))
+	if (batch == MAP_FAILED) {
+		warn_parts("no memory: ", strerror(errno), NULL);
 		return EXIT_UNAVAILABLE;
+	}
+	batch->lookup.netns = *netns;
+	batch->want_cmdline = want_cmdline;
+	if (lookup_open_all(&batch->lookup))
+		return EXIT_UNAVAILABLE;
+	out_set_buffer(batch->output, sizeof(batch->output));
 	for (;;) {
-		n = read(STDIN_FILENO, input, sizeof(input));
+		/* One byte is left for the end of a last line without one. */
+		n = read(STDIN_FILENO, batch->input + kept, INPUT_BYTES - 1 - kept);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
 			break;
-		conn_reopen(&maps);
-		for (ssize_t i = 0; i < n; i++)
-			take_byte(&maps, &line, input[i]);
+		lookup_refresh(&batch->lookup);
+		batch->piece++;
+		batch->now = boot_time();
+		kept = take_input(batch, kept + (size_t)n);
 		if (out_flush())
 			return finish(EXIT_UNAVAILABLE);
 	}
@@ -146,7 +409,9 @@ int answer_batch(void)
 		(void)out_flush();
 		return EXIT_MISUSE;
 	}
-	if (line.len > 0)
-		take_byte(&maps, &line, '\n');
+	if (kept > 0) {
+		batch->input[kept] = '\n';
+		(void)take_input(batch, kept + 1);
+	}
 	return finish(EXIT_FOUND);
 }

@@ -57,6 +57,19 @@ int bpf_lookup_batch(int map, const void *in, void *cursor, void *keys, void *va
 	return rc;
 }
 
+__u32 bpf_map_entries(int map)
+{
+	struct bpf_map_info info;
+	union bpf_attr attr;
+
+	memset(&info, 0, sizeof(info));
+	memset(&attr, 0, sizeof(attr));
+	attr.info.bpf_fd = (__u32)map;
+	attr.info.info_len = sizeof(info);
+	attr.info.info = ptr(&info);
+	return sys_bpf(BPF_OBJ_GET_INFO_BY_FD, &attr) ? 0 : info.max_entries;
+}
+
 int bpf_attach_tracing(int prog)
 {
 	union bpf_attr attr;

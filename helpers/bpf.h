@@ -23,6 +23,9 @@ int bpf_lookup(int map, const void *key, void *value);
  */
 int bpf_lookup_batch(int map, const void *in, void *cursor, void *keys, void *values, __u32 *count);
 
+/* The capacity of a map, in entries; 0 when it can't be told. */
+__u32 bpf_map_entries(int map);
+
 /* Attach a loaded tracing program to the place it was loaded for; the link's descriptor. */
 int bpf_attach_tracing(int prog);
 

@@ -7,6 +7,8 @@
  */
 #include "bpf.h"
 #include "conn.h"
+#include "entry.h"
+#include "follow.h"
 #include "text.h"
 
 #include <errno.h>
@@ -15,18 +17,21 @@
 #include <time.h>
 
 static const char usage[] =
-	"usage: conn-list [-j] [-w SECONDS] [-p tcp|udp] [--dst ADDRESS]\n"
-	"                 [--src-port PORT] [--dst-port PORT] [--pid PID]\n"
+	"usage: conn-list [-j] [-f | -w SECONDS] [-p tcp|udp] [--dst ADDRESS]\n"
+	"                 [--src-port PORT] [--dst-port PORT] [--pid PID] [--comm NAME]\n"
 	"\n"
 	"Print every tracked connection, a line each:\n"
-	"PROTOCOL DST SRC_PORT DST_PORT PID\n"
+	"PROTOCOL DST SRC_PORT DST_PORT PID STATUS COMM\n"
+	"STATUS is live, exited, reused or unknown; COMM is the name that the process had.\n"
 	"\n"
 	"  -p, --protocol P    only tcp, or only udp\n"
 	"  --dst ADDRESS       only those to this address\n"
 	"  --src-port PORT     only those from this local port\n"
 	"  --dst-port PORT     only those to this port\n"
 	"  --pid PID           only those of this process\n"
+	"  --comm NAME         only those of processes of this name, 15 bytes at most\n"
 	"  -j, --json          a JSON object a line\n"
+	"  -f, --follow        each new connection once, as it appears, and no old one\n"
 	"  -w, --watch SECONDS the whole table again every SECONDS, 1 to 86400;\n"
 	"                      without -j an empty line stands between two\n"
 	"  -h, --help          this text\n"
@@ -41,56 +46,42 @@ static const char usage[] =
  */
 #define BATCH 1024
 
-/* What to list; 0 and false where anything goes. */
-static struct {
-	uint8_t protocol;
-	bool has_dst;
-	struct conn dst; /* the address alone is compared */
-	uint16_t src_port;
-	uint16_t dst_port;
-	uint64_t pid;
-} wanted;
+static struct entry_filter filter;
+static bool json;
 
-static bool is_wanted(const struct conn *conn, conn_pid pid)
+static void print_if_wanted(const struct answer *entry, uint64_t now)
 {
-	if (wanted.protocol && wanted.protocol != conn_protocol(conn))
-		return false;
-	if (wanted.src_port && wanted.src_port != conn_src_port(conn))
-		return false;
-	if (wanted.dst_port && wanted.dst_port != conn_dst_port(conn))
-		return false;
-	if (wanted.pid && wanted.pid != pid)
-		return false;
-	return !wanted.has_dst || conn_same_address(conn, &wanted.dst);
+	if (entry_is_wanted(&filter, entry))
+		entry_print(entry, json, now);
 }
 
-static void print_conn(const struct conn *conn, conn_pid pid, bool json)
+/* All that the identity table knows of CONN; when it knows nothing, the bare PID. */
+static void list_conn(const struct identity_table *table, const struct conn *conn, conn_pid pid,
+		      uint64_t now)
 {
-	if (json) {
-		out_str("{\"pid\":");
-		out_u64(pid);
-		out_str(",");
-		conn_print_json_fields(conn);
-		out_str("}\n");
-		return;
+	struct conn_identity found[IDENTITY_WAYS];
+	struct identity_query query;
+	struct answer entry;
+	int count;
+
+	identity_query(&query, table, conn);
+	count = identity_find(table, &query, found);
+	for (int i = 0; i < count; i++) {
+		answer_of_record(&entry, &found[i]);
+		print_if_wanted(&entry, now);
 	}
-	conn_print_protocol(conn);
-	out_str(" ");
-	conn_print_address(conn);
-	out_str(" ");
-	out_u64(conn_src_port(conn));
-	out_str(" ");
-	out_u64(conn_dst_port(conn));
-	out_str(" ");
-	out_u64(pid);
-	out_str("\n");
+	if (count <= 0) {
+		entry = (struct answer) { .conn = *conn, .pid = pid, .matches = 1 };
+		print_if_wanted(&entry, now);
+	}
 }
 
 /* One map, whose keys are KEY_SIZE bytes: as large as its member of struct conn. */
-static int list_map(int map, bool is_v6, size_t key_size, bool json)
+static int list_map(int map, bool is_v6, size_t key_size, const struct identity_table *table)
 {
 	static unsigned char keys[BATCH * sizeof(struct conn_key_v6)];
 	static conn_pid pids[BATCH];
+	uint64_t now = boot_time();
 	__u64 cursor = 0;
 	const void *in = NULL;
 	__u32 count;
@@ -105,22 +96,54 @@ static int list_map(int map, bool is_v6, size_t key_size, bool json)
 			struct conn conn = { .is_v6 = is_v6 };
 
 			memcpy(&conn.v6, keys + i * key_size, key_size);
-			if (is_wanted(&conn, pids[i]))
-				print_conn(&conn, pids[i], json);
+			list_conn(table, &conn, pids[i], now);
 		}
 		in = &cursor;
 	} while (rc == 0);
 	return out_flush();
 }
 
-static int list(const struct conn_maps *maps, bool json)
+static int list(const struct conn_maps *maps, const struct identity_table *table)
 {
-	int rc = list_map(maps->v4, false, sizeof(struct conn_key_v4), json);
+	int rc;
 
-	return rc ? rc : list_map(maps->v6, true, sizeof(struct conn_key_v6), json);
+	entry_forget_processes();
+	rc = list_map(maps->v4, false, sizeof(struct conn_key_v4), table);
+	return rc ? rc : list_map(maps->v6, true, sizeof(struct conn_key_v6), table);
 }
 
-enum { OPTION_DST = 256, OPTION_SRC_PORT, OPTION_DST_PORT, OPTION_PID };
+static int list_all(uint64_t seconds)
+{
+	struct identity_table table;
+	struct conn_maps maps;
+	int rc;
+
+	if (conn_open(&maps))
+		return EXIT_UNAVAILABLE;
+	/* Without it the lines have no identity. */
+	(void)identity_open(&table, true);
+	for (;;) {
+		rc = list(&maps, &table);
+		if (rc || !seconds)
+			break;
+		if (!json)
+			out_str("\n");
+		rc = out_flush();
+		if (rc)
+			break;
+		(void)nanosleep(&(struct timespec) { .tv_sec = (time_t)seconds }, NULL);
+		conn_reopen(&maps);
+		identity_refresh(&table, true);
+	}
+	/* A failed write is finish()'s to tell. */
+	if (rc && !out_flush()) {
+		warn_parts("cannot read the connection table: ", strerror(-rc), NULL);
+		return EXIT_UNAVAILABLE;
+	}
+	return finish(EXIT_FOUND);
+}
+
+enum { OPTION_DST = 256, OPTION_SRC_PORT, OPTION_DST_PORT, OPTION_PID, OPTION_COMM };
 
 int main(int argc, char **argv)
 {
@@ -130,39 +153,46 @@ int main(int argc, char **argv)
 		{ "src-port", required_argument, NULL, OPTION_SRC_PORT },
 		{ "dst-port", required_argument, NULL, OPTION_DST_PORT },
 		{ "pid", required_argument, NULL, OPTION_PID },
+		{ "comm", required_argument, NULL, OPTION_COMM },
+		{ "follow", no_argument, NULL, 'f' },
 		{ "json", no_argument, NULL, 'j' },
 		{ "watch", required_argument, NULL, 'w' },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'V' },
 		{ NULL, 0, NULL, 0 },
 	};
-	struct conn_maps maps;
+	bool is_following = false;
 	uint64_t seconds = 0;
 	conn_error error;
-	bool json = false;
-	int c, rc;
+	int c;
 
 	set_program_name(argv[0]);
 	opterr = 0;
-	while ((c = getopt_long(argc, argv, ":jw:p:hV", options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, ":fjw:p:hV", options, NULL)) != -1) {
 		error = NULL;
 		switch (c) {
 		case 'p':
-			error = conn_parse_protocol(optarg, &wanted.protocol);
+			error = conn_parse_protocol(optarg, &filter.protocol);
 			break;
 		case OPTION_DST:
-			error = conn_parse_address(optarg, &wanted.dst);
-			wanted.has_dst = true;
+			error = conn_parse_address(optarg, &filter.dst);
+			filter.has_dst = true;
 			break;
 		case OPTION_SRC_PORT:
-			error = conn_parse_port(optarg, &wanted.src_port);
+			error = conn_parse_port(optarg, &filter.src_port);
 			break;
 		case OPTION_DST_PORT:
-			error = conn_parse_port(optarg, &wanted.dst_port);
+			error = conn_parse_port(optarg, &filter.dst_port);
 			break;
 		case OPTION_PID:
-			if (!parse_number(optarg, 1, UINT32_MAX, &wanted.pid))
+			if (!parse_number(optarg, 1, UINT32_MAX, &filter.pid))
 				error = "is not a process id";
+			break;
+		case OPTION_COMM:
+			filter.comm = optarg;
+			break;
+		case 'f':
+			is_following = true;
 			break;
 		case 'j':
 			json = true;
@@ -188,24 +218,7 @@ int main(int argc, char **argv)
 	if (optind != argc)
 		return misuse("unexpected argument ", argv[optind]);
 
-	if (conn_open(&maps))
-		return EXIT_UNAVAILABLE;
-	for (;;) {
-		rc = list(&maps, json);
-		if (rc || !seconds)
-			break;
-		if (!json)
-			out_str("\n");
-		rc = out_flush();
-		if (rc)
-			break;
-		(void)nanosleep(&(struct timespec) { .tv_sec = (time_t)seconds }, NULL);
-		conn_reopen(&maps);
-	}
-	/* A failed write is finish()'s to tell. */
-	if (rc && !out_flush()) {
-		warn_parts("cannot read the connection table: ", strerror(-rc), NULL);
-		return EXIT_UNAVAILABLE;
-	}
-	return finish(EXIT_FOUND);
+	if (is_following && seconds)
+		return misuse("-f and -w exclude each other", "");
+	return is_following ? follow(&filter, json) : list_all(seconds);
 }

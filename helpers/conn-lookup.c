@@ -3,10 +3,11 @@
  * conn-lookup: which process opened this connection?
  *
  * One question on the command line, or with "-" one a line on standard input.
- * A question costs one system call on an open map.
  */
+#include "answer.h"
 #include "batch.h"
 #include "conn.h"
+#include "lookup.h"
 #include "text.h"
 
 #include <errno.h>
@@ -15,15 +16,22 @@
 
 static const char usage[] =
 	"usage: conn-lookup [-p|--protocol tcp|udp] [-j|--json] [-q|--quiet]\n"
+	"                   [--netns PID|PATH|any] [--all] [--no-cmdline]\n"
 	"                   DST SRC_PORT DST_PORT\n"
-	"       conn-lookup -\n"
+	"       conn-lookup [--netns PID|PATH|any] [--no-cmdline] -\n"
 	"\n"
 	"Print the process that opened the TCP connection, or sent the UDP datagram,\n"
-	"from local port SRC_PORT to DST_PORT of the address DST.\n"
+	"from local port SRC_PORT to DST_PORT of the address DST, and whether it is live,\n"
+	"exited, or its process id reused by another; unknown when that can't be told.\n"
 	"\n"
 	"  -p, --protocol P  tcp (default) or udp\n"
 	"  -j, --json        one JSON object on one line\n"
 	"  -q, --quiet       the process id alone\n"
+	"  --netns N         only connections of this network namespace: that of a process,\n"
+	"                    or the file at a path; any: the latest of all. Without it the\n"
+	"                    own namespace goes first, then any other\n"
+	"  --all             every namespace that has this connection\n"
+	"  --no-cmdline      leave the command line out: it may hold secrets\n"
 	"  -                 read \"PROTOCOL DST SRC_PORT DST_PORT\" lines, answer each\n"
 	"                    with a JSON object, in order, until end of file\n"
 	"  -h, --help        this text\n"
@@ -40,39 +48,44 @@ static int bad_operand(const char *name, const char *value, conn_error error)
 	return EXIT_MISUSE;
 }
 
-static void print_answer(const struct conn *conn, conn_pid pid, enum format format)
+static void print_answer(const struct answer *answer, enum format format, bool want_cmdline)
 {
+	struct process process = {
+		.status = PROCESS_UNKNOWN, .exe.len = -1, .cmdline.len = -1, .cgroup.len = -1
+	};
+
 	if (format == FORMAT_QUIET) {
-		out_u64(pid);
-	} else if (format == FORMAT_JSON) {
-		out_str("{\"pid\":");
-		out_u64(pid);
-		out_str(",");
-		conn_print_json_fields(conn);
-		out_str("}");
-	} else {
-		out_str("PID: ");
-		out_u64(pid);
-		out_str("\nprotocol: ");
-		conn_print_protocol(conn);
-		out_str("\ndst_ip: ");
-		conn_print_address(conn);
-		out_str("\nsrc_port: ");
-		out_u64(conn_src_port(conn));
-		out_str("\ndst_port: ");
-		out_u64(conn_dst_port(conn));
+		out_u64(answer->pid);
+		out_str("\n");
+		return;
 	}
-	out_str("\n");
+	if (answer->has_identity)
+		process_inspect(&process, &answer->identity, want_cmdline);
+	if (format == FORMAT_JSON) {
+		answer_print_json(answer, &process);
+		out_str("\n");
+	} else {
+		answer_print_text(answer, &process);
+	}
 }
 
-static int answer_one(char **operand, uint8_t protocol, enum format format)
+struct question {
+	uint8_t protocol;
+	enum format format;
+	bool all;
+	bool want_cmdline;
+	struct netns_choice netns;
+};
+
+static int answer_one(char **operand, const struct question *question)
 {
-	struct conn_maps maps;
+	struct answer answers[IDENTITY_WAYS];
+	struct lookup lookup = { .netns = question->netns };
+	struct identity_query query;
 	struct conn conn;
 	uint16_t src_port, dst_port;
 	conn_error error;
-	conn_pid pid;
-	int rc;
+	int count;
 
 	error = conn_parse_address(operand[0], &conn);
 	if (error)
@@ -83,33 +96,46 @@ static int answer_one(char **operand, uint8_t protocol, enum format format)
 	error = conn_parse_port(operand[2], &dst_port);
 	if (error)
 		return bad_operand("DST_PORT", operand[2], error);
-	conn_set_ports(&conn, protocol, src_port, dst_port);
+	conn_set_ports(&conn, question->protocol, src_port, dst_port);
 
-	if (conn_open_for(&maps, &conn) < 0)
+	lookup_open(&lookup);
+	identity_query(&query, &lookup.identities, &conn);
+	count = lookup_answers(&lookup, &conn, &query, answers);
+	if (count == -ENODEV)
 		return EXIT_UNAVAILABLE;
-	rc = conn_lookup(&maps, &conn, &pid);
-	if (rc == -ENOENT) {
+	if (count < 0) {
+		warn_parts("cannot read the connection table: ", strerror(-count), NULL);
+		return EXIT_UNAVAILABLE;
+	}
+	if (count == 0) {
 		warn_parts("no process is known for this connection", NULL);
 		return EXIT_NOT_FOUND;
 	}
-	if (rc) {
-		warn_parts("cannot read the connection table: ", strerror(-rc), NULL);
-		return EXIT_UNAVAILABLE;
+	for (int i = 0; i < (question->all ? count : 1); i++) {
+		if (i > 0 && question->format == FORMAT_TEXT)
+			out_str("\n");
+		print_answer(&answers[i], question->format, question->want_cmdline);
 	}
-	print_answer(&conn, pid, format);
 	return finish(EXIT_FOUND);
 }
+
+enum { OPTION_NETNS = 256, OPTION_ALL, OPTION_NO_CMDLINE };
 
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "protocol", required_argument, NULL, 'p' }, { "json", no_argument, NULL, 'j' },
-		{ "quiet", no_argument, NULL, 'q' },	      { "help", no_argument, NULL, 'h' },
-		{ "version", no_argument, NULL, 'V' },	      { NULL, 0, NULL, 0 },
+		{ "protocol", required_argument, NULL, 'p' },
+		{ "json", no_argument, NULL, 'j' },
+		{ "quiet", no_argument, NULL, 'q' },
+		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'V' },
+		{ "netns", required_argument, NULL, OPTION_NETNS },
+		{ "all", no_argument, NULL, OPTION_ALL },
+		{ "no-cmdline", no_argument, NULL, OPTION_NO_CMDLINE },
+		{ NULL, 0, NULL, 0 },
 	};
-	enum format format = FORMAT_TEXT;
+	struct question question = { .protocol = 6, .want_cmdline = true };
 	const char *protocol_name = NULL;
-	uint8_t protocol = 6;
 	conn_error error;
 	int c;
 
@@ -118,16 +144,27 @@ int main(int argc, char **argv)
 	while ((c = getopt_long(argc, argv, ":p:jqhV", options, NULL)) != -1) {
 		switch (c) {
 		case 'p':
-			error = conn_parse_protocol(optarg, &protocol);
+			error = conn_parse_protocol(optarg, &question.protocol);
 			if (error)
 				return bad_operand("PROTOCOL", optarg, error);
 			protocol_name = optarg;
 			break;
 		case 'j':
-			format = FORMAT_JSON;
+			question.format = FORMAT_JSON;
 			break;
 		case 'q':
-			format = FORMAT_QUIET;
+			question.format = FORMAT_QUIET;
+			break;
+		case OPTION_NETNS:
+			error = netns_parse(optarg, &question.netns);
+			if (error)
+				return bad_operand("--netns", optarg, error);
+			break;
+		case OPTION_ALL:
+			question.all = true;
+			break;
+		case OPTION_NO_CMDLINE:
+			question.want_cmdline = false;
 			break;
 		case 'h':
 			out_str(usage);
@@ -142,12 +179,13 @@ int main(int argc, char **argv)
 	argc -= optind;
 	argv += optind;
 	if (argc == 1 && strcmp(argv[0], "-") == 0) {
-		if (protocol_name || format == FORMAT_QUIET)
-			return misuse("with - the protocol is in each line and answers are JSON",
+		if (protocol_name || question.format == FORMAT_QUIET || question.all)
+			return misuse("with - the protocol is in each line, and each gets one "
+				      "JSON object",
 				      "");
-		return answer_batch();
+		return answer_batch(&question.netns, question.want_cmdline);
 	}
 	if (argc != 3)
 		return misuse("needed: DST SRC_PORT DST_PORT", "");
-	return answer_one(argv, protocol, format);
+	return answer_one(argv, &question);
 }

@@ -35,6 +35,13 @@ unsigned long map_inode(const char *name)
 	return map_path(path, name) && stat(path, &st) == 0 ? (unsigned long)st.st_ino : 0;
 }
 
+int open_map(const char *name, unsigned flags)
+{
+	char path[PATH_BYTES];
+
+	return map_path(path, name) ? bpf_open_pin(path, flags) : -ENAMETOOLONG;
+}
+
 int open_map_or_warn(const char *name)
 {
 	char path[PATH_BYTES];

@@ -12,6 +12,9 @@
  */
 int open_map_or_warn(const char *name);
 
+/* The same for any FLAGS, and without a message. */
+int open_map(const char *name, unsigned flags);
+
 /* The inode number of that pin, another for each map that was ever pinned; 0: none. */
 unsigned long map_inode(const char *name);
 

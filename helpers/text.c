@@ -15,7 +15,9 @@
  * Small, so that all variables share the page that the program's data has anyway: a
  * page more would be a mapping and two faults more for each lookup.
  */
-static char buffer[2048];
+static char first_buffer[2048];
+static char *buffer = first_buffer;
+static size_t buffer_size = sizeof(first_buffer);
 static size_t used;
 static int write_error;
 static const char *program = "connpin";
@@ -44,11 +46,18 @@ int out_flush(void)
 	return write_error;
 }
 
+void out_set_buffer(char *bytes, size_t size)
+{
+	(void)out_flush();
+	buffer = bytes;
+	buffer_size = size;
+}
+
 void out_bytes(const char *bytes, size_t len)
 {
-	if (len > sizeof(buffer) - used)
+	if (len > buffer_size - used)
 		out_flush();
-	if (len > sizeof(buffer)) {
+	if (len > buffer_size) {
 		if (!write_error)
 			write_error = write_all(STDOUT_FILENO, bytes, len);
 		return;
@@ -59,8 +68,19 @@ void out_bytes(const char *bytes, size_t len)
 
 void out_room(size_t len)
 {
-	if (len > sizeof(buffer) - used)
+	if (len > buffer_size - used)
 		out_flush();
+}
+
+char *out_reserve(size_t len)
+{
+	out_room(len);
+	return buffer + used;
+}
+
+void out_commit(const char *end)
+{
+	used = (size_t)(end - buffer);
 }
 
 void out_str(const char *s)
@@ -78,6 +98,68 @@ void out_u64(uint64_t n)
 		n /= 10;
 	} while (n > 0);
 	out_bytes(p, (size_t)(digits + sizeof(digits) - p));
+}
+
+/*
+ * The length of the UTF-8 sequence at S, of LEFT bytes; 0 when it is none, as RFC 3629
+ * has it: no overlong form, no surrogate, nothing above U+10FFFF.
+ */
+static size_t utf8_length(const unsigned char *s, size_t left)
+{
+	size_t length = s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : 2;
+
+	if (s[0] < 0xc2 || s[0] > 0xf4 || length > left)
+		return 0;
+	for (size_t i = 1; i < length; i++)
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+	if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
+	    (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
+		return 0;
+	return length;
+}
+
+static void out_code(unsigned code)
+{
+	static const char hex[] = "0123456789abcdef";
+	char text[6] = { '\\', 'u', '0', '0', hex[code >> 4 & 15], hex[code & 15] };
+
+	out_bytes(text, sizeof(text));
+}
+
+void out_escaped(const char *bytes, size_t len)
+{
+	const unsigned char *s = (const unsigned char *)bytes;
+	size_t length;
+
+	for (size_t i = 0; i < len; i += length) {
+		length = 1;
+		if (s[i] == '"' || s[i] == '\\') {
+			out_bytes("\\", 1);
+			out_bytes(bytes + i, 1);
+		} else if (s[i] < ' ' || s[i] == 0x7f) {
+			out_code(s[i]);
+		} else if (s[i] < 0x7f) {
+			out_bytes(bytes + i, 1);
+		} else {
+			length = utf8_length(s + i, len - i);
+			/* U+0080 to U+009F are control characters as well. */
+			if (length == 2 && s[i] == 0xc2 && s[i + 1] < 0xa0)
+				out_code(s[i + 1]);
+			else if (length)
+				out_bytes(bytes + i, length);
+			else
+				out_str("\\ufffd");
+			length += !length;
+		}
+	}
+}
+
+void out_json(const char *bytes, size_t len)
+{
+	out_str("\"");
+	out_escaped(bytes, len);
+	out_str("\"");
 }
 
 void set_program_name(const char *argv0)

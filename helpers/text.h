@@ -18,12 +18,34 @@ enum {
 	EXIT_UNAVAILABLE = 3, /* the maps can't be read, or the output not written */
 };
 
+/*
+ * A place for LEN bytes, at most what the buffer holds, that out_commit() makes part
+ * of the output up to END.
+ */
+char *out_reserve(size_t len);
+void out_commit(const char *end);
+
+/*
+ * Use another, larger buffer from here on, SIZE bytes at BYTES, which stay the
+ * program's.
+ */
+void out_set_buffer(char *bytes, size_t size);
+
+/*
+ * Append a JSON string, with its quotes: always valid UTF-8 without a control
+ * character, whatever the bytes are. What is not UTF-8 becomes U+FFFD.
+ */
+void out_json(const char *bytes, size_t len);
+
+/* The same without quotes: what a terminal may be shown. */
+void out_escaped(const char *bytes, size_t len);
+
 /* Append to standard output; what does not fit in the buffer is written first. */
 void out_bytes(const char *bytes, size_t len);
 void out_str(const char *s);
 void out_u64(uint64_t n);
 
-/* Write what is buffered unless LEN more bytes, under 2 kB, fit behind it. */
+/* Write what is buffered unless LEN more bytes, at most the buffer, fit behind it. */
 void out_room(size_t len);
 
 /* Write what is buffered. 0 or -errno; once it failed it goes on failing. */

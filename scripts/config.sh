@@ -27,6 +27,7 @@ set_default() {
 	LISTEN) LISTEN=${LISTEN-$2} ;;
 	HTTP_USER) HTTP_USER=${HTTP_USER-$2} ;;
 	LOOKUP_ALLOW) LOOKUP_ALLOW=${LOOKUP_ALLOW-$2} ;;
+	LOOKUP_CMDLINE) LOOKUP_CMDLINE=${LOOKUP_CMDLINE-$2} ;;
 	*) return 1 ;;
 	esac
 }
@@ -81,6 +82,10 @@ check_settings() {
 		"ADDRESS:PORT is needed, an IPv6 address in brackets" ;;
 	*:*) check_number LISTEN "${LISTEN##*:}" 1 65535 ;;
 	*) check_number LISTEN "$LISTEN" 1 65535 ;;
+	esac
+	case $LOOKUP_CMDLINE in
+	yes | no) ;;
+	*) bad_setting LOOKUP_CMDLINE "$LOOKUP_CMDLINE" "yes or no is needed" ;;
 	esac
 	if [ -n "$LOOKUP_ALLOW" ]; then
 		# shellcheck disable=SC2086 # a list of networks; no glob character passes the case
@@ -137,7 +142,8 @@ load_settings() {
 	set_default LISTEN 127.0.0.1:9090
 	set_default HTTP_USER connpin
 	set_default LOOKUP_ALLOW ''
+	set_default LOOKUP_CMDLINE no
 	check_settings
 	set_listen_address
-	export PIN_DIR LOOKUP_ALLOW # what the helpers and the CGI scripts read
+	export PIN_DIR LOOKUP_ALLOW LOOKUP_CMDLINE # what the helpers and the CGI scripts read
 }

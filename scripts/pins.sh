@@ -40,11 +40,13 @@ set_entries() {
 	case $1 in
 	conn_to_pid_v4) entries=$CONN_V4_ENTRIES ;;
 	conn_to_pid_v6) entries=$CONN_V6_ENTRIES ;;
+	# A record for each entry of both, eight in an entry, and the header.
+	conn_identity) entries=$(((CONN_V4_ENTRIES + CONN_V6_ENTRIES) / 8 + 1)) ;;
 	esac
 }
 
 # shellcheck disable=SC2034 # for detach.sh, which does without the built list
-ALL_MAPS="conn_to_pid_v4 conn_to_pid_v6 tracker_metrics config tcp_metrics"
+ALL_MAPS="conn_to_pid_v4 conn_to_pid_v6 conn_identity tracker_metrics config tcp_metrics"
 
 # Create the maps of OBJECT that are not pinned yet. Existing ones are taken over,
 # contents and all, when type and sizes are those that this build was made for.

@@ -58,7 +58,7 @@ looks_up() {
 @test "conn-lookup (TCP, refused) still names the process that tried" {
 	# The shell's id stays when it becomes the client.
 	bash -c 'echo $$; exec "$0" refuse 1' "$TRAFFIC" >"$BATS_TEST_TMPDIR/pid"
-	"$HELPERS/conn-list" | grep -q " $(cat "$BATS_TEST_TMPDIR/pid")\$"
+	"$HELPERS/conn-list" | grep -q " $(cat "$BATS_TEST_TMPDIR/pid") exited traffic\$"
 }
 
 @test "conn-lookup (UDP sendto, IPv4) names the process that sent" {
@@ -153,7 +153,7 @@ looks_up() {
 	[ "$opens" -ge 2 ]
 	"$HELPERS/conn-list" | grep "^tcp 10.9.9.1 [0-9]* $port " >"$BATS_TEST_TMPDIR/list"
 	[ "$(wc -l <"$BATS_TEST_TMPDIR/list")" -eq 1 ]
-	grep -q " $pid\$" "$BATS_TEST_TMPDIR/list"
+	grep -q " $pid exited python3" "$BATS_TEST_TMPDIR/list"
 }
 
 @test "conn-lookup (TCP and UDP with the same ports) keeps them apart" {
@@ -257,7 +257,7 @@ assert want.items() <= a.items(), a' "$output" "$PID" "$(client_port)" "$PORT"
 	echo "tcp 127.0.0.1 $(client_port) $PORT" >&"$questions"
 	read -r -t 10 answer <&"$answers"
 	[[ $answer = "{\"pid\":$PID,"* ]]
-	poll grep -qx "tcp 127.0.0.1 $(client_port) $PORT $PID" "$BATS_TEST_TMPDIR/list.out"
+	poll grep -qx "tcp 127.0.0.1 $(client_port) $PORT $PID live traffic" "$BATS_TEST_TMPDIR/list.out"
 	exec {questions}>&-
 	wait "$pid"
 }
@@ -266,7 +266,7 @@ assert want.items() <= a.items(), a' "$output" "$PID" "$(client_port)" "$PORT"
 	start_server 127.0.0.1
 	start client "$TRAFFIC" connect 127.0.0.1 "$PORT"
 	line="tcp 127.0.0.1 $(client_port) $PORT $PID"
-	[ "$("$HELPERS/conn-list" | grep -cx "$line")" -eq 1 ]
+	[ "$("$HELPERS/conn-list" | grep -cx "$line live traffic")" -eq 1 ]
 	"$HELPERS/conn-list" -j >"$BATS_TEST_TMPDIR/json"
 	/usr/bin/python3 -c '
 import json, sys
@@ -278,13 +278,14 @@ assert got.count(sys.argv[2]) == 1, got' "$BATS_TEST_TMPDIR/json" "$line"
 @test "conn-list (filters) prints what matches all of them, and nothing else" {
 	start_server 127.0.0.1
 	start client "$TRAFFIC" connect 127.0.0.1 "$PORT"
-	line="tcp 127.0.0.1 $(client_port) $PORT $PID"
+	line="tcp 127.0.0.1 $(client_port) $PORT $PID live traffic"
+	pid=$PID
 	start_server ::1 6
 	start client6 "$TRAFFIC" connect ::1 "$PORT"
-	line6="tcp ::1 $(client_port) $PORT $PID"
+	line6="tcp ::1 $(client_port) $PORT $PID live traffic"
 	start clientu "$TRAFFIC" send 127.0.0.1 "$PORT"
-	lineu="udp 127.0.0.1 $(client_port) $PORT $PID"
-	run -0 "$HELPERS/conn-list" --pid "${line##* }"
+	lineu="udp 127.0.0.1 $(client_port) $PORT $PID live traffic"
+	run -0 "$HELPERS/conn-list" --pid "$pid"
 	[ "$output" = "$line" ]
 	run -0 "$HELPERS/conn-list" --dst-port "$PORT" -p tcp
 	[ "$output" = "$line6" ]

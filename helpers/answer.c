@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: MIT
+#include "answer.h"
+
+#include "text.h"
+
+#include <string.h>
+#include <time.h>
+
+#define NS_PER_SECOND 1000000000u
+
+uint64_t boot_time(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_BOOTTIME, &now);
+	return (uint64_t)now.tv_sec * NS_PER_SECOND + (uint64_t)now.tv_nsec;
+}
+
+uint64_t answer_age(const struct answer *answer, uint64_t now)
+{
+	const struct conn_identity *identity = &answer->identity;
+
+	return now > identity->time ? (now - identity->time) / NS_PER_SECOND : 0;
+}
+
+void answer_of_record(struct answer *answer, const struct conn_identity *record)
+{
+	identity_conn(&answer->conn, &record->key);
+	answer->pid = record->pid;
+	answer->has_identity = true;
+	answer->matches = 1;
+	identity_copy(&answer->identity, record);
+}
+
+static size_t comm_length(const struct conn_identity *identity)
+{
+	return strnlen(identity->comm, sizeof(identity->comm));
+}
+
+/* --- text ------------------------------------------------------------------ */
+
+static void line_number(const char *name, uint64_t value)
+{
+	out_str(name);
+	out_str(": ");
+	out_u64(value);
+	out_str("\n");
+}
+
+static void line_text(const char *name, const char *bytes, int len)
+{
+	if (len < 0)
+		return;
+	out_str(name);
+	out_str(": ");
+	out_escaped(bytes, (size_t)len);
+	out_str("\n");
+}
+
+static void print_identity_text(const struct answer *answer, const struct process *process)
+{
+	const struct conn_identity *identity = &answer->identity;
+
+	line_text("comm", identity->comm, (int)comm_length(identity));
+	line_text("exe", process->exe.bytes, process->exe.len);
+	line_text("cmdline", process->cmdline.bytes, process->cmdline.len);
+	if (process->has_ppid)
+		line_number("ppid", process->ppid);
+	line_number("tid", identity->tid);
+	line_number("uid", identity->uid);
+	line_number("gid", identity->gid);
+	line_text("cgroup", process->cgroup.bytes, process->cgroup.len);
+	line_number("cgroup_id", identity->cgroup_id);
+	line_number("netns", identity->netns);
+	line_number("start_time_ns", identity->start_time);
+	line_number("age_seconds", answer_age(answer, boot_time()));
+}
+
+void answer_print_text(const struct answer *answer, const struct process *process)
+{
+	line_number("PID", answer->pid);
+	out_str("protocol: ");
+	conn_print_protocol(&answer->conn);
+	out_str("\ndst_ip: ");
+	conn_print_address(&answer->conn);
+	out_str("\n");
+	line_number("src_port", conn_src_port(&answer->conn));
+	line_number("dst_port", conn_dst_port(&answer->conn));
+	out_str("status: ");
+	out_str(process_status_name(process->status));
+	out_str("\n");
+	if (answer->has_identity)
+		print_identity_text(answer, process);
+	if (answer->matches > 1)
+		line_number("matches", (uint64_t)answer->matches);
+}
+
+/* --- JSON ------------------------------------------------------------------ */
+
+static void member_number(const char *name, bool known, uint64_t value)
+{
+	out_str(name);
+	if (known)
+		out_u64(value);
+	else
+		out_str("null");
+}
+
+static void member_text(const char *name, const char *bytes, int len)
+{
+	out_str(name);
+	if (len >= 0)
+		out_json(bytes, (size_t)len);
+	else
+		out_str("null");
+}
+
+void answer_print_json_conn(const struct answer *answer)
+{
+	out_str("{\"pid\":");
+	out_u64(answer->pid);
+	out_str(",");
+	conn_print_json_fields(&answer->conn);
+}
+
+void answer_print_json_process(const struct answer *answer, const struct process *process)
+{
+	const struct conn_identity *identity = &answer->identity;
+	bool known = answer->has_identity;
+
+	out_str(",\"status\":\"");
+	out_str(process_status_name(process->status));
+	member_text("\",\"comm\":", identity->comm, known ? (int)comm_length(identity) : -1);
+	member_text(",\"exe\":", process->exe.bytes, process->exe.len);
+	member_text(",\"cmdline\":", process->cmdline.bytes, process->cmdline.len);
+	member_number(",\"ppid\":", process->has_ppid, process->ppid);
+	member_number(",\"uid\":", known, identity->uid);
+	member_number(",\"gid\":", known, identity->gid);
+	member_text(",\"cgroup\":", process->cgroup.bytes, process->cgroup.len);
+	member_number(",\"cgroup_id\":", known, identity->cgroup_id);
+	member_number(",\"start_time_ns\":", known, identity->start_time);
+	member_number(",\"tid\":", known, identity->tid);
+	member_number(",\"netns\":", known, identity->netns);
+	out_str(",\"age_seconds\":");
+}
+
+void answer_print_json_record(const struct answer *answer, uint64_t now)
+{
+	member_number("", answer->has_identity, answer_age(answer, now));
+	if (answer->matches > 1)
+		member_number(",\"matches\":", true, (uint64_t)answer->matches);
+	out_str("}");
+}
+
+void answer_print_json(const struct answer *answer, const struct process *process)
+{
+	answer_print_json_conn(answer);
+	answer_print_json_process(answer, process);
+	answer_print_json_record(answer, boot_time());
+}

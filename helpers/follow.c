@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The programs send no events, so a follower looks at the table ten times a second:
+ * at the stamps of each bucket, 0.7 MB in all, and at the records that are new by
+ * them. What is overwritten between two looks is not seen: that takes eight new
+ * connections of one bucket.
+ */
+#include "follow.h"
+
+#include "bpf.h"
+#include "pins.h"
+#include "text.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#define INTERVAL_NS 100000000
+#define STAMP_SHIFT 20 /* of struct identity_bucket */
+#define BATCH 128      /* buckets a system call */
+
+struct follower {
+	const struct entry_filter *filter;
+	bool json;
+	struct identity_table table;
+	__u64 started;		     /* what is older is not news */
+	__u64 *seen;		     /* time of each record at the last look */
+	struct conn_identity *fresh; /* what this look found */
+	size_t fresh_count;
+	size_t records;	     /* that both have room for */
+	unsigned long inode; /* of the table that they are for */
+	__u32 since;	     /* stamp of the last look */
+};
+
+static int fail(int rc)
+{
+	warn_parts("cannot read the identity table: ", strerror(-rc), NULL);
+	return EXIT_UNAVAILABLE;
+}
+
+static void *pages(size_t count, size_t size)
+{
+	void *memory = mmap(NULL, count * size, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return memory == MAP_FAILED ? NULL : memory;
+}
+
+static void look_at_bucket(struct follower *f, const struct identity_bucket *bucket, __u32 n)
+{
+	struct conn_identity copy;
+
+	for (unsigned way = 0; way < IDENTITY_WAYS; way++) {
+		__u64 *seen = &f->seen[(size_t)(n - 1) * IDENTITY_WAYS + way];
+
+		/* As signed, because it wraps; an old record is not looked at again. */
+		if (!bucket->tag[way] || (int32_t)(bucket->stamp[way] - f->since) < 0)
+			continue;
+		identity_copy(&copy, &bucket->way[way]);
+		/* One that is being written will be there at the next look. */
+		if (identity_check(&copy) != copy.check || copy.time == *seen ||
+		    copy.time < f->started)
+			continue;
+		*seen = copy.time;
+		f->fresh[f->fresh_count++] = copy;
+	}
+}
+
+static int look_at_copies(struct follower *f)
+{
+	static struct identity_bucket buckets[BATCH];
+	static __u32 keys[BATCH];
+	__u64 cursor = 0;
+	const void *in = NULL;
+	__u32 count;
+	int rc;
+
+	do {
+		count = BATCH;
+		rc = bpf_lookup_batch(f->table.fd, in, &cursor, keys, buckets, &count);
+		if (rc && rc != -ENOENT)
+			return rc;
+		for (__u32 i = 0; i < count; i++)
+			if (keys[i] >= 1 && keys[i] <= f->table.buckets)
+				look_at_bucket(f, &buckets[i], keys[i]);
+		in = &cursor;
+	} while (rc == 0);
+	return 0;
+}
+
+static int look(struct follower *f)
+{
+	/* From a little before this look on: records written while it runs. */
+	__u32 now = (__u32)(boot_time() >> STAMP_SHIFT) - 2;
+	int rc = 0;
+
+	f->fresh_count = 0;
+	if (f->table.memory)
+		for (__u32 n = 1; n <= f->table.buckets; n++)
+			look_at_bucket(f, (const struct identity_bucket *)f->table.memory + n, n);
+	else
+		rc = look_at_copies(f);
+	f->since = now;
+	return rc;
+}
+
+static int by_time(const void *a, const void *b)
+{
+	const struct conn_identity *x = a, *y = b;
+
+	return (x->time > y->time) - (x->time < y->time);
+}
+
+static void print_fresh(struct follower *f)
+{
+	__u64 now = boot_time();
+
+	qsort(f->fresh, f->fresh_count, sizeof(*f->fresh), by_time);
+	entry_forget_processes();
+	for (size_t i = 0; i < f->fresh_count; i++) {
+		struct answer entry;
+
+		answer_of_record(&entry, &f->fresh[i]);
+		if (entry_is_wanted(f->filter, &entry))
+			entry_print(&entry, f->json, now);
+	}
+}
+
+/* Room for the table that is pinned now, which may be another than before. */
+static int make_room(struct follower *f)
+{
+	size_t records = (size_t)f->table.buckets * IDENTITY_WAYS;
+
+	if (records == f->records && f->table.inode == f->inode)
+		return 0;
+	if (f->records) {
+		munmap(f->seen, f->records * sizeof(*f->seen));
+		munmap(f->fresh, f->records * sizeof(*f->fresh));
+	}
+	f->records = 0;
+	f->seen = pages(records, sizeof(*f->seen));
+	f->fresh = pages(records, sizeof(*f->fresh));
+	if (!f->seen || !f->fresh)
+		return -ENOMEM;
+	f->records = records;
+	f->inode = f->table.inode;
+	f->since = (__u32)(f->started >> STAMP_SHIFT) - 2;
+	return 0;
+}
+
+int follow(const struct entry_filter *filter, bool json)
+{
+	struct follower f = { .filter = filter, .json = json, .started = boot_time() };
+	int rc = identity_open(&f.table, true);
+
+	if (rc)
+		return open_map_or_warn("conn_identity") < 0 ? EXIT_UNAVAILABLE : fail(rc);
+	for (;;) {
+		if (f.table.buckets) {
+			rc = make_room(&f);
+			if (!rc)
+				rc = look(&f);
+			if (rc)
+				return fail(rc);
+			print_fresh(&f);
+			if (out_flush())
+				return finish(EXIT_UNAVAILABLE);
+		}
+		(void)nanosleep(&(struct timespec) { .tv_nsec = INTERVAL_NS }, NULL);
+		identity_refresh(&f.table, true);
+	}
+}

@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: MIT
+#include "identity.h"
+
+#include "bpf.h"
+#include "pins.h"
+
+#include <errno.h>
+#include <linux/bpf.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define MAP "conn_identity"
+
+/*
+ * How often a bucket is copied again because a record of it was being written. That
+ * takes 0.1 us, unless the writer lost its CPU in the middle of it.
+ */
+#define ATTEMPTS 64
+
+/* Entry N: a copy, or the memory itself. NULL with errno set. */
+static const void *entry(const struct identity_table *table, __u32 n, struct identity_bucket *copy)
+{
+	int rc;
+
+	if (table->memory)
+		return (const struct identity_bucket *)table->memory + n;
+	rc = bpf_lookup(table->fd, &n, copy);
+	if (rc) {
+		errno = -rc;
+		return NULL;
+	}
+	return copy;
+}
+
+static int read_header(struct identity_table *table)
+{
+	struct identity_bucket copy;
+	const struct identity_header *header = entry(table, 0, &copy);
+
+	if (!header)
+		return -errno;
+	/* The seed is written last, and only once. */
+	table->seed = __atomic_load_n(&header->seed, __ATOMIC_ACQUIRE);
+	if (!table->seed)
+		return 0;
+	if (header->version != IDENTITY_VERSION)
+		return -EPROTO;
+	table->buckets = header->buckets;
+	/* What the memory holds decides, whatever the header says. */
+	if (table->memory && table->buckets >= table->size / sizeof(struct identity_bucket))
+		return -EPROTO;
+	return 0;
+}
+
+static void map_memory(struct identity_table *table)
+{
+	__u32 entries = bpf_map_entries(table->fd);
+	void *memory;
+
+	if (!entries)
+		return;
+	table->size = entries * sizeof(struct identity_bucket);
+	memory = mmap(NULL, table->size, PROT_READ, MAP_SHARED, table->fd, 0);
+	table->memory = memory == MAP_FAILED ? NULL : memory;
+}
+
+int identity_open(struct identity_table *table, bool want_memory)
+{
+	int rc;
+
+	*table = (struct identity_table) { .fd = -1 };
+	table->inode = map_inode(MAP);
+	/* Only a descriptor for writing may be mapped, for reading alone as well. */
+	if (want_memory)
+		table->fd = open_map(MAP, 0);
+	if (table->fd >= 0)
+		map_memory(table);
+	else
+		table->fd = open_map(MAP, BPF_F_RDONLY);
+	if (table->fd < 0)
+		return table->fd;
+	rc = read_header(table);
+	if (rc)
+		identity_close(table);
+	return rc;
+}
+
+void identity_close(struct identity_table *table)
+{
+	if (table->memory)
+		munmap((void *)table->memory, table->size);
+	if (table->fd >= 0)
+		close(table->fd);
+	*table = (struct identity_table) { .fd = -1 };
+}
+
+void identity_refresh(struct identity_table *table, bool want_memory)
+{
+	unsigned long inode = map_inode(MAP);
+	struct identity_table fresh;
+
+	if (inode && (table->fd < 0 || inode != table->inode)) {
+		if (identity_open(&fresh, want_memory))
+			return;
+		identity_close(table);
+		*table = fresh;
+	} else if (table->fd >= 0 && !table->buckets && read_header(table)) {
+		identity_close(table);
+	}
+}
+
+void identity_query(struct identity_query *query, const struct identity_table *table,
+		    const struct conn *conn)
+{
+	if (conn->is_v6)
+		query->key = conn->v6;
+	else
+		query->key = (struct conn_key_v6) {
+			.dst_ip = { 0, 0, __builtin_bswap32(0xffff), conn->v4.dst_ip },
+			.src_port = conn->v4.src_port,
+			.dst_port = conn->v4.dst_port,
+			.protocol = conn->v4.protocol,
+		};
+	query->hash = identity_hash(&query->key, table->seed);
+}
+
+void identity_conn(struct conn *conn, const struct conn_key_v6 *key)
+{
+	*conn = (struct conn) { .is_v6 = key->dst_ip[0] || key->dst_ip[1] ||
+					 key->dst_ip[2] != __builtin_bswap32(0xffff) };
+	if (conn->is_v6)
+		conn->v6 = *key;
+	else
+		conn->v4 = (struct conn_key_v4) {
+			.dst_ip = key->dst_ip[3],
+			.src_port = key->src_port,
+			.dst_port = key->dst_port,
+			.protocol = key->protocol,
+		};
+}
+
+/* The bucket in memory, or NULL. */
+static const struct identity_bucket *bucket_of(const struct identity_table *table,
+					       const struct identity_query *query)
+{
+	if (!table->memory || !table->buckets)
+		return NULL;
+	return (const struct identity_bucket *)table->memory +
+	       identity_index(query->hash, table->buckets);
+}
+
+void identity_prefetch_bucket(const struct identity_table *table,
+			      const struct identity_query *query)
+{
+	__builtin_prefetch(bucket_of(table, query));
+}
+
+void identity_prefetch_record(const struct identity_table *table,
+			      const struct identity_query *query)
+{
+	const struct identity_bucket *bucket = bucket_of(table, query);
+	__u32 tag = identity_tag(query->hash);
+
+	for (int i = 0; bucket && i < IDENTITY_WAYS; i++) {
+		if (bucket->tag[i] != tag)
+			continue;
+		__builtin_prefetch(&bucket->way[i]);
+		__builtin_prefetch((const char *)(&bucket->way[i] + 1) - 1);
+	}
+}
+
+static bool same_key(const struct conn_key_v6 *a, const struct conn_key_v6 *b)
+{
+	__u64 x[3], y[3];
+
+	memcpy(x, a, sizeof(x));
+	memcpy(y, b, sizeof(y));
+	return x[0] == y[0] && x[1] == y[1] && x[2] == y[2];
+}
+
+/* The latest first, and of each namespace only the latest. */
+static int insert(struct conn_identity *found, int count, const struct conn_identity *record)
+{
+	int at = 0;
+
+	for (int i = 0; i < count; i++) {
+		if (found[i].netns != record->netns)
+			continue;
+		if (found[i].time >= record->time)
+			return count;
+		memmove(found + i, found + i + 1, (size_t)(count - i - 1) * sizeof(*found));
+		count--;
+		break;
+	}
+	while (at < count && found[at].time > record->time)
+		at++;
+	if (at < count)
+		memmove(found + at + 1, found + at, (size_t)(count - at) * sizeof(*found));
+	identity_copy(&found[at], record);
+	return count + 1;
+}
+
+/* 0: read; 1: a record that may be the one was being written. */
+static int search(const struct identity_bucket *bucket, const struct identity_query *query,
+		  struct conn_identity *found, int *count)
+{
+	__u32 tag = identity_tag(query->hash);
+	struct conn_identity copy;
+
+	*count = 0;
+	for (int i = 0; i < IDENTITY_WAYS; i++) {
+		if (*(const volatile __u32 *)&bucket->tag[i] != tag)
+			continue;
+		identity_copy(&copy, &bucket->way[i]);
+		if (identity_check(&copy) != copy.check)
+			return 1;
+		if (same_key(&copy.key, &query->key))
+			*count = insert(found, *count, &copy);
+	}
+	return 0;
+}
+
+int identity_find(const struct identity_table *table, const struct identity_query *query,
+		  struct conn_identity found[IDENTITY_WAYS])
+{
+	const struct identity_bucket *bucket;
+	struct identity_bucket copy;
+	int count = 0;
+
+	if (table->fd < 0 || !table->buckets)
+		return 0;
+	for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
+		bucket = entry(table, identity_index(query->hash, table->buckets), &copy);
+		if (!bucket)
+			return -errno;
+		if (!search(bucket, query, found, &count))
+			return count;
+		__asm__ volatile("" ::: "memory");
+	}
+	return count; /* what was whole */
+}
+
+int identity_read(const struct identity_table *table, __u32 n, struct identity_bucket *bucket)
+{
+	const struct identity_bucket *source = entry(table, n, bucket);
+
+	if (!source)
+		return -errno;
+	if (source != bucket)
+		memcpy(bucket, source, sizeof(*bucket));
+	return 0;
+}
+
+bool identity_is_whole(const struct identity_bucket *bucket, unsigned way)
+{
+	const struct conn_identity *record = &bucket->way[way];
+
+	return bucket->tag[way] && identity_check(record) == record->check;
+}

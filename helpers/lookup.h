@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One question to all maps: the identity table first, and when it knows nothing the
+ * bare PIDs of conn_to_pid_*.
+ */
+#ifndef CONNPIN_LOOKUP_H
+#define CONNPIN_LOOKUP_H
+
+#include "answer.h"
+
+/* Which network namespace a connection should be of. */
+struct netns_choice {
+	enum {
+		NETNS_OWN_FIRST, /* the caller's, else any other */
+		NETNS_ANY,	 /* the latest */
+		NETNS_ONE,	 /* this one and no other */
+	} kind;
+	__u32 inode; /* 0: not read yet */
+};
+
+/* "any", a process id, or the path of a namespace. NULL, or what was wrong. */
+conn_error netns_parse(const char *text, struct netns_choice *choice);
+
+struct lookup {
+	struct identity_table identities;
+	struct conn_maps maps; /* -1: not open yet */
+	struct netns_choice netns;
+};
+
+/* Open what one question needs; the rest when it turns out to be needed. */
+void lookup_open(struct lookup *lookup);
+
+/*
+ * Open everything, for who asks many: the identities as memory where that is allowed.
+ * 0, or -errno after one line on standard error.
+ */
+int lookup_open_all(struct lookup *lookup);
+
+/* Whatever is pinned by now instead of what was. */
+void lookup_refresh(struct lookup *lookup);
+
+/*
+ * The answers for CONN, QUERY being made of it for this lookup's table: the one that is to be given
+ * first. Their number, 0 when nothing is known, -errno when the maps can't be read; a map that
+ * can't be opened was told on standard error and is -ENODEV.
+ */
+int lookup_answers(struct lookup *lookup, const struct conn *conn,
+		   const struct identity_query *query, struct answer answers[IDENTITY_WAYS]);
+
+#endif
