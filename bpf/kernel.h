@@ -83,6 +83,30 @@ struct nsproxy {
 	struct net *net_ns;
 };
 
+struct sock;
+struct file;
+
+/* include/linux/net.h */
+struct socket {
+	struct file *file;
+	struct sock *sk;
+};
+
+/* include/linux/fs.h */
+struct file {
+	void *private_data; /* of a socket's: struct socket */
+};
+
+/* include/linux/fdtable.h */
+struct fdtable {
+	unsigned int max_fds;
+	struct file **fd;
+};
+
+struct files_struct {
+	struct fdtable *fdt;
+};
+
 /* include/linux/sched.h */
 struct task_struct {
 	unsigned int flags; /* PF_* */
@@ -92,6 +116,7 @@ struct task_struct {
 	__u64 start_boottime; /* ns */
 	const struct cred *cred;
 	char comm[16];
+	struct files_struct *files;
 	struct nsproxy *nsproxy;
 	struct css_set *cgroups;
 };
@@ -113,6 +138,7 @@ struct sock_common {
 	__u32 skc_daddr; /* network byte order, as skc_dport */
 	__u16 skc_dport;
 	__u16 skc_num; /* the local port, host byte order */
+	unsigned short skc_family;
 	unsigned char skc_state;
 	possible_net_t skc_net;
 	struct in6_addr skc_v6_daddr;

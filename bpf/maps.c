@@ -26,13 +26,15 @@ static void map(const char *name, const char *type, size_t key, size_t value, un
 int main(void)
 {
 	map("conn_to_pid_v4", "lru_hash", sizeof(struct conn_key_v4), sizeof(conn_pid),
-	    CONN_V4_ENTRIES, 0, "port_tracker,udp_connect");
+	    CONN_V4_ENTRIES, 0, "port_tracker,udp_connect,udp_connect_split,udp_connect_tp");
 	map("conn_to_pid_v6", "lru_hash", sizeof(struct conn_key_v6), sizeof(conn_pid),
-	    CONN_V6_ENTRIES, 0, "port_tracker,udp_connect");
+	    CONN_V6_ENTRIES, 0, "port_tracker,udp_connect,udp_connect_split,udp_connect_tp");
 	map("conn_identity", "array", sizeof(__u32), sizeof(struct identity_bucket),
-	    IDENTITY_ENTRIES, BPF_F_MMAPABLE, "port_tracker,udp_connect");
+	    IDENTITY_ENTRIES, BPF_F_MMAPABLE,
+	    "port_tracker,udp_connect,udp_connect_split,udp_connect_tp");
 	map("tracker_metrics", "percpu_array", sizeof(__u32), sizeof(struct tracker_metrics),
-	    TRACKER_METRICS_ENTRIES, 0, "port_tracker,udp_connect");
+	    TRACKER_METRICS_ENTRIES, 0,
+	    "port_tracker,udp_connect,udp_connect_split,udp_connect_tp");
 	map("config", "array", sizeof(__u32), sizeof(__u8), CONFIG_ENTRIES, 0, "ipv6_blocker");
 	map("tcp_metrics", "percpu_array", sizeof(__u32), sizeof(struct tcp_metrics),
 	    TCP_METRICS_ENTRIES, 0, "tcp_monitor,tcp_monitor_tp,tcp_monitor_reset");

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <linux/bpf.h>
+#include <linux/perf_event.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -78,6 +79,30 @@ int bpf_attach_tracing(int prog)
 	memset(&attr, 0, sizeof(attr));
 	attr.raw_tracepoint.prog_fd = prog;
 	return sys_bpf(BPF_RAW_TRACEPOINT_OPEN, &attr);
+}
+
+int bpf_attach_tracepoint(int prog, __u64 id)
+{
+	struct perf_event_attr event;
+	union bpf_attr attr;
+	long fd;
+	int rc;
+
+	memset(&event, 0, sizeof(event));
+	event.type = PERF_TYPE_TRACEPOINT;
+	event.size = sizeof(event);
+	event.config = id;
+	/* For a tracepoint it is no matter which task or CPU: the program runs for all. */
+	fd = syscall(SYS_perf_event_open, &event, -1, 0, -1, PERF_FLAG_FD_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	memset(&attr, 0, sizeof(attr));
+	attr.link_create.prog_fd = (__u32)prog;
+	attr.link_create.target_fd = (__u32)fd;
+	attr.link_create.attach_type = BPF_PERF_EVENT;
+	rc = sys_bpf(BPF_LINK_CREATE, &attr);
+	close((int)fd);
+	return rc;
 }
 
 int bpf_pin(int fd, const char *path)

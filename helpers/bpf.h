@@ -29,6 +29,9 @@ __u32 bpf_map_entries(int map);
 /* Attach a loaded tracing program to the place it was loaded for; the link's descriptor. */
 int bpf_attach_tracing(int prog);
 
+/* Attach a loaded tracepoint program to the tracepoint with this id; the descriptor. */
+int bpf_attach_tracepoint(int prog, __u64 id);
+
 /* Pin a link, program or map. -EEXIST when PATH is taken. */
 int bpf_pin(int fd, const char *path);
 

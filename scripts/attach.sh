@@ -42,13 +42,19 @@ stage_monitor() {
 	degraded resets_received "connections ended by data after the close count too; fentry is refused"
 }
 
-# fexit, and the functions that connect UDP sockets up to Linux 6.12.
+# fexit where the kernel takes it, on the functions that connect UDP sockets: others
+# from Linux 6.13 on. The tracepoint where not.
 stage_udp_connect() {
-	if grep -azqx udp_connect /sys/kernel/btf/vmlinux; then
-		degraded connected_udp "Linux from 6.13 on connects UDP sockets in another place"
-	elif ! stage udp_connect udp_connect; then
-		note "connected UDP sockets are not recorded: fexit is refused ($BPF_ERROR)"
-		degraded connected_udp "fexit is refused ($BPF_ERROR)"
+	variant=udp_connect
+	! grep -azqx udp_connect /sys/kernel/btf/vmlinux || variant=udp_connect_split
+	stage udp_connect "$variant" && return 0
+	refused=$BPF_ERROR
+	if stage udp_connect udp_connect_tp; then
+		note "fexit is refused ($refused): recording connected UDP sockets by tracepoint"
+		degraded connected_udp "each system call takes some 10 ns more, and io_uring and 32-bit programs are missed; fexit is refused"
+	else
+		note "connected UDP sockets are not recorded: fexit is refused ($refused)"
+		degraded connected_udp "fexit is refused ($refused), and so is the tracepoint ($BPF_ERROR)"
 	fi
 }
 

@@ -9,10 +9,11 @@
 # behind is one of these names, and settle_object knows what to do with each.
 
 # The objects, by the directory of their pins, in the order of attachment. The file
-# of an object may be another variant of it: tcp_monitor_tp goes to tcp_monitor.
+# of an object may be another variant of it: tcp_monitor_tp goes to tcp_monitor, and
+# udp_connect_split or udp_connect_tp to udp_connect.
 ALL_OBJECTS="port_tracker udp_connect ipv6_blocker tcp_monitor tcp_monitor_reset"
 ALL_LINKS="on_set_state on_send_reset on_receive_reset on_v4_send_reset on_v6_send_reset
-	on_udp_connect4 on_udp_connect6"
+	on_udp_connect4 on_udp_connect6 on_exit_connect"
 
 # bpftool's word for the cgroup hook of PROGRAM, or "tracing", into $hook; what
 # "bpftool cgroup show" calls it into $hook_shown. Not 0 for a program not ours.
@@ -167,8 +168,13 @@ attach_new() {
 			continue
 		fi
 		undo rm -f "$PIN_DIR/links/${name}_new"
-		printf '+ attach-tracing %s %s\n' "$pin" "$PIN_DIR/links/${name}_new" >&2
-		BPF_ERROR=$("$HELPERS/attach-tracing" "$pin" "$PIN_DIR/links/${name}_new" 2>&1) || return 1
+		# The others carry the name of the place they are for.
+		tracepoint=
+		[ "$name" != on_exit_connect ] || tracepoint=syscalls/sys_exit_connect
+		link=$PIN_DIR/links/${name}_new
+		printf '+ attach-tracing %s %s %s\n' "$pin" "$link" "$tracepoint" >&2
+		# shellcheck disable=SC2086 # a word, or none
+		BPF_ERROR=$("$HELPERS/attach-tracing" "$pin" "$link" $tracepoint 2>&1) || return 1
 	done
 }
 
@@ -182,6 +188,10 @@ replace_object() {
 		mv -f "$PIN_DIR/links/${name}_new" "$PIN_DIR/links/$name"
 	done
 	[ ! -d "$PIN_DIR/$1" ] || mv "$PIN_DIR/$1" "$PIN_DIR/${1}_old"
+	# Another variant may have programs of other names.
+	for pin in "$PIN_DIR/${1}_old"/*; do
+		[ -e "$PIN_DIR/${1}_new/${pin##*/}" ] || remove_pin "$PIN_DIR/links/${pin##*/}"
+	done
 	mv "$PIN_DIR/${1}_new" "$PIN_DIR/$1"
 	discard_programs "$PIN_DIR/${1}_old"
 }

@@ -82,10 +82,16 @@ resets_hook() {
 }
 
 features() {
+	udp_connect_hook='fexit/ip[46]_datagram_connect'
+	! grep -azqx udp_connect /sys/kernel/btf/vmlinux || udp_connect_hook='fexit/udp_connect, udpv6_connect'
 	feature tcp_opens sock_ops port_tracker/handle_sockops
 	feature udp_sends_v4 cgroup/sendmsg4 port_tracker/handle_sendmsg4
 	feature udp_sends_v6 cgroup/sendmsg6 port_tracker/handle_sendmsg6
-	feature connected_udp 'fexit/ip[46]_datagram_connect' udp_connect/on_udp_connect4 connected_udp
+	if [ -e "$PIN_DIR/udp_connect/on_exit_connect" ]; then
+		feature connected_udp tracepoint/sys_exit_connect udp_connect/on_exit_connect connected_udp
+	else
+		feature connected_udp "$udp_connect_hook" udp_connect/on_udp_connect4 connected_udp
+	fi
 	feature tcp_states "$(hook_taken on_set_state tcp_set_state inet_sock_set_state)" \
 		tcp_monitor/on_set_state tcp_states
 	feature resets_sent "$(resets_hook)" tcp_monitor/on_send_reset resets_sent

@@ -24,7 +24,10 @@ broken_tree() {
 }
 
 count_attached() {
-	bpftool cgroup show "$CGROUP_ROOT" | grep -c " multi  *$1 " || true
+	local now
+	now=$(bpftool cgroup show "$CGROUP_ROOT" | grep -c " multi  *$1 " || true)
+	# Those of another installation do not count.
+	echo $((now - $(grep -c "^cgroup .* multi  *$1 " <<<"$BEFORE")))
 }
 
 own_ids() {

@@ -46,7 +46,6 @@ detach() {
 requires() {
 	case $1 in
 	fentry) has_fentry && return 0 ;;
-	connected-udp) [ -e "$PIN_DIR/links/on_udp_connect4" ] && return 0 ;;
 	*)
 		echo "requires: unknown word $1"
 		return 1
@@ -120,6 +119,7 @@ no_line() {
 start() {
 	local name=$1 dir=$BATS_TEST_TMPDIR
 	shift
+	rm -f "$dir/$name".*
 	mkfifo "$dir/$name.in"
 	"$@" <"$dir/$name.in" >"$dir/$name.out" 2>"$dir/$name.err" 3>&- &
 	PID=$!
@@ -137,10 +137,13 @@ stop_all() {
 	local pid fd
 	for pid in ${STARTED-}; do
 		kill "$pid" 2>/dev/null || true
-		wait "$pid" 2>/dev/null || true
 	done
+	# Some take no signal, but all end with their standard input.
 	for fd in ${HELD-}; do
 		exec {fd}>&-
+	done
+	for pid in ${STARTED-}; do
+		wait "$pid" 2>/dev/null || true
 	done
 	STARTED='' HELD=''
 }

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * udp_connect from Linux 6.13 on, where UDP has functions of its own to connect
+ * (net/ipv4/udp.c, net/ipv6/udp.c). UDP-Lite shared them until it was removed.
+ */
+#include "udp_connect.bpf.h"
+
+SEC("fexit/udp_connect")
+int BPF_PROG(on_udp_connect4, struct sock *sk, struct sockaddr *uaddr, int addr_len, int ret)
+{
+	on_connected_v4(sk, ret);
+	return 0;
+}
+
+SEC("fexit/udpv6_connect")
+int BPF_PROG(on_udp_connect6, struct sock *sk, struct sockaddr *uaddr, int addr_len, int ret)
+{
+	on_connected_v6(sk, ret);
+	return 0;
+}
