@@ -375,6 +375,7 @@ follows_sender() {
 	first=$FIRST
 	answer udp 127.0.0.1
 	holds 'a["pid"] == p and a["status"] == "live"'
+	# shellcheck disable=SC2154 # start sets it
 	echo >&"$fd"
 	poll grep -qv "^$first\$" "$BATS_TEST_TMPDIR/client.out"
 	FIRST=$(grep -v "^$first\$" "$BATS_TEST_TMPDIR/client.out")
@@ -412,8 +413,8 @@ print(sum(sum(struct.unpack("=4Q", c[:32])) for c in cpus))'
 
 @test "conn-lookup - (5,000 connections of 50 processes) never names the wrong one, and misses none" {
 	start mix "$WAYS" mix 50 5000
-	poll grep -qx done "$BATS_TEST_TMPDIR/mix.out"
-	grep -v done "$BATS_TEST_TMPDIR/mix.out" | sort -u >"$BATS_TEST_TMPDIR/made"
+	poll grep -qx 'done' "$BATS_TEST_TMPDIR/mix.out"
+	grep -v 'done' "$BATS_TEST_TMPDIR/mix.out" | sort -u >"$BATS_TEST_TMPDIR/made"
 	[ "$(wc -l <"$BATS_TEST_TMPDIR/made")" -gt 4900 ]
 	cut -d ' ' -f 1-4 "$BATS_TEST_TMPDIR/made" >"$BATS_TEST_TMPDIR/questions"
 	"$HELPERS/conn-lookup" - <"$BATS_TEST_TMPDIR/questions" >"$BATS_TEST_TMPDIR/answers"
