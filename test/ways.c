@@ -19,6 +19,8 @@
  *                               was started before
  *   name BYTES ADDR PORT        connect under this name (comm)
  *   reuse PID                   a process with this PID, which must be free; prints it, holds
+ *   spread COUNT                one UDP socket sends to COUNT addresses, 127.16.0.0 and
+ *                               on, port 9; prints, holds
  *   mix PROCESSES COUNT         COUNT connections and datagrams in random ways from so
  *                               many processes; a line each, "PROTOCOL DST SRC_PORT
  *                               DST_PORT PID", then "done", then holds
@@ -301,6 +303,19 @@ static int do_gso(struct address a)
 	return report_and_hold(fd);
 }
 
+static int do_spread(int count)
+{
+	struct address a = parse("127.16.0.0", "9");
+	struct sockaddr_in *sin = (void *)&a.sa;
+	int fd = new_socket(&a, SOCK_DGRAM);
+
+	for (int i = 0; i < count; i++) {
+		sin->sin_addr.s_addr = htonl(0x7f100000u + (unsigned)i);
+		must_send(fd, &a);
+	}
+	return report_and_hold(fd);
+}
+
 static int do_bound(const char *src_port, const char *address, const char *port)
 {
 	struct address a = parse(address, port), own = a;
@@ -523,6 +538,8 @@ int main(int argc, char **argv)
 	}
 	if (!strcmp(what, "reuse") && argc == 3)
 		return do_reuse(argv[2]);
+	if (!strcmp(what, "spread") && argc == 3)
+		return do_spread(atoi(argv[2]));
 	if (!strcmp(what, "mix") && argc == 4)
 		return do_mix(atoi(argv[2]), atoi(argv[3]));
 	if (!strcmp(what, "bound") && argc == 5)
