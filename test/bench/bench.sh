@@ -24,6 +24,7 @@ RUN_DIR=/run/connpin_bench
 LISTEN=127.0.0.1:9388
 CONN_V4_ENTRIES=65536
 CONN_V6_ENTRIES=16384
+PIN_GROUP=connpin
 OTHERS=${PIN_DIR}_others # programs to compare ours with
 
 usage() {
@@ -72,6 +73,15 @@ row() {
 			printf "%-40s %7s %7.2f  %-17s %s / %s\n", title,
 				sprintf(ratio < 100 ? "%.2f" : "%.0f", ratio), control,
 				verdict == "" ? "-" : "goal " verdict, time(ns), time(first_ns)
+		}'
+}
+
+# quotient_row TITLE NAME OTHER GOAL: of the ratios that both have to the first.
+quotient_row() {
+	awk -v title="$1" -v ratio="$(field 3 "$2")" -v other="$(field 3 "$3")" -v goal="$4" '
+		BEGIN {
+			printf "%-40s %7.2f %7s  %-17s quotient of two above\n", title, ratio / other,
+				"", "goal " goal (ratio / other <= goal + 0 ? " met" : " missed")
 		}'
 }
 
@@ -131,6 +141,39 @@ process_rows() {
 	fi
 	stop "$HOLDER"
 	HOLDER=
+}
+
+# --- questions ---------------------------------------------------------------
+
+# 20 processes of 2,000 destinations each, and all of them asked for in random order.
+query_rows() {
+	heading '40,000 questions, each'
+	ASKED=
+	for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+		(
+			echo 0 >"$CGROUP/cgroup.procs"
+			exec "$ROOT/.output/test/ways" spread 2000
+		) <"$WORK/hold" >"$WORK/spread.$i" 2>"$WORK/error" &
+		ASKED="$ASKED $!"
+	done
+	exec 8>"$WORK/hold"
+	tries=100
+	until [ "$(cat "$WORK"/spread.* | wc -l)" -eq 20 ] || [ "$tries" -eq 0 ]; do
+		tries=$((tries - 1))
+		sleep 0.1
+	done
+	"$HELPERS/conn-list" -p udp --dst-port 9 | cut -d ' ' -f 1-4 | shuf >"$WORK/questions"
+	if sample queries 31 "$WORK/questions" "$HELPERS/conn-lookup" "$PIN_DIR/maps/conn_to_pid_v4" \
+		"$PIN_GROUP"; then
+		row 'a system call for each / conn-lookup -' syscalls batch least 4
+		row 'conn-lookup - unprivileged / conn-lookup -' unprivileged batch
+	else
+		not_measured 'a system call for each / conn-lookup -' "$(why)"
+	fi
+	exec 8>&-
+	for pid in $ASKED; do
+		wait "$pid" || true
+	done
 }
 
 # --- scrapes -----------------------------------------------------------------
@@ -232,6 +275,9 @@ attached_rows() {
 		*) row "$title: $set" "$set" bare ;;
 		esac
 	done
+	case " $* " in
+	*' everything '*' plain '*) quotient_row "$title: everything / a plain tracker" everything plain 1.02 ;;
+	esac
 	awk '$1 == "known" {
 		printf "  (%.0f %% of the source ports had been used with that address before)\n",
 			100 * $2 / $3 }' "$WORK/samples"
@@ -256,8 +302,8 @@ attachment_rows() {
 	attached_rows tcp 'TCP, new key' 1.06 everything tracker monitor plain empty
 	attached_rows tcp-known 'TCP, known key' 1.06 everything tracker monitor plain empty
 	attached_rows refused 'TCP refused' '' everything tracker monitor plain
-	attached_rows udp-same 'UDP, same key' '' everything tracker monitor
-	attached_rows udp-new 'UDP, new socket' '' everything tracker monitor
+	attached_rows udp-same 'UDP, same key' 1.10 everything tracker monitor
+	attached_rows udp-new 'UDP, new socket' 1.08 everything tracker monitor
 }
 
 # --- memory ------------------------------------------------------------------
@@ -265,11 +311,19 @@ attachment_rows() {
 memory_rows() {
 	printf 'memory\n'
 	for map in "$PIN_DIR"/maps/*; do
-		bpftool map show pinned "$map"
-	done | awk '{ for (i = 1; i < NF; i++) if ($i == "memlock") sum += $(i + 1) }
-		END { printf "%-42s %d bytes  goal 8388608 %s\n",
-			"memlock of our maps (bpftool map show)",
-			sum, sum <= 8388608 ? "met" : "missed" }'
+		printf '%s ' "${map##*/}"
+		bpftool map show pinned "$map" | sed -n 's/.*memlock \([0-9]*\)B.*/\1/p'
+	done | awk '
+		function row(title, bytes) {
+			printf "%-42s %d bytes  goal 8388608 %s\n", title, bytes,
+				bytes <= 8388608 ? "met" : "missed"
+		}
+		$1 == "conn_identity" { identity = $2; next }
+		{ rest += $2 }
+		END {
+			row("memlock of conn_identity", identity)
+			row("memlock of the other maps", rest)
+		}'
 	printf '%-42s %s\n' 'busybox httpd (VmRSS in /proc/PID/status)' \
 		"${SERVER_MEMORY-not measured}"
 	printf '%-42s %s\n' prometheus-node-exporter "${EXPORTER_MEMORY-not measured}"
@@ -308,6 +362,7 @@ prepare() {
 		note "connpin is attached on this host: bare is not bare, ratios come out too low"
 	fi
 	WORK=$(mktemp -d)
+	mkfifo "$WORK/hold"
 	trap clean_up EXIT
 	trap 'exit 129' HUP
 	trap 'exit 130' INT
@@ -331,6 +386,7 @@ main() {
 	[ -x "$BENCH/attached" ] || die "the programs are not built: run make tests"
 	prepare
 	process_rows
+	query_rows
 	scrape_rows
 	attachment_rows
 	memory_rows
