@@ -13,7 +13,7 @@
 # udp_connect_split or udp_connect_tp to udp_connect.
 ALL_OBJECTS="port_tracker udp_connect ipv6_blocker tcp_monitor tcp_monitor_reset"
 ALL_LINKS="on_set_state on_send_reset on_receive_reset on_v4_send_reset on_v6_send_reset
-	on_udp_connect4 on_udp_connect6 on_exit_connect"
+	on_udp_connect4 on_udp_connect4_spare on_udp_connect6 on_udp_connect6_spare on_exit_connect"
 
 # bpftool's word for the cgroup hook of PROGRAM, or "tracing", into $hook; what
 # "bpftool cgroup show" calls it into $hook_shown. Not 0 for a program not ours.
