@@ -21,7 +21,15 @@
 #include <bpf/bpf_tracing.h>
 
 /* Kernel ABI values that no uapi header carries in a form usable here. */
-#define EEXIST 17	      /* include/uapi/asm-generic/errno-base.h */
+#define EEXIST 17 /* include/uapi/asm-generic/errno-base.h */
+#define ENONET 64 /* include/uapi/asm-generic/errno.h, as those that follow */
+#define ENETUNREACH 101
+#define ECONNABORTED 103
+#define ETIMEDOUT 110
+#define ECONNREFUSED 111
+#define EHOSTDOWN 112
+#define EHOSTUNREACH 113
+#define SOCK_DONE 1	      /* include/net/sock.h, bits of sk_flags */
 #define AF_INET 2	      /* include/linux/socket.h */
 #define AF_INET6 10	      /* include/linux/socket.h */
 #define IPPROTO_TCP 6	      /* include/uapi/linux/in.h */
@@ -49,16 +57,34 @@ struct in6_addr {
 
 /* include/net/sock.h */
 struct sock_common {
+	__u16 skc_family;
 	__u32 skc_daddr; /* network byte order, as skc_dport */
 	__u16 skc_dport;
 	__u16 skc_num; /* the local port, host byte order */
 	unsigned char skc_state;
 	struct in6_addr skc_v6_daddr;
+	unsigned long skc_flags; /* sk_flags, bits SOCK_* */
 };
 
 struct sock {
 	struct sock_common __sk_common;
 	__u16 sk_protocol;
+	int sk_err;
+};
+
+/* include/linux/tcp.h */
+struct tcp_sock {
+	__u32 segs_out;	  /* segments sent, SYN and retransmissions among them */
+	__u64 bytes_sent; /* payload, retransmissions among it */
+	__u64 bytes_retrans;
+	__u64 bytes_received; /* in order; a FIN counts as a byte */
+	__u32 total_retrans;  /* segments */
+	__u32 srtt_us;	      /* smoothed round-trip time, in eighths of a microsecond */
+};
+
+/* include/linux/bpf.h */
+struct bpf_map {
+	__u32 max_entries;
 };
 
 /* include/linux/skbuff.h */

@@ -32,5 +32,7 @@ int main(void)
 	map("config", "array", sizeof(__u32), sizeof(__u8), CONFIG_ENTRIES, 0, "ipv6_blocker");
 	map("tcp_metrics", "percpu_array", sizeof(__u32), sizeof(struct tcp_metrics),
 	    TCP_METRICS_ENTRIES, 0, "tcp_monitor,tcp_monitor_tp,tcp_monitor_reset");
+	map("tcp_sockets", "array", sizeof(__u32), sizeof(struct tcp_socket_group),
+	    TCP_SOCKETS / TCP_SOCKETS_GROUP, 0, "tcp_monitor,tcp_monitor_tp");
 	return 0;
 }

@@ -36,6 +36,7 @@ remove_pins() {
 	done
 	for name in $ALL_MAPS; do
 		remove_pin "$PIN_DIR/maps/$name"
+		remove_pin "$PIN_DIR/maps/${name}_new"
 	done
 	# Whatever else lies there is not ours.
 	for dir in "$PIN_DIR/links" "$PIN_DIR/maps" "$PIN_DIR"; do

@@ -11,7 +11,7 @@
 # The objects, by the directory of their pins, in the order of attachment. The file
 # of an object may be another variant of it: tcp_monitor_tp goes to tcp_monitor.
 ALL_OBJECTS="port_tracker udp_connect ipv6_blocker tcp_monitor tcp_monitor_reset"
-ALL_LINKS="on_set_state on_send_reset on_receive_reset on_v4_send_reset on_v6_send_reset
+ALL_LINKS="on_set_state on_send_reset on_receive_reset on_listen on_v4_send_reset on_v6_send_reset
 	on_udp_connect4 on_udp_connect6"
 
 # bpftool's word for the cgroup hook of PROGRAM, or "tracing", into $hook; what
@@ -206,12 +206,16 @@ stage() {
 # Everything is attached: from here on nothing can fail that undoing would help.
 commit_staged() {
 	disarm
+	commit_maps
 	for object in $STAGED; do
 		replace_object "$object"
 	done
 }
 
 settle_objects() {
+	for name in $ALL_MAPS; do
+		remove_pin "$PIN_DIR/maps/${name}_new"
+	done
 	for name in $ALL_LINKS; do
 		remove_pin "$PIN_DIR/links/${name}_new"
 	done

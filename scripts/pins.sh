@@ -40,11 +40,38 @@ set_entries() {
 	case $1 in
 	conn_to_pid_v4) entries=$CONN_V4_ENTRIES ;;
 	conn_to_pid_v6) entries=$CONN_V6_ENTRIES ;;
+	tcp_sockets)
+		# Groups of eight, found by the low bits of a number.
+		entries=128
+		while [ $((entries * 8)) -lt "$TCP_SOCKETS" ]; do
+			entries=$((entries * 2))
+		done
+		;;
 	esac
 }
 
 # shellcheck disable=SC2034 # for detach.sh, which does without the built list
-ALL_MAPS="conn_to_pid_v4 conn_to_pid_v6 tracker_metrics config tcp_metrics"
+ALL_MAPS="conn_to_pid_v4 conn_to_pid_v6 tracker_metrics config tcp_metrics tcp_sockets"
+
+# Another build made the map, with another layout. Counters go on from where they are,
+# what is known of the sockets of now begins anew, by a map that commit_maps will put
+# in the place of the old one; a table that others read is never replaced unasked.
+RELAID=
+relay_map() {
+	case $map in
+	tcp_metrics | tracker_metrics) note "$map has another layout: its counts are carried over" ;;
+	tcp_sockets) note "$map has another layout: the durations of connections open now are not counted" ;;
+	*) die "$pin has another layout than this build: run detach.sh first (this empties it)" ;;
+	esac
+	RELAID="$RELAID $map"
+	pin=${pin}_new
+}
+
+create_map() {
+	bpf map create "$pin" type "$type" key "$key" value "$value" entries "$entries" \
+		flags "$flags" name "$map" || die "cannot create map $map with $entries entries: $BPF_ERROR"
+	undo rm -f "$pin"
+}
 
 # Create the maps of OBJECT that are not pinned yet. Existing ones are taken over,
 # contents and all, when type and sizes are those that this build was made for.
@@ -60,24 +87,26 @@ ensure_maps() {
 		set_entries "$map"
 		pin=$PIN_DIR/maps/$map
 		if [ ! -e "$pin" ]; then
-			bpf map create "$pin" type "$type" key "$key" value "$value" entries "$entries" \
-				flags "$flags" name "$map" ||
-				die "cannot create map $map with $entries entries: $BPF_ERROR"
-			undo rm -f "$pin"
-			ours="$ours $pin"
-			continue
+			create_map
+		else
+			found=$(bpftool map show pinned "$pin")
+			case $found in
+			*": $type "*"flags $(printf %#x "$flags")"*"key ${key}B  value ${value}B "*"max_entries $entries "*) ;;
+			*": $type "*"flags $(printf %#x "$flags")"*"key ${key}B  value ${value}B "*)
+				note "$map keeps its capacity; $entries entries from the next detach.sh and attach.sh on"
+				;;
+			*)
+				relay_map
+				create_map
+				;;
+			esac
 		fi
-		found=$(bpftool map show pinned "$pin")
-		case $found in
-		*": $type "*"flags $(printf %#x "$flags")"*"key ${key}B  value ${value}B "*) ;;
-		*) die "$pin has another layout than this build: run detach.sh first (this empties it)" ;;
+		case $map in
+		tcp_sockets) chmod 0400 "$pin" ;; # kernel addresses
+		*) ours="$ours $pin" ;;
 		esac
-		case $found in
-		*"max_entries $entries "*) ;;
-		*) note "$map keeps its capacity; $entries entries from the next detach.sh and attach.sh on" ;;
-		esac
-		ours="$ours $pin"
 	done 3<"$OBJECTS/maps"
+	[ -n "$ours" ] || return 0
 	# Each time: a run may have been killed before this, or PIN_GROUP be another.
 	# shellcheck disable=SC2086 # a list of paths
 	chgrp "$PIN_GROUP" $ours
@@ -89,8 +118,28 @@ ensure_maps() {
 set_map_arguments() {
 	map_arguments=
 	while read -r map _ _ _ _ _ objects; do
+		pin=$PIN_DIR/maps/$map
+		[ ! -e "${pin}_new" ] || pin=${pin}_new
 		case ,$objects, in
-		*",$1,"*) map_arguments="$map_arguments map name $map pinned $PIN_DIR/maps/$map" ;;
+		*",$1,"*) map_arguments="$map_arguments map name $map pinned $pin" ;;
 		esac
 	done <"$OBJECTS/maps"
+}
+
+# Put maps of a new layout in their place: the new programs count in them, the old
+# ones, not taken off yet, in the old. What is counted between these two moments
+# counts twice; nothing is lost, and nobody sees a counter go down.
+commit_maps() {
+	for map in $RELAID; do
+		pin=$PIN_DIR/maps/$map
+		case $map in
+		*_metrics)
+			run "$HELPERS/carry-counters" "$pin" "${pin}_new" ||
+				note "$map starts from 0: its counts could not be carried over"
+			# Since when they count.
+			touch -r "$pin" "${pin}_new"
+			;;
+		esac
+		mv -f "${pin}_new" "$pin"
+	done
 }

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The table of TCP sockets: when each began, and how much of what it carried is
+ * counted already. BPF side only.
+ *
+ * An array searched by cookie costs a tenth of what socket storage or a hash costs
+ * for each connection, and can be walked. The changes of one socket come one after
+ * another, under its lock; places are taken and left with a compare-and-exchange of
+ * one word, since sockets of other CPUs share the group.
+ */
+#ifndef CONNPIN_TCP_SOCKETS_BPF_H
+#define CONNPIN_TCP_SOCKETS_BPF_H
+
+#include "kernel.h"
+#include "tcp_monitor.h"
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, TCP_SOCKETS / TCP_SOCKETS_GROUP);
+	__type(key, __u32);
+	__type(value, struct tcp_socket_group);
+} tcp_sockets SEC(".maps");
+
+static __always_inline struct tcp_socket_group *group_of(__u64 cookie)
+{
+	/* The capacity is a setting. */
+	const struct bpf_map *map = (const void *)&tcp_sockets;
+	__u32 key = (__u32)cookie & (map->max_entries - 1);
+
+	return bpf_map_lookup_elem(&tcp_sockets, &key);
+}
+
+/* The place in GROUP of the socket with COOKIE; TCP_SOCKETS_GROUP when there is none. */
+static __always_inline __u32 place_of(const struct tcp_socket_group *group, __u64 cookie)
+{
+	__u32 i;
+
+#pragma unroll
+	for (i = 0; i < TCP_SOCKETS_GROUP; i++)
+		if ((group->words[i] & ~TCP_COOKIE_SIDE) == cookie)
+			break;
+	return i;
+}
+
+/*
+ * Keep SK, whose connection begins now. False when its group is full: then its
+ * duration will not be known, and what it carried counts when it closes.
+ */
+static __always_inline bool add_socket(struct sock *sk, __u64 now, __u32 direction)
+{
+	__u64 cookie = bpf_get_socket_cookie(sk);
+	struct tcp_socket_group *group = group_of(cookie);
+	struct tcp_socket *socket;
+	__u64 word;
+	__u32 i, side;
+
+	if (!group)
+		return false;
+	i = place_of(group, cookie);
+	if (i < TCP_SOCKETS_GROUP) {
+		group->sockets[i].start_ns = now;
+		return true;
+	}
+#pragma unroll
+	for (i = 0; i < TCP_SOCKETS_GROUP; i++) {
+		word = group->words[i];
+		if (!(word & ~TCP_COOKIE_SIDE) &&
+		    __sync_val_compare_and_swap(&group->words[i], word, word | TCP_COOKIE_BUSY) ==
+			    word)
+			break;
+	}
+	if (i >= TCP_SOCKETS_GROUP)
+		return false;
+	socket = &group->sockets[i];
+	side = word >> 63;
+	socket->start_ns = now;
+	socket->sk = (__u64)sk;
+	socket->sent[side] = 0;
+	socket->received[side] = 0;
+	socket->retransmitted[side] = 0;
+	socket->direction = direction;
+	socket->cgroup = 0;
+	/* A barrier, so that who sees the cookie sees the rest. */
+	__sync_lock_test_and_set(&group->words[i], word | cookie);
+	return true;
+}
+
+/* Its connection is established NOW. When it began, 0 when that is not known. */
+static __always_inline __u64 restart_socket(struct sock *sk, __u64 now)
+{
+	__u64 cookie = bpf_get_socket_cookie(sk), start;
+	struct tcp_socket_group *group = group_of(cookie);
+	__u32 i;
+
+	if (!group)
+		return 0;
+	i = place_of(group, cookie);
+	if (i >= TCP_SOCKETS_GROUP)
+		return 0;
+	start = group->sockets[i].start_ns;
+	group->sockets[i].start_ns = now;
+	return start;
+}
+
+/* What is known of a socket that goes, or has come so far. */
+struct known_socket {
+	__u64 start_ns;
+	__u64 sent;
+	__u64 received;
+	__u32 retransmitted;
+	__u32 direction;
+	__u32 cgroup;
+};
+
+/* Fill in KNOWN and forget SK. False, and nothing filled in, when it is not kept. */
+static __always_inline bool take_socket(struct sock *sk, struct known_socket *known)
+{
+	__u64 cookie = bpf_get_socket_cookie(sk);
+	struct tcp_socket_group *group = group_of(cookie);
+	struct tcp_socket *socket;
+	__u32 i, side;
+	__u64 word;
+
+	if (!group)
+		return false;
+	i = place_of(group, cookie);
+	if (i >= TCP_SOCKETS_GROUP)
+		return false;
+	socket = &group->sockets[i];
+	/* A reader of the live sockets may be turning the side, once: it holds a lock. */
+	for (int tries = 0; tries < 4; tries++) {
+		word = group->words[i];
+		side = word >> 63;
+		known->start_ns = socket->start_ns;
+		known->sent = socket->sent[side];
+		known->received = socket->received[side];
+		known->retransmitted = socket->retransmitted[side];
+		known->direction = socket->direction;
+		known->cgroup = socket->cgroup;
+		if (__sync_val_compare_and_swap(&group->words[i], word, word & TCP_COOKIE_SIDE) ==
+		    word)
+			return true;
+	}
+	return true;
+}
+
+#endif
