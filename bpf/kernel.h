@@ -36,9 +36,22 @@
 #define SOCK_RAW 3	      /* include/linux/net.h */
 #define IPPROTO_ICMPV6 58     /* include/uapi/linux/in6.h */
 #define IPPROTO_UDP 17	      /* include/uapi/linux/in.h */
-#define PF_KTHREAD 0x00200000 /* include/linux/sched.h */
-#define RTN_LOCAL 2	      /* include/uapi/linux/rtnetlink.h */
-#define RTF_LOCAL (1U << 31)  /* include/uapi/linux/ipv6_route.h */
+#define PF_KTHREAD 0x00200000 /* include/linux/types.h */
+typedef struct {
+	__s64 counter;
+} atomic64_t;
+
+typedef struct {
+	int counter;
+} atomic_t;
+
+struct list_head {
+	struct list_head *next;
+};
+
+/* include/linux/sched.h */
+#define RTN_LOCAL 2	     /* include/uapi/linux/rtnetlink.h */
+#define RTF_LOCAL (1U << 31) /* include/uapi/linux/ipv6_route.h */
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
@@ -46,6 +59,7 @@
 struct task_struct {
 	unsigned int flags; /* PF_* */
 	int tgid;	    /* as numbered in the initial PID namespace */
+	struct nsproxy *nsproxy;
 };
 
 /* include/uapi/linux/in6.h */
@@ -62,6 +76,7 @@ struct sock_common {
 	__u16 skc_dport;
 	__u16 skc_num; /* the local port, host byte order */
 	unsigned char skc_state;
+	atomic64_t skc_cookie; /* 0 until someone asks for it */
 	struct in6_addr skc_v6_daddr;
 	unsigned long skc_flags; /* sk_flags, bits SOCK_* */
 };
@@ -82,7 +97,70 @@ struct tcp_sock {
 	__u32 srtt_us;	      /* smoothed round-trip time, in eighths of a microsecond */
 };
 
+/* include/net/request_sock.h */
+struct fastopen_queue {
+	int qlen;
+};
+
+struct request_sock_queue {
+	atomic_t qlen;
+	struct fastopen_queue fastopenq;
+};
+
+/* include/net/inet_connection_sock.h */
+struct inet_connection_sock {
+	struct request_sock_queue icsk_accept_queue;
+};
+
+/* include/linux/refcount.h */
+typedef struct {
+	atomic_t refs;
+} refcount_t;
+
+/* include/net/netns/ipv4.h */
+struct inet_timewait_death_row {
+	refcount_t tw_refcount;
+};
+
+struct netns_ipv4 {
+	struct inet_timewait_death_row tcp_death_row;
+};
+
+/* include/linux/ns_common.h */
+struct ns_common {
+	const void *ops;
+};
+
+/* include/net/net_namespace.h */
+struct net {
+	struct list_head list;
+	struct ns_common ns;
+	struct netns_ipv4 ipv4;
+};
+
+/* include/linux/nsproxy.h */
+struct nsproxy {
+	struct net *net_ns;
+};
+
 /* include/linux/bpf.h */
+struct bpf_iter_meta {
+	struct seq_file *seq;
+};
+
+struct bpf_iter__bpf_map_elem {
+	struct bpf_iter_meta *meta;
+	struct bpf_map *map;
+	void *key;
+	void *value;
+};
+
+/* net/ipv4/tcp_ipv4.c */
+struct bpf_iter__tcp {
+	struct bpf_iter_meta *meta;
+	struct sock_common *sk_common;
+};
+
 struct bpf_map {
 	__u32 max_entries;
 };

@@ -31,8 +31,10 @@ int main(void)
 	    TRACKER_METRICS_ENTRIES, 0, "port_tracker,udp_connect");
 	map("config", "array", sizeof(__u32), sizeof(__u8), CONFIG_ENTRIES, 0, "ipv6_blocker");
 	map("tcp_metrics", "percpu_array", sizeof(__u32), sizeof(struct tcp_metrics),
-	    TCP_METRICS_ENTRIES, 0, "tcp_monitor,tcp_monitor_tp,tcp_monitor_reset");
+	    TCP_METRICS_ENTRIES, 0, "tcp_monitor,tcp_monitor_tp,tcp_monitor_reset,tcp_live");
 	map("tcp_sockets", "array", sizeof(__u32), sizeof(struct tcp_socket_group),
-	    TCP_SOCKETS / TCP_SOCKETS_GROUP, 0, "tcp_monitor,tcp_monitor_tp");
+	    TCP_SOCKETS / TCP_SOCKETS_GROUP, 0, "tcp_monitor,tcp_monitor_tp,tcp_live");
+	map("tcp_readers", "array", sizeof(__u32), sizeof(__u64), TCP_READERS_ENTRIES, 0,
+	    "tcp_live");
 	return 0;
 }

@@ -135,7 +135,9 @@ static __always_inline void count_traffic(struct tcp_metrics *m, const struct kn
 static __always_inline void keep_socket(struct tcp_metrics *m, struct sock *sk, __u64 now,
 					__u32 direction)
 {
-	if (!add_socket(sk, now, direction))
+	struct known_socket known = { .start_ns = now, .direction = direction };
+
+	if (!put_socket(bpf_get_socket_cookie(sk), sk, &known))
 		count(&m->sockets_full);
 }
 

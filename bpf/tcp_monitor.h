@@ -162,6 +162,19 @@ struct tcp_socket_group {
 	struct tcp_socket sockets[TCP_SOCKETS_GROUP];
 };
 
+/*
+ * What reading links/on_read_sockets gives: sockets by state, a number of
+ * include/net/tcp_states.h each. Of the sockets in CLOSE only those that have been in
+ * another state; TCP_SYN_RECV holds the half-open requests, too.
+ */
+#define TCP_STATES 13
+#define TCP_READERS_ENTRIES 1 /* map tcp_readers: a __u64, 1 while someone reads */
+
+struct tcp_live {
+	__u64 states[TCP_STATES];
+	__u64 all_namespaces; /* 1: TIME_WAIT is that of every network namespace */
+};
+
 #define TCP_COOKIE_SIDE (1ull << 63) /* which half of the pairs holds; stays when free */
 #define TCP_COOKIE_BUSY (1ull << 62) /* being filled in */
 #define TCP_COOKIE_BITS (TCP_COOKIE_SIDE | TCP_COOKIE_BUSY)

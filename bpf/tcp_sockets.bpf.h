@@ -42,13 +42,23 @@ static __always_inline __u32 place_of(const struct tcp_socket_group *group, __u6
 	return i;
 }
 
+/* What a socket is kept with. */
+struct known_socket {
+	__u64 start_ns;
+	__u64 sent;
+	__u64 received;
+	__u32 retransmitted;
+	__u32 direction;
+	__u32 cgroup;
+};
+
 /*
- * Keep SK, whose connection begins now. False when its group is full: then its
- * duration will not be known, and what it carried counts when it closes.
+ * Keep the socket with COOKIE; if it is kept already, it begins anew. False when its
+ * group is full: then its duration will not be known, and what it carried counts when
+ * it closes.
  */
-static __always_inline bool add_socket(struct sock *sk, __u64 now, __u32 direction)
+static __always_inline bool put_socket(__u64 cookie, void *sk, const struct known_socket *known)
 {
-	__u64 cookie = bpf_get_socket_cookie(sk);
 	struct tcp_socket_group *group = group_of(cookie);
 	struct tcp_socket *socket;
 	__u64 word;
@@ -58,7 +68,8 @@ static __always_inline bool add_socket(struct sock *sk, __u64 now, __u32 directi
 		return false;
 	i = place_of(group, cookie);
 	if (i < TCP_SOCKETS_GROUP) {
-		group->sockets[i].start_ns = now;
+		if (known->start_ns)
+			group->sockets[i].start_ns = known->start_ns;
 		return true;
 	}
 #pragma unroll
@@ -73,13 +84,13 @@ static __always_inline bool add_socket(struct sock *sk, __u64 now, __u32 directi
 		return false;
 	socket = &group->sockets[i];
 	side = word >> 63;
-	socket->start_ns = now;
+	socket->start_ns = known->start_ns;
 	socket->sk = (__u64)sk;
-	socket->sent[side] = 0;
-	socket->received[side] = 0;
-	socket->retransmitted[side] = 0;
-	socket->direction = direction;
-	socket->cgroup = 0;
+	socket->sent[side] = known->sent;
+	socket->received[side] = known->received;
+	socket->retransmitted[side] = known->retransmitted;
+	socket->direction = known->direction;
+	socket->cgroup = known->cgroup;
 	/* A barrier, so that who sees the cookie sees the rest. */
 	__sync_lock_test_and_set(&group->words[i], word | cookie);
 	return true;
@@ -101,16 +112,6 @@ static __always_inline __u64 restart_socket(struct sock *sk, __u64 now)
 	group->sockets[i].start_ns = now;
 	return start;
 }
-
-/* What is known of a socket that goes, or has come so far. */
-struct known_socket {
-	__u64 start_ns;
-	__u64 sent;
-	__u64 received;
-	__u32 retransmitted;
-	__u32 direction;
-	__u32 cgroup;
-};
 
 /* Fill in KNOWN and forget SK. False, and nothing filled in, when it is not kept. */
 static __always_inline bool take_socket(struct sock *sk, struct known_socket *known)

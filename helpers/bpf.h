@@ -33,6 +33,9 @@ int bpf_lookup_batch(int map, const void *in, void *cursor, void *keys, void *va
 /* Attach a loaded tracing program to the place it was loaded for; the link's descriptor. */
 int bpf_attach_tracing(int prog);
 
+/* Make an iterator of a loaded program, over the elements of MAP unless that is -1. */
+int bpf_attach_iterator(int prog, int map);
+
 /* Pin a link, program or map. -EEXIST when PATH is taken. */
 int bpf_pin(int fd, const char *path);
 

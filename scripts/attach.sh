@@ -63,12 +63,28 @@ stage_monitor_reset() {
 	degraded resets_sent "those for closed ports are not counted, fentry is refused ($BPF_ERROR)"
 }
 
+# What the metrics read when somebody asks.
+stage_live() {
+	ensure_maps tcp_live
+	stage tcp_live tcp_live || die "cannot load tcp_live: $BPF_ERROR"
+}
+
+# The sockets that are there already, of each network namespace that a process is in
+# or that has a name. Further ones are seen from their next change of state on.
+note_older_sockets() {
+	pin=$PIN_DIR/links/on_read_older
+	stat -L -c '%i %n' /proc/[0-9]*/ns/net /run/netns/* 2>/dev/null |
+		awk '!seen[$1]++ { print $2 }' | while read -r namespace; do
+		nsenter --net="$namespace" cat "$pin" >/dev/null 2>&1 || true # it may be gone
+	done
+}
+
 main() {
 	answer_help "$@"
 	[ $# -eq 0 ] || misuse "unexpected argument $1"
 	need_root
 	need_built
-	need_commands bpftool flock
+	need_commands bpftool flock nsenter
 	load_settings
 	need_btf
 	find_cgroup
@@ -90,9 +106,14 @@ main() {
 	fi
 	stage_monitor
 	stage_monitor_reset
+	stage_live
 
 	# From here on nothing can fail that undoing would help.
 	commit_staged
+	open_iterator
+	case $STAGED in
+	*tcp_monitor*) note_older_sockets ;;
+	esac
 	: >>"$RUN_DIR/degraded.new"
 	mv "$RUN_DIR/degraded.new" "$RUN_DIR/degraded"
 	[ -n "$STAGED" ] || note "already attached: nothing to do"

@@ -10,9 +10,9 @@
 
 # The objects, by the directory of their pins, in the order of attachment. The file
 # of an object may be another variant of it: tcp_monitor_tp goes to tcp_monitor.
-ALL_OBJECTS="port_tracker udp_connect ipv6_blocker tcp_monitor tcp_monitor_reset"
+ALL_OBJECTS="port_tracker udp_connect ipv6_blocker tcp_monitor tcp_monitor_reset tcp_live"
 ALL_LINKS="on_set_state on_send_reset on_receive_reset on_listen on_v4_send_reset on_v6_send_reset
-	on_udp_connect4 on_udp_connect6"
+	on_udp_connect4 on_udp_connect6 on_read_sockets on_read_older"
 
 # bpftool's word for the cgroup hook of PROGRAM, or "tracing", into $hook; what
 # "bpftool cgroup show" calls it into $hook_shown. Not 0 for a program not ours.
@@ -156,6 +156,11 @@ is_current() {
 		}'
 }
 
+attach_tracing() {
+	printf '+ attach-tracing %s\n' "$*" >&2
+	BPF_ERROR=$("$HELPERS/attach-tracing" "$@" 2>&1)
+}
+
 # Attach the programs of OBJECT_new beside those of OBJECT. Not 0 when the kernel
 # refuses a tracing program: the reason is in BPF_ERROR.
 attach_new() {
@@ -166,9 +171,14 @@ attach_new() {
 			attach_cgroup "$pin"
 			continue
 		fi
-		undo rm -f "$PIN_DIR/links/${name}_new"
-		printf '+ attach-tracing %s %s\n' "$pin" "$PIN_DIR/links/${name}_new" >&2
-		BPF_ERROR=$("$HELPERS/attach-tracing" "$pin" "$PIN_DIR/links/${name}_new" 2>&1) || return 1
+		link=$PIN_DIR/links/${name}_new
+		undo rm -f "$link"
+		case $name in
+		# One element: it runs once.
+		on_read_sockets) attach_tracing --iterator "$pin" "$link" "$PIN_DIR/maps/tcp_readers" ;;
+		on_read_*) attach_tracing --iterator "$pin" "$link" ;;
+		*) attach_tracing "$pin" "$link" ;;
+		esac || return 1
 	done
 }
 

@@ -31,8 +31,8 @@ ensure_pin_dir() {
 		mkdir -m 0700 "$PIN_DIR/$dir"
 		undo rmdir "$PIN_DIR/$dir"
 	done
-	chgrp "$PIN_GROUP" "$PIN_DIR" "$PIN_DIR/maps"
-	chmod 0750 "$PIN_DIR" "$PIN_DIR/maps"
+	chgrp "$PIN_GROUP" "$PIN_DIR" "$PIN_DIR/maps" "$PIN_DIR/links"
+	chmod 0750 "$PIN_DIR" "$PIN_DIR/maps" "$PIN_DIR/links"
 }
 
 # The capacity that the settings ask for, into $entries; $entries is the default.
@@ -112,6 +112,12 @@ ensure_maps() {
 	chgrp "$PIN_GROUP" $ours
 	# shellcheck disable=SC2086
 	chmod 0440 $ours
+}
+
+# Whoever may read the maps may run the iterator that reads the sockets.
+open_iterator() {
+	chgrp "$PIN_GROUP" "$PIN_DIR/links/on_read_sockets"
+	chmod 0440 "$PIN_DIR/links/on_read_sockets"
 }
 
 # "map name X pinned PIN" for each map of OBJECT, into $map_arguments.
