@@ -29,6 +29,7 @@
 #define ECONNREFUSED 111
 #define EHOSTDOWN 112
 #define EHOSTUNREACH 113
+#define CSS_ONLINE 2	      /* include/linux/cgroup-defs.h: it is not being removed */
 #define SOCK_DONE 1	      /* include/net/sock.h, bits of sk_flags */
 #define AF_INET 2	      /* include/linux/socket.h */
 #define AF_INET6 10	      /* include/linux/socket.h */
@@ -69,6 +70,27 @@ struct in6_addr {
 	} in6_u;
 };
 
+/* include/linux/kernfs.h */
+struct kernfs_node {
+	struct kernfs_node *__parent;
+	const char *name;
+	__u64 id;
+};
+
+/* include/linux/cgroup-defs.h */
+struct cgroup_subsys_state {
+	unsigned int flags;
+};
+
+struct cgroup {
+	struct cgroup_subsys_state self;
+	struct kernfs_node *kn;
+};
+
+struct sock_cgroup_data {
+	struct cgroup *cgroup; /* of version 2 */
+};
+
 /* include/net/sock.h */
 struct sock_common {
 	__u16 skc_family;
@@ -85,6 +107,7 @@ struct sock {
 	struct sock_common __sk_common;
 	__u16 sk_protocol;
 	int sk_err;
+	struct sock_cgroup_data sk_cgrp_data;
 };
 
 /* include/linux/tcp.h */

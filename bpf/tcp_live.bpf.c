@@ -21,14 +21,23 @@ struct walk {
 	bool counting; /* this reader is the one that counts */
 };
 
+/* As place_of_cgroup(), of a socket that may be another's by now; it gives no place. */
+static __always_inline __u32 place_again(struct sock *sk)
+{
+	__u64 id = BPF_CORE_READ(sk, sk_cgrp_data.cgroup, kn, id);
+	struct tcp_cgroup_place *found = bpf_map_lookup_elem(&tcp_cgroup_index, &id);
+
+	return found ? found->place : 0;
+}
+
 /*
  * Count what a connection carried since the last time. The reading is of the socket
  * that has the cookie; when it closes meanwhile, the exchange fails, and what it
  * carried has been counted there.
  */
 static __always_inline void count_as_it_goes(struct tcp_metrics *m, struct tcp_socket_group *group,
-					     __u32 i, __u64 word, __u64 sent, __u64 received,
-					     __u32 retransmitted)
+					     __u32 i, __u64 word, struct sock *sk, __u64 sent,
+					     __u64 received, __u32 retransmitted)
 {
 	struct tcp_socket *socket = &group->sockets[i];
 	__u32 side = word >> 63;
@@ -52,7 +61,7 @@ static __always_inline void count_as_it_goes(struct tcp_metrics *m, struct tcp_s
 	socket->received[side] = received;
 	socket->retransmitted[side] = retransmitted;
 	if (__sync_val_compare_and_swap(&group->words[i], word, word ^ TCP_COOKIE_SIDE) == word)
-		count_traffic(m, &known, sent, received, retransmitted);
+		count_traffic(m, place_again(sk), &known, sent, received, retransmitted);
 }
 
 static __always_inline void read_socket(struct walk *walk, struct tcp_metrics *m,
@@ -87,14 +96,15 @@ static __always_inline void read_socket(struct walk *walk, struct tcp_metrics *m
 	if (state < TCP_STATES)
 		walk->live.states[state]++;
 	if (state == TCP_LISTEN) {
+		walk->live.requests += BPF_CORE_READ(icsk, icsk_accept_queue.qlen.counter);
+		/* By Fast Open there is a full socket before the handshake ends. */
 		walk->live.states[TCP_SYN_RECV] +=
-			BPF_CORE_READ(icsk, icsk_accept_queue.qlen.counter) +
 			BPF_CORE_READ(icsk, icsk_accept_queue.fastopenq.qlen);
 		return;
 	}
 	/* The last byte may be a FIN, which is told apart when it closes. */
 	if (walk->counting)
-		count_as_it_goes(m, group, i, word, sent, received ? received - 1 : 0,
+		count_as_it_goes(m, group, i, word, sk, sent, received ? received - 1 : 0,
 				 retransmitted);
 }
 
@@ -109,6 +119,108 @@ static long read_group(__u32 index, struct walk *walk)
 		read_socket(walk, m, group, i);
 	return 0;
 }
+
+/* --- cgroups --------------------------------------------------------------- */
+
+/* Everything that the cgroup at PLACE counted, on CPU, counts as others' now. */
+static __always_inline void merge_place(struct tcp_cgroup_metrics *m, __u32 place)
+{
+	struct tcp_cgroup_counters *from, *to = &m->places[0];
+
+	if (place > TCP_CGROUPS_MAX)
+		return;
+	from = &m->places[place];
+	/* First there, then away: no reader sees a count twice missing. */
+	add(&to->active, from->active);
+	add(&to->passive, from->passive);
+	add(&to->failed, from->failed);
+	add(&to->sent, from->sent);
+	add(&to->received, from->received);
+	from->active = from->passive = from->failed = from->sent = from->received = 0;
+}
+
+static long merge_cpu(__u32 cpu, __u32 *place)
+{
+	struct tcp_cgroup_metrics *m;
+	__u32 key = 0;
+
+	m = bpf_map_lookup_percpu_elem(&tcp_cgroup_metrics, &key, cpu);
+	if (!m)
+		return 1;
+	merge_place(m, *place);
+	return 0;
+}
+
+static __always_inline bool is_there(__u64 id)
+{
+	struct tcp_cgroup_place *found = bpf_map_lookup_elem(&tcp_cgroup_index, &id);
+	struct cgroup *cgroup;
+
+	if (!found)
+		return false;
+	/* Its memory may be anything by now, and then has not this id or is not online. */
+	cgroup = (void *)found->cgroup;
+	return BPF_CORE_READ(cgroup, kn, id) == id &&
+	       BPF_CORE_READ(cgroup, self.flags) & CSS_ONLINE;
+}
+
+struct tidying {
+	__u64 now;
+	__u64 linger;
+};
+
+#define CPUS_MAX 8192
+#define GRACE_NS 1000000000ull /* whoever had found the place has counted there by then */
+
+/*
+ * A cgroup that is gone keeps its place for a while, so that its last counts can be
+ * read. Then it can't be found any more, and at the next reading it is merged.
+ */
+static long tidy_place(__u32 index, struct tidying *tidying)
+{
+	struct tcp_cgroups *all = cgroups();
+	struct tcp_cgroup *cgroup;
+	__u32 place = index + 1;
+	__u64 id;
+
+	if (!all || place > TCP_CGROUPS_MAX)
+		return 1;
+	cgroup = &all->places[place];
+	id = cgroup->id;
+	if (cgroup->state == TCP_CGROUP_USED) {
+		if (is_there(id)) {
+			cgroup->gone_ns = 0;
+		} else if (!cgroup->gone_ns) {
+			cgroup->gone_ns = tidying->now;
+		} else if (tidying->now - cgroup->gone_ns > tidying->linger) {
+			bpf_map_delete_elem(&tcp_cgroup_index, &id);
+			cgroup->id = 0;
+			cgroup->gone_ns = tidying->now;
+			cgroup->state = TCP_CGROUP_LEAVING;
+		}
+	} else if (cgroup->state == TCP_CGROUP_LEAVING &&
+		   tidying->now - cgroup->gone_ns > GRACE_NS) {
+		bpf_loop(CPUS_MAX, merge_cpu, &place, 0);
+		__sync_fetch_and_add(&all->used, -1);
+		__sync_lock_test_and_set(&cgroup->state, TCP_CGROUP_FREE);
+	}
+	return 0;
+}
+
+static __always_inline void tidy_cgroups(void)
+{
+	struct tidying tidying = { .now = bpf_ktime_get_ns() };
+	struct tcp_settings *settings;
+	__u32 key = 0;
+
+	settings = bpf_map_lookup_elem(&tcp_settings, &key);
+	if (!settings)
+		return;
+	tidying.linger = settings->cgroup_linger * 1000000000ull;
+	bpf_loop(TCP_CGROUPS_MAX, tidy_place, &tidying, 0);
+}
+
+/* --- network namespaces ---------------------------------------------------- */
 
 struct namespaces {
 	struct list_head *first, *next;
@@ -147,6 +259,19 @@ static __always_inline void read_time_wait(struct tcp_live *live)
 	live->all_namespaces = all.next == all.first;
 }
 
+static __always_inline void read_capacity(struct tcp_live *live)
+{
+	struct tcp_settings *settings;
+	struct tcp_cgroups *all = cgroups();
+	__u32 key = 0;
+
+	settings = bpf_map_lookup_elem(&tcp_settings, &key);
+	if (settings)
+		live->cgroup_series = settings->cgroup_series;
+	if (all)
+		live->cgroups_used = all->used;
+}
+
 /* Once for the one element of tcp_readers, and once at the end without it. */
 SEC("iter/bpf_map_elem")
 int on_read_sockets(struct bpf_iter__bpf_map_elem *ctx)
@@ -163,9 +288,13 @@ int on_read_sockets(struct bpf_iter__bpf_map_elem *ctx)
 		return 0;
 	walk.counting = __sync_val_compare_and_swap(busy, 0, 1) == 0;
 	bpf_loop(map->max_entries, read_group, &walk, 0);
-	if (walk.counting)
+	if (walk.counting) {
+		tidy_cgroups();
 		__sync_lock_test_and_set(busy, 0);
+	}
 	read_time_wait(&walk.live);
+	walk.live.sockets_capacity = (__u64)map->max_entries * TCP_SOCKETS_GROUP;
+	read_capacity(&walk.live);
 	bpf_seq_write(ctx->meta->seq, &walk.live, sizeof(walk.live));
 	return 0;
 }

@@ -10,6 +10,7 @@
 
 #include "address.bpf.h"
 #include "tcp_monitor.h"
+#include "tcp_cgroups.bpf.h"
 #include "tcp_sockets.bpf.h"
 
 /* States of enum in include/net/tcp_states.h: userspace ABI through /proc/net/tcp. */
@@ -51,23 +52,35 @@ static __always_inline void count(__u64 *counter)
 
 /*
  * The bucket of VALUE: how many of the bounds it is above. A chain of comparisons with
- * constants, so that no table is needed.
+ * constants, so that no table is needed; functions of their own, so that the verifier
+ * goes on with one answer, not one for each bucket.
  */
 #define TCP_ABOVE_BOUND(bound, text) +(value > (bound))
 
-static __always_inline __u32 connect_bucket(__u64 value)
+__noinline __u32 connect_bucket(__u64 value)
 {
 	return 0 TCP_CONNECT_BOUNDS_NS(TCP_ABOVE_BOUND);
 }
 
-static __always_inline __u32 lifetime_bucket(__u64 value)
+__noinline __u32 lifetime_bucket(__u64 value)
 {
 	return 0 TCP_LIFETIME_BOUNDS_NS(TCP_ABOVE_BOUND);
 }
 
-static __always_inline __u32 round_trip_bucket(__u32 value)
+__noinline __u32 round_trip_bucket(__u32 value)
 {
 	return 0 TCP_ROUND_TRIP_BOUNDS_8TH_US(TCP_ABOVE_BOUND);
+}
+
+static __always_inline void observe(__u64 *buckets, __u32 size, __u32 bucket, __u64 *sum,
+				    __u64 value)
+{
+	/* The register that is checked has to be the one that is used. */
+	barrier_var(bucket);
+	if (bucket >= size)
+		return;
+	count(&buckets[bucket]);
+	add(sum, value);
 }
 
 /* The family of what travels: that of an IPv4-mapped address is IPv4. */
@@ -113,29 +126,35 @@ static __always_inline __u64 received_bytes(__u64 bytes_received, unsigned long 
 }
 
 /*
- * Count what a connection carried since it was last counted. Signed: a retransmission
- * that had no memory makes the bytes sent one segment less.
+ * Count what a connection of the cgroup at PLACE carried since it was last counted.
+ * Signed: a retransmission that had no memory makes the bytes sent one segment less.
  */
-static __always_inline void count_traffic(struct tcp_metrics *m, const struct known_socket *known,
-					  __u64 sent, __u64 received, __u32 retransmitted)
+static __always_inline void count_traffic(struct tcp_metrics *m, __u32 place,
+					  const struct known_socket *known, __u64 sent,
+					  __u64 received, __u32 retransmitted)
 {
+	struct tcp_cgroup_counters *counters = counters_of(place);
 	struct tcp_traffic *traffic;
 
-	if (known->direction >= TCP_DIRECTIONS)
+	if (known->direction >= TCP_DIRECTIONS || !counters)
 		return;
 	traffic = &m->traffic[known->direction];
-	if ((__s64)(sent - known->sent) > 0)
+	if ((__s64)(sent - known->sent) > 0) {
 		add(&traffic->sent, sent - known->sent);
-	if ((__s64)(received - known->received) > 0)
+		add(&counters->sent, sent - known->sent);
+	}
+	if ((__s64)(received - known->received) > 0) {
 		add(&traffic->received, received - known->received);
+		add(&counters->received, received - known->received);
+	}
 	if (retransmitted != known->retransmitted)
 		add(&traffic->retransmitted, retransmitted - known->retransmitted);
 }
 
 static __always_inline void keep_socket(struct tcp_metrics *m, struct sock *sk, __u64 now,
-					__u32 direction)
+					__u32 direction, __u32 place)
 {
-	struct known_socket known = { .start_ns = now, .direction = direction };
+	struct known_socket known = { .start_ns = now, .direction = direction, .cgroup = place };
 
 	if (!put_socket(bpf_get_socket_cookie(sk), sk, &known))
 		count(&m->sockets_full);
@@ -144,27 +163,37 @@ static __always_inline void keep_socket(struct tcp_metrics *m, struct sock *sk, 
 static __always_inline void on_established(struct tcp_metrics *m, struct sock *sk, int from)
 {
 	__u64 now = bpf_ktime_get_ns(), start, took;
+	struct tcp_cgroup_counters *counters;
+	__u32 place;
 
-	if (from == TCP_SYN_SENT) {
-		count(&m->active[family_of(sk)]);
-		start = restart_socket(sk, now);
-		if (!start)
-			return;
-		took = now - start;
-		count(&m->connect[connect_bucket(took)]);
-		add(&m->connect_ns, took);
-	} else if (from == TCP_SYN_RECV) {
+	if (from != TCP_SYN_SENT && from != TCP_SYN_RECV)
+		return;
+	place = place_of_cgroup(sk, 0);
+	counters = counters_of(place);
+	if (!counters)
+		return;
+	if (from == TCP_SYN_RECV) {
 		count(&m->passive[family_of(sk)]);
-		keep_socket(m, sk, now, TCP_PASSIVE);
+		count(&counters->passive);
+		keep_socket(m, sk, now, TCP_PASSIVE, place);
+		return;
 	}
+	count(&m->active[family_of(sk)]);
+	count(&counters->active);
+	start = restart_socket(sk, now, place);
+	if (!start)
+		return;
+	took = now - start;
+	observe(m->connect, TCP_CONNECT_BUCKETS, connect_bucket(took), &m->connect_ns, took);
 }
 
 static __always_inline void on_closed(struct tcp_metrics *m, struct sock *sk, int from)
 {
 	struct known_socket known = { .direction = TCP_UNKNOWN };
+	struct tcp_cgroup_counters *counters;
 	struct tcp_sock *tp;
+	__u32 rtt, place;
 	__u64 took;
-	__u32 rtt;
 
 	take_socket(sk, &known);
 	if (from == TCP_LISTEN)
@@ -172,11 +201,15 @@ static __always_inline void on_closed(struct tcp_metrics *m, struct sock *sk, in
 	tp = bpf_skc_to_tcp_sock(sk);
 	if (!tp)
 		return;
-	count_traffic(m, &known, tp->bytes_sent - tp->bytes_retrans,
+	place = place_of_cgroup(sk, known.cgroup);
+	count_traffic(m, place, &known, tp->bytes_sent - tp->bytes_retrans,
 		      received_bytes(tp->bytes_received, sk->__sk_common.skc_flags),
 		      tp->total_retrans);
 	if (from == TCP_SYN_SENT) {
 		count(&m->failed[family_of(sk)][failure_reason(sk, tp)]);
+		counters = counters_of(place);
+		if (counters)
+			count(&counters->failed);
 		return;
 	}
 	/* A child, or a simultaneous open, that was never established. */
@@ -184,14 +217,13 @@ static __always_inline void on_closed(struct tcp_metrics *m, struct sock *sk, in
 		return;
 	if (known.start_ns) {
 		took = bpf_ktime_get_ns() - known.start_ns;
-		count(&m->lifetime[lifetime_bucket(took)]);
-		add(&m->lifetime_us, took / 1000);
+		observe(m->lifetime, TCP_LIFETIME_BUCKETS, lifetime_bucket(took), &m->lifetime_us,
+			took / 1000);
 	}
 	rtt = tp->srtt_us;
-	if (rtt) {
-		count(&m->round_trip[round_trip_bucket(rtt)]);
-		add(&m->round_trip_8th_us, rtt);
-	}
+	if (rtt)
+		observe(m->round_trip, TCP_ROUND_TRIP_BUCKETS, round_trip_bucket(rtt),
+			&m->round_trip_8th_us, rtt);
 }
 
 /* Either source may report a change to the same state; none of those counts. */
@@ -215,7 +247,7 @@ static __always_inline void on_state_change(struct sock *sk, int from, int to)
 	else if (to == TCP_CLOSE)
 		on_closed(m, sk, from);
 	else
-		keep_socket(m, sk, bpf_ktime_get_ns(), TCP_ACTIVE);
+		keep_socket(m, sk, bpf_ktime_get_ns(), TCP_ACTIVE, 0);
 }
 
 static __always_inline void on_reset_received(void)

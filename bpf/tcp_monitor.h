@@ -163,9 +163,83 @@ struct tcp_socket_group {
 };
 
 /*
+ * By cgroup. Map `tcp_cgroups`, an array with one entry, names the cgroups that have a
+ * place; `tcp_cgroup_metrics`, a per-CPU array with one entry, counts for each place.
+ * Place 0 is for all others: those that came when no place was free, and those that
+ * are gone. One entry each, so that one look-up reads all.
+ */
+#define TCP_CGROUPS_ENTRIES 1
+#define TCP_CGROUPS_MAX 512   /* the counters of one more fit a per-CPU value, of 32 kB */
+#define TCP_CGROUP_SERIES 256 /* default of the setting CGROUP_SERIES */
+#define TCP_CGROUP_LINGER 300 /* default of the setting CGROUP_LINGER, in seconds */
+#define TCP_CGROUP_PATH 228
+
+enum {
+	TCP_CGROUP_FREE,
+	TCP_CGROUP_TAKEN, /* being filled in */
+	TCP_CGROUP_USED,
+	TCP_CGROUP_LEAVING, /* gone; its counts will move to place 0 */
+};
+
+struct tcp_cgroup {
+	__u64 id;      /* as cgroup.id of the kernel and name_to_handle_at(2) have it; 0 leaving */
+	__u64 gone_ns; /* CLOCK_MONOTONIC when it was first found removed; 0 it is there */
+	__u32 state;
+	__u32 truncated; /* 1: the path has an end that did not fit */
+	__u32 pad;
+	char path[TCP_CGROUP_PATH]; /* from the root of the hierarchy, ends with 0 */
+};
+
+struct tcp_cgroups {
+	__u64 used;				       /* places that are not free */
+	struct tcp_cgroup places[TCP_CGROUPS_MAX + 1]; /* place 0 has no name */
+};
+
+struct tcp_cgroup_counters {
+	__u64 active;
+	__u64 passive;
+	__u64 failed;
+	__u64 sent;
+	__u64 received;
+};
+
+struct tcp_cgroup_metrics {
+	struct tcp_cgroup_counters places[TCP_CGROUPS_MAX + 1];
+};
+
+_Static_assert(sizeof(struct tcp_cgroup) == 256, "explicit padding");
+_Static_assert(sizeof(struct tcp_cgroup_metrics) <= 32768, "the most that a CPU may have");
+
+/* Map `tcp_cgroup_index`, a hash: cgroup id to place. For the programs alone. */
+struct tcp_cgroup_place {
+	__u64 cgroup; /* address of the struct cgroup */
+	__u64 place;
+};
+
+/*
+ * Map `tcp_path_room`, a per-CPU array with one entry: where a path is put together,
+ * as far as 256 bytes, then a name of as many. For the programs alone.
+ */
+#define TCP_PATH_ROOM_ENTRIES 1
+#define TCP_CGROUP_DEPTH 16 /* of more levels the uppermost are left out */
+
+struct tcp_path_room {
+	__u64 chain[TCP_CGROUP_DEPTH]; /* struct kernfs_node *, upwards */
+	char bytes[512];
+};
+
+/* Map `tcp_settings`, an array with one entry, written by attach.sh. */
+#define TCP_SETTINGS_ENTRIES 1
+
+struct tcp_settings {
+	__u32 cgroup_series;
+	__u32 cgroup_linger; /* seconds */
+};
+
+/*
  * What reading links/on_read_sockets gives: sockets by state, a number of
- * include/net/tcp_states.h each. Of the sockets in CLOSE only those that have been in
- * another state; TCP_SYN_RECV holds the half-open requests, too.
+ * include/net/tcp_states.h each. Of those in CLOSE only the ones that are kept yet; the
+ * half-open requests are apart.
  */
 #define TCP_STATES 13
 #define TCP_READERS_ENTRIES 1 /* map tcp_readers: a __u64, 1 while someone reads */
@@ -173,6 +247,10 @@ struct tcp_socket_group {
 struct tcp_live {
 	__u64 states[TCP_STATES];
 	__u64 all_namespaces; /* 1: TIME_WAIT is that of every network namespace */
+	__u64 requests;	      /* half-open: what the other tools call SYN_RECV */
+	__u64 sockets_capacity;
+	__u64 cgroup_series; /* the most cgroups with a place, and how many have one */
+	__u64 cgroups_used;
 };
 
 #define TCP_COOKIE_SIDE (1ull << 63) /* which half of the pairs holds; stays when free */

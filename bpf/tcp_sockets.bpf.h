@@ -30,15 +30,41 @@ static __always_inline struct tcp_socket_group *group_of(__u64 cookie)
 	return bpf_map_lookup_elem(&tcp_sockets, &key);
 }
 
-/* The place in GROUP of the socket with COOKIE; TCP_SOCKETS_GROUP when there is none. */
-static __always_inline __u32 place_of(const struct tcp_socket_group *group, __u64 cookie)
+/*
+ * The place in its group of the socket with COOKIE; TCP_SOCKETS_GROUP when there is
+ * none. A function of its own, so that the verifier goes on with one answer, not nine.
+ */
+__noinline __u32 place_of_cookie(__u64 cookie)
 {
+	struct tcp_socket_group *group = group_of(cookie);
 	__u32 i;
 
+	if (!group)
+		return TCP_SOCKETS_GROUP;
 #pragma unroll
 	for (i = 0; i < TCP_SOCKETS_GROUP; i++)
 		if ((group->words[i] & ~TCP_COOKIE_SIDE) == cookie)
 			break;
+	return i;
+}
+
+/* Take a free place in the group of COOKIE; TCP_SOCKETS_GROUP when there is none. */
+__noinline __u32 claim_place_for(__u64 cookie)
+{
+	struct tcp_socket_group *group = group_of(cookie);
+	__u64 word;
+	__u32 i;
+
+	if (!group)
+		return TCP_SOCKETS_GROUP;
+#pragma unroll
+	for (i = 0; i < TCP_SOCKETS_GROUP; i++) {
+		word = group->words[i];
+		if (!(word & ~TCP_COOKIE_SIDE) &&
+		    __sync_val_compare_and_swap(&group->words[i], word, word | TCP_COOKIE_BUSY) ==
+			    word)
+			break;
+	}
 	return i;
 }
 
@@ -66,23 +92,17 @@ static __always_inline bool put_socket(__u64 cookie, void *sk, const struct know
 
 	if (!group)
 		return false;
-	i = place_of(group, cookie);
+	i = place_of_cookie(cookie);
 	if (i < TCP_SOCKETS_GROUP) {
 		if (known->start_ns)
 			group->sockets[i].start_ns = known->start_ns;
 		return true;
 	}
-#pragma unroll
-	for (i = 0; i < TCP_SOCKETS_GROUP; i++) {
-		word = group->words[i];
-		if (!(word & ~TCP_COOKIE_SIDE) &&
-		    __sync_val_compare_and_swap(&group->words[i], word, word | TCP_COOKIE_BUSY) ==
-			    word)
-			break;
-	}
+	i = claim_place_for(cookie);
 	if (i >= TCP_SOCKETS_GROUP)
 		return false;
 	socket = &group->sockets[i];
+	word = group->words[i] & TCP_COOKIE_SIDE;
 	side = word >> 63;
 	socket->start_ns = known->start_ns;
 	socket->sk = (__u64)sk;
@@ -96,8 +116,11 @@ static __always_inline bool put_socket(__u64 cookie, void *sk, const struct know
 	return true;
 }
 
-/* Its connection is established NOW. When it began, 0 when that is not known. */
-static __always_inline __u64 restart_socket(struct sock *sk, __u64 now)
+/*
+ * The connection of SK, whose cgroup has PLACE, is established NOW. When it began, 0
+ * when that is not known.
+ */
+static __always_inline __u64 restart_socket(struct sock *sk, __u64 now, __u32 place)
 {
 	__u64 cookie = bpf_get_socket_cookie(sk), start;
 	struct tcp_socket_group *group = group_of(cookie);
@@ -105,11 +128,12 @@ static __always_inline __u64 restart_socket(struct sock *sk, __u64 now)
 
 	if (!group)
 		return 0;
-	i = place_of(group, cookie);
+	i = place_of_cookie(cookie);
 	if (i >= TCP_SOCKETS_GROUP)
 		return 0;
 	start = group->sockets[i].start_ns;
 	group->sockets[i].start_ns = now;
+	group->sockets[i].cgroup = place;
 	return start;
 }
 
@@ -124,7 +148,7 @@ static __always_inline bool take_socket(struct sock *sk, struct known_socket *kn
 
 	if (!group)
 		return false;
-	i = place_of(group, cookie);
+	i = place_of_cookie(cookie);
 	if (i >= TCP_SOCKETS_GROUP)
 		return false;
 	socket = &group->sockets[i];

@@ -110,31 +110,27 @@ void value_scaled(uint64_t n, unsigned decimals)
 	out_str("\n");
 }
 
-static void counter_sample(const char *suffix, const char *label_name, const char *label_value)
+static void counter_sample(const char *suffix, const char *const *names, const char *const *values,
+			   size_t labels)
 {
 	sample(suffix);
-	if (label_name)
-		label(label_name, label_value);
+	for (size_t i = 0; i < labels; i++)
+		label(names[i], values[i]);
 }
 
-static void when_created(const char *label_name, const char *label_value)
+void counter_labels(const char *const *names, const char *const *values, size_t labels, uint64_t n)
 {
+	counter_sample("_total", names, values, labels);
+	value(n);
 	if (!openmetrics)
 		return;
-	counter_sample("_created", label_name, label_value);
+	counter_sample("_created", names, values, labels);
 	value_scaled(created, 9);
-}
-
-void counter_scaled(const char *label_name, const char *label_value, uint64_t n, unsigned decimals)
-{
-	counter_sample("_total", label_name, label_value);
-	value_scaled(n, decimals);
-	when_created(label_name, label_value);
 }
 
 void counter(const char *label_name, const char *label_value, uint64_t n)
 {
-	counter_scaled(label_name, label_value, n, 0);
+	counter_labels(&label_name, &label_value, label_name ? 1 : 0, n);
 }
 
 void histogram(const __u64 *buckets, const char *const *bounds, size_t count, uint64_t sum,
@@ -152,7 +148,10 @@ void histogram(const __u64 *buckets, const char *const *bounds, size_t count, ui
 	value_scaled(sum, decimals);
 	sample("_count");
 	value(below);
-	when_created(NULL, NULL);
+	if (openmetrics) {
+		sample("_created");
+		value_scaled(created, 9);
+	}
 }
 
 void end_of_metrics(void)

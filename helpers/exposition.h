@@ -32,7 +32,7 @@ void value_scaled(uint64_t n, unsigned decimals);
 
 /* A sample of a counter with at most one label (NULL: none), as the format wants it. */
 void counter(const char *label_name, const char *label_value, uint64_t n);
-void counter_scaled(const char *label_name, const char *label_value, uint64_t n, unsigned decimals);
+void counter_labels(const char *const *names, const char *const *values, size_t labels, uint64_t n);
 
 /*
  * The samples of a histogram: COUNT buckets, not cumulative, the last without a bound;

@@ -3,12 +3,15 @@
 
 #include "../bpf/tcp_monitor.h"
 
-#include "bpf.h"
+#include "about.h"
+#include "cgroups.h"
 #include "counters.h"
 #include "exposition.h"
 #include "pins.h"
+#include "sockets.h"
 #include "text.h"
 
+#include <errno.h>
 #include <string.h>
 
 #define MAP "tcp_metrics"
@@ -121,17 +124,19 @@ static void print_traffic(const struct tcp_metrics *m)
 	}
 	traffic_counter("tcp_sent_bytes", "tcp_direction_sent_bytes", "bytes",
 			"Payload sent, each byte once however often it is retransmitted. "
-			"Added when a connection closes.",
+			"Added at each scrape, and when a connection closes.",
 			"Payload sent, by who opened the connection; unknown: older than the "
 			"attachment.",
 			sent);
 	traffic_counter("tcp_received_bytes", "tcp_direction_received_bytes", "bytes",
-			"Payload received in order. Added when a connection closes.",
+			"Payload received in order. Added at each scrape, up to the last byte, and "
+			"when a connection closes.",
 			"Payload received, by who opened the connection.", received);
-	traffic_counter("tcp_retransmitted_segments", "tcp_direction_retransmitted_segments", NULL,
-			"Segments sent again, SYN and SYN-ACK among them. Added when a connection "
-			"closes or an attempt fails.",
-			"Segments sent again, by who opened the connection.", retransmitted);
+	traffic_counter(
+		"tcp_retransmitted_segments", "tcp_direction_retransmitted_segments", NULL,
+		"Segments sent again, SYN and SYN-ACK among them. Added at each scrape, and "
+		"when a connection closes or an attempt fails.",
+		"Segments sent again, by who opened the connection.", retransmitted);
 }
 
 static void print_times(const struct tcp_metrics *m)
@@ -158,22 +163,38 @@ static int fail(const char *what, int rc)
 
 int print_metrics(const char *head, bool openmetrics)
 {
+	__u64 started = monotonic_ns();
 	struct tcp_metrics m;
-	int map, rc;
+	struct tcp_live live;
+	int map, rc, known;
 
 	map = open_map_or_warn(MAP);
 	if (map < 0)
 		return EXIT_UNAVAILABLE;
+	/* First: it brings the counters up to this moment. */
+	known = read_sockets(&live);
+	if (known && known != -ENOENT)
+		return fail("the live sockets", known);
 	rc = sum_counters(map, (__u64 *)&m, COUNTERS(m));
 	if (rc)
 		return fail("the map " MAP, rc);
 	if (openmetrics)
 		use_openmetrics(pinned_at_ns("maps/" MAP));
+	rc = read_cgroups();
+	if (rc)
+		return fail("the maps of the cgroups", rc);
+	rc = read_tracker();
+	if (rc)
+		return fail("the map tracker_metrics", rc);
 	out_str(head);
 	print_connections(&m);
+	if (!known)
+		print_sockets(&live);
 	print_resets(&m);
 	print_traffic(&m);
 	print_times(&m);
+	print_cgroups();
+	print_about(known ? NULL : &live, m.sockets_full, started);
 	end_of_metrics();
 	return EXIT_FOUND;
 }

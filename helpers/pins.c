@@ -5,6 +5,7 @@
 #include "text.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/bpf.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,6 +49,24 @@ unsigned long map_inode(const char *name)
 	struct stat st;
 
 	return map_path(path, name) && stat(path, &st) == 0 ? (unsigned long)st.st_ino : 0;
+}
+
+int open_map(const char *name)
+{
+	char path[PATH_BYTES];
+
+	return map_path(path, name) ? bpf_open_pin(path, BPF_F_RDONLY) : -ENAMETOOLONG;
+}
+
+int open_pin(const char *name)
+{
+	char path[PATH_BYTES];
+	int fd;
+
+	if (!pin_path(path, "/", name))
+		return -ENAMETOOLONG;
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
 }
 
 int open_map_or_warn(const char *name)

@@ -14,6 +14,12 @@
  */
 int open_map_or_warn(const char *name);
 
+/* The same without a message. */
+int open_map(const char *name);
+
+/* Open the pin of an iterator, PIN_DIR/NAME, as a file. -errno. */
+int open_pin(const char *name);
+
 /*
  * When PIN_DIR/NAME was pinned, a directory: its last program; in nanoseconds since
  * 1970. 0: not there.

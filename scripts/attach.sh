@@ -26,29 +26,48 @@ usage() {
 	END
 }
 
-# What status.sh tells of a feature: kept until the next attach.
-degraded() {
-	printf '%s %s\n' "$1" "$2" >>"$RUN_DIR/degraded.new"
+# feature NAME STATE HOOK [REASON]: what status.sh and the metrics tell, until the next
+# attach. STATE is on, degraded or off; a hook has no space in it.
+feature() {
+	printf '%s %s %s %s\n' "$1" "$2" "$3" "${4-}" >>"$RUN_DIR/features.new"
+}
+
+stage_tracker() {
+	ensure_maps port_tracker
+	stage port_tracker port_tracker || die "cannot load port_tracker: $BPF_ERROR"
+	feature tcp_opens on sock_ops
+	feature udp_sends_v4 on cgroup/sendmsg4
+	feature udp_sends_v6 on cgroup/sendmsg6
 }
 
 # fentry where the kernel takes it, the tracepoint where not.
 stage_monitor() {
 	ensure_maps tcp_monitor
-	stage tcp_monitor tcp_monitor && return 0
+	apply_settings
+	if stage tcp_monitor tcp_monitor; then
+		feature tcp_states on fentry/tcp_set_state
+		feature resets_received on fentry/tcp_reset
+		return 0
+	fi
 	refused=$BPF_ERROR
 	note "fentry is refused ($refused): counting by tracepoint"
 	stage tcp_monitor tcp_monitor_tp || die "cannot load tcp_monitor: $BPF_ERROR"
-	degraded tcp_states "counts the same; fentry is refused ($refused)"
-	degraded resets_received "connections ended by data after the close count too; fentry is refused"
+	feature tcp_states degraded tp_btf/inet_sock_set_state \
+		"counts the same; fentry is refused ($refused)"
+	feature resets_received degraded tp_btf/tcp_receive_reset \
+		"connections ended by data after the close count too; fentry is refused"
 }
 
 # fexit, and the functions that connect UDP sockets up to Linux 6.12.
 stage_udp_connect() {
+	hook='fexit/ip[46]_datagram_connect'
 	if grep -azqx udp_connect /sys/kernel/btf/vmlinux; then
-		degraded connected_udp "Linux from 6.13 on connects UDP sockets in another place"
-	elif ! stage udp_connect udp_connect; then
+		feature connected_udp off "$hook" "Linux from 6.13 on connects UDP sockets in another place"
+	elif stage udp_connect udp_connect; then
+		feature connected_udp on "$hook"
+	else
 		note "connected UDP sockets are not recorded: fexit is refused ($BPF_ERROR)"
-		degraded connected_udp "fexit is refused ($BPF_ERROR)"
+		feature connected_udp off "$hook" "fexit is refused ($BPF_ERROR)"
 	fi
 }
 
@@ -56,17 +75,21 @@ stage_udp_connect() {
 # came with the change that completed it.
 stage_monitor_reset() {
 	if grep -aq sk_rst_reason /sys/kernel/btf/vmlinux; then
-		return 0
+		feature resets_sent on tp_btf/tcp_send_reset
+	elif stage tcp_monitor_reset tcp_monitor_reset; then
+		feature resets_sent on 'tp_btf/tcp_send_reset,fentry/tcp_v[46]_send_reset'
+	else
+		note "resets sent for closed ports are not counted: fentry is refused ($BPF_ERROR)"
+		feature resets_sent degraded tp_btf/tcp_send_reset \
+			"those for closed ports are not counted, fentry is refused ($BPF_ERROR)"
 	fi
-	stage tcp_monitor_reset tcp_monitor_reset && return 0
-	note "resets sent for closed ports are not counted: fentry is refused ($BPF_ERROR)"
-	degraded resets_sent "those for closed ports are not counted, fentry is refused ($BPF_ERROR)"
 }
 
 # What the metrics read when somebody asks.
 stage_live() {
 	ensure_maps tcp_live
 	stage tcp_live tcp_live || die "cannot load tcp_live: $BPF_ERROR"
+	feature live_sockets on iter/bpf_map_elem
 }
 
 # The sockets that are there already, of each network namespace that a process is in
@@ -92,13 +115,12 @@ main() {
 	take_lock
 	arm_undo
 	record_cgroup
-	rm -f "$RUN_DIR/degraded.new"
+	rm -f "$RUN_DIR/features.new"
 	ensure_bpffs
 	ensure_pin_dir
 	settle_objects
 
-	ensure_maps port_tracker
-	stage port_tracker port_tracker || die "cannot load port_tracker: $BPF_ERROR"
+	stage_tracker
 	stage_udp_connect
 	if [ -d "$PIN_DIR/ipv6_blocker" ]; then
 		ensure_maps ipv6_blocker
@@ -114,8 +136,7 @@ main() {
 	case $STAGED in
 	*tcp_monitor*) note_older_sockets ;;
 	esac
-	: >>"$RUN_DIR/degraded.new"
-	mv "$RUN_DIR/degraded.new" "$RUN_DIR/degraded"
+	mv "$RUN_DIR/features.new" "$RUN_DIR/features"
 	[ -n "$STAGED" ] || note "already attached: nothing to do"
 }
 

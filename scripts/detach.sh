@@ -58,7 +58,8 @@ main() {
 		note "not attached: nothing to do"
 	fi
 	forget cgroup
-	forget degraded
+	forget features
+	forget degraded # of an older connpin
 	restore_bpffs
 }
 

@@ -51,7 +51,8 @@ set_entries() {
 }
 
 # shellcheck disable=SC2034 # for detach.sh, which does without the built list
-ALL_MAPS="conn_to_pid_v4 conn_to_pid_v6 tracker_metrics config tcp_metrics tcp_sockets"
+ALL_MAPS="conn_to_pid_v4 conn_to_pid_v6 tracker_metrics config tcp_metrics tcp_sockets
+	tcp_readers tcp_cgroups tcp_cgroup_metrics tcp_cgroup_index tcp_path_room tcp_settings"
 
 # Another build made the map, with another layout. Counters go on from where they are,
 # what is known of the sockets of now begins anew, by a map that commit_maps will put
@@ -59,8 +60,8 @@ ALL_MAPS="conn_to_pid_v4 conn_to_pid_v6 tracker_metrics config tcp_metrics tcp_s
 RELAID=
 relay_map() {
 	case $map in
-	tcp_metrics | tracker_metrics) note "$map has another layout: its counts are carried over" ;;
-	tcp_sockets) note "$map has another layout: the durations of connections open now are not counted" ;;
+	tcp_metrics | tcp_cgroup_metrics | tracker_metrics) note "$map has another layout: its counts are carried over" ;;
+	tcp_*) note "$map has another layout: it begins anew" ;;
 	*) die "$pin has another layout than this build: run detach.sh first (this empties it)" ;;
 	esac
 	RELAID="$RELAID $map"
@@ -76,7 +77,8 @@ create_map() {
 # Create the maps of OBJECT that are not pinned yet. Existing ones are taken over,
 # contents and all, when type and sizes are those that this build was made for.
 ensure_maps() {
-	ours=
+	ours=''
+	private=''
 	# shellcheck disable=SC2153 # OBJECTS is the directory, objects a column
 	# 3: bpftool must not read the list.
 	while read -r map type key value entries flags objects <&3; do
@@ -102,16 +104,37 @@ ensure_maps() {
 			esac
 		fi
 		case $map in
-		tcp_sockets) chmod 0400 "$pin" ;; # kernel addresses
+		# Kernel addresses, and what nobody else needs.
+		tcp_sockets | tcp_cgroup_index | tcp_path_room | tcp_settings | tcp_readers) private="$private $pin" ;;
 		*) ours="$ours $pin" ;;
 		esac
 	done 3<"$OBJECTS/maps"
+	# shellcheck disable=SC2086 # a list of paths
+	[ -z "$private" ] || chmod 0400 $private
 	[ -n "$ours" ] || return 0
 	# Each time: a run may have been killed before this, or PIN_GROUP be another.
 	# shellcheck disable=SC2086 # a list of paths
 	chgrp "$PIN_GROUP" $ours
 	# shellcheck disable=SC2086
 	chmod 0440 $ours
+}
+
+# Numbers of 32 bits as bpftool wants them: bytes in the order of this machine.
+bytes_of() {
+	for number; do
+		set -- $((number & 255)) $((number >> 8 & 255)) $((number >> 16 & 255)) $((number >> 24 & 255))
+		[ "$BYTE_ORDER" = little ] || set -- "$4" "$3" "$2" "$1"
+		printf '%s ' "$@"
+	done
+}
+
+apply_settings() {
+	BYTE_ORDER=big
+	[ "$(printf '\1\0' | od -A n -t u2 | tr -d ' ')" != 1 ] || BYTE_ORDER=little
+	# shellcheck disable=SC2046 # bytes, a word each
+	bpf map update pinned "$PIN_DIR/maps/tcp_settings" key 0 0 0 0 \
+		value $(bytes_of "$CGROUP_SERIES" "$CGROUP_LINGER") ||
+		die "cannot write the settings: $BPF_ERROR"
 }
 
 # Whoever may read the maps may run the iterator that reads the sockets.
