@@ -23,6 +23,9 @@ set_default() {
 	CGROUP) CGROUP=${CGROUP-$2} ;;
 	CONN_V4_ENTRIES) CONN_V4_ENTRIES=${CONN_V4_ENTRIES-$2} ;;
 	CONN_V6_ENTRIES) CONN_V6_ENTRIES=${CONN_V6_ENTRIES-$2} ;;
+	TCP_SOCKETS) TCP_SOCKETS=${TCP_SOCKETS-$2} ;;
+	CGROUP_SERIES) CGROUP_SERIES=${CGROUP_SERIES-$2} ;;
+	CGROUP_LINGER) CGROUP_LINGER=${CGROUP_LINGER-$2} ;;
 	RUN_DIR) RUN_DIR=${RUN_DIR-$2} ;;
 	LISTEN) LISTEN=${LISTEN-$2} ;;
 	HTTP_USER) HTTP_USER=${HTTP_USER-$2} ;;
@@ -75,6 +78,9 @@ check_settings() {
 	esac
 	check_number CONN_V4_ENTRIES "$CONN_V4_ENTRIES" 256 16777216
 	check_number CONN_V6_ENTRIES "$CONN_V6_ENTRIES" 256 16777216
+	check_number TCP_SOCKETS "$TCP_SOCKETS" 1024 4194304
+	check_number CGROUP_SERIES "$CGROUP_SERIES" 0 512
+	check_number CGROUP_LINGER "$CGROUP_LINGER" 0 86400
 	check_name PIN_GROUP "$PIN_GROUP" group
 	check_name HTTP_USER "$HTTP_USER" user
 	case $LISTEN in
@@ -138,6 +144,9 @@ load_settings() {
 	set_default CGROUP ''
 	set_default CONN_V4_ENTRIES 65536
 	set_default CONN_V6_ENTRIES 16384
+	set_default TCP_SOCKETS 16384
+	set_default CGROUP_SERIES 256
+	set_default CGROUP_LINGER 300
 	set_default RUN_DIR /run/connpin
 	set_default LISTEN 127.0.0.1:9090
 	set_default HTTP_USER connpin
@@ -145,5 +154,6 @@ load_settings() {
 	set_default LOOKUP_CMDLINE no
 	check_settings
 	set_listen_address
-	export PIN_DIR LOOKUP_ALLOW LOOKUP_CMDLINE # what the helpers and the CGI scripts read
+	# What the helpers and the CGI scripts read.
+	export PIN_DIR RUN_DIR LOOKUP_ALLOW LOOKUP_CMDLINE
 }
