@@ -221,3 +221,42 @@ lookup() {
 	refuses 2 "'nonsense' is no command" "$SCRIPTS/connpin" nonsense
 	run -2 "$SCRIPTS/connpin"
 }
+
+@test "each helper and script (--version) prints its name and the one version" {
+	version=$(sed -n 's/^VERSION := //p' "$TREE/GNUmakefile")
+	for command in "$HELPERS"/{conn-lookup,conn-list,tcp-metrics,attach-tracing,address-in,run-httpd} \
+		"$SCRIPTS"/{attach,detach,status,ipv6-block,serve,quickstart,test}.sh; do
+		for option in -V --version; do
+			run -0 --separate-stderr "$command" "$option"
+			[ "$output" = "${command##*/} $version" ]
+			[ -z "$stderr" ]
+		done
+	done
+	for command in attach detach status lookup list metrics block-ipv6 serve; do
+		run -0 "$SCRIPTS/connpin" "$command" --version
+		[[ $output = *" $version" ]]
+	done
+}
+
+# completed WORD...: what bash offers for the last word.
+completed() {
+	bash -c '. "$0"; COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
+		$(complete -p "$1" | sed "s/.*-F \([^ ]*\) .*/\1/"); echo "${COMPREPLY[*]}"' \
+		"$TREE/etc/connpin.bash-completion" "$@"
+}
+
+@test "bash completes commands, their options and their operands" {
+	[ "$(completed connpin de)" = detach ]
+	[ "$(completed connpin l)" = "lookup list" ]
+	[ "$(completed connpin block-ipv6 o)" = "on off" ]
+	[ "$(completed connpin lookup -p '')" = "tcp udp" ]
+	[ "$(completed conn-list --protocol u)" = udp ]
+	[ "$(completed conn-list --ver)" = --version ]
+	[ "$(completed conn-list --pid $$)" = $$ ]
+	# Each option that a usage names is offered, and each that is offered is known.
+	for command in conn-lookup conn-list tcp-metrics; do
+		for option in $("$HELPERS/$command" --help | grep -oE -- '(^|[ ,[|])--[a-z0-9-]+' | tr -d ' ,[|'); do
+			[[ " $(completed "$command" --) " = *" $option "* ]]
+		done
+	done
+}
