@@ -13,6 +13,8 @@ start_load() {
 	LOAD_FD=${HELD##* }
 	HELD=${HELD% *}
 	(
+		# Or the load would never see the end of its input.
+		exec {LOAD_FD}>&-
 		while :; do
 			"$HELPERS/tcp-metrics" | grep -v '^#' >"$BATS_TEST_TMPDIR/sample" || echo "no metrics"
 			tr '\n' ' ' <"$BATS_TEST_TMPDIR/sample"
