@@ -6,8 +6,8 @@
 load ../helper
 load ../load
 
-SCRIPTS=/usr/libexec/connpin/scripts
-HELPERS=/usr/libexec/connpin/helpers
+# The installed ones; start_server and the like use the tree's.
+export SCRIPTS=/usr/libexec/connpin/scripts HELPERS=/usr/libexec/connpin/helpers
 
 teardown() {
 	stop_all
@@ -15,6 +15,10 @@ teardown() {
 
 get() {
 	curl -s -g -m 20 -o "$BATS_TEST_TMPDIR/body" -w '%{http_code}' "$@"
+}
+
+answers() {
+	[ "$(get http://127.0.0.1:9091/cgi-bin/metrics)" = 200 ]
 }
 
 own_tags() {
@@ -50,9 +54,6 @@ own_tags() {
 	run -3 systemctl is-active connpin-http.service
 	echo 'LISTEN=127.0.0.1:9091 [::1]:9091' >>/etc/connpin.conf
 	systemctl start connpin-http.service
-	answers() {
-		[ "$(get http://127.0.0.1:9091/cgi-bin/metrics)" = 200 ]
-	}
 	poll answers
 	grep -q '^tcp_active_connections_total ' "$BATS_TEST_TMPDIR/body"
 	[ "$(get 'http://[::1]:9091/cgi-bin/metrics')" = 200 ]
@@ -123,15 +124,12 @@ other_package() {
 	stop_load
 	end_load
 	[ "$(printf '%s\n' "$old" "$new" "$back" | sort | uniq -d)" = "" ]
-	[ "$(echo "$old" | sed 's/^[0-9]* //')" = "$(echo "$back" | sed 's/^[0-9]* //')" ]
+	[ "$(cut -d ' ' -f 2- <<<"$old")" = "$(cut -d ' ' -f 2- <<<"$back")" ]
 	echo "$CONNECTIONS connections, counted $COUNTED"
 	[ "$CONNECTIONS" -ge 200 ]
 	[ "$COUNTED" -ge "$CONNECTIONS" ]
 	grep -q '^LISTEN=127.0.0.1:9091' /etc/connpin.conf
 	# The server was started again with the new files.
-	answers() {
-		[ "$(get http://127.0.0.1:9091/cgi-bin/metrics)" = 200 ]
-	}
 	poll answers
 }
 

@@ -21,7 +21,7 @@ if [ ! -f "$base/made" ]; then
 		{ echo "make-systemd.sh: cannot make $base: see $base/log" >&2 && exit 1; }
 	root=$base/root
 	rm -rf "$root"/var/cache/apt/* "$root"/var/lib/apt/lists/* "$root"/usr/share/{doc,man,locale,i18n,zoneinfo} \
-		"$root"/boot/* "$root"/dev/*
+		"${root:?}"/boot/* "${root:?}"/dev/*
 	# What a machine of one test does not wait for.
 	rm -f "$root"/lib/systemd/system/*.timer "$root"/etc/systemd/system/*/*.timer
 	ln -sf /dev/null "$root/etc/systemd/system/getty.target"
