@@ -136,7 +136,8 @@ other_package() {
 @test "dpkg --purge leaves nothing" {
 	start_server 127.0.0.1
 	run -0 dpkg --purge connpin
-	run -1 systemctl is-active --quiet connpin.service connpin-http.service
+	run ! systemctl is-active --quiet connpin.service
+	run ! systemctl is-active --quiet connpin-http.service
 	[ ! -e "$PIN_DIR" ]
 	[ ! -e /run/connpin ]
 	[ ! -e /run/connpin-http ]
