@@ -13,7 +13,7 @@ LINES_OF_KERNELS="6.1 6.12"
 NEWEST_TESTS=test/lookup.bats,test/identity.bats,test/metrics.bats
 VM=$ROOT/.output/vm
 TEST_PACKAGES="bats shellcheck clang-format curl python3 cpio qemu-system-x86 bash dash apt dpkg
-	procps xz-utils mandoc"
+	procps xz-utils mandoc strace valgrind lintian debootstrap libclang-rt-14-dev"
 BOOT_SECONDS=30    # a trial boot takes 5 s at most where the accelerator works
 SUITE_SECONDS=3000 # emulated, both at once on two busy CPUs: 500 at best
 
