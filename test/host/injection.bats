@@ -15,6 +15,7 @@ teardown_file() {
 
 setup() {
 	mkdir "$BATS_TEST_TMPDIR/here"
+	# shellcheck disable=SC1003 # backslashes, not escapes
 	PAYLOADS=(
 		';id' '|id' '||id' '&&id' '`id`' '$(id)' '$((1+1))' '${IFS}id' '$IFS$9id' '<(id)' '>(id)' '>x' '<x' '1>&2'
 		"';id;'" '";id;"' '\;id' '\' '\\' "'" '"' '!!' '~' '~root' '*' '?' '[a-z]*' '{id,}' '#' '--' '-h' '--help'
