@@ -6,21 +6,49 @@
 #ifndef CONNPIN_FUZZ_H
 #define CONNPIN_FUZZ_H
 
+#include "../../helpers/text.h"
+
 #include <fcntl.h>
 #include <getopt.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 int helper_main(int argc, char **argv); /* -Dmain=helper_main */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* A helper ends with its process and closes nothing. */
+/* What the helper has mapped since it was started: --wrap=mmap. */
+#define MAPPINGS_MAX 8
+static struct {
+	void *at;
+	size_t len;
+} mappings[MAPPINGS_MAX];
+static int mapping_count = -1; /* not the helper's */
+
+void *__real_mmap(void *at, size_t len, int prot, int flags, int fd, off_t offset);
+void *__wrap_mmap(void *at, size_t len, int prot, int flags, int fd, off_t offset);
+
+void *__wrap_mmap(void *at, size_t len, int prot, int flags, int fd, off_t offset)
+{
+	void *mapped = __real_mmap(at, len, prot, flags, fd, offset);
+
+	if (mapping_count >= 0 && mapped != MAP_FAILED) {
+		if (mapping_count == MAPPINGS_MAX)
+			abort();
+		mappings[mapping_count].at = mapped;
+		mappings[mapping_count++].len = len;
+	}
+	return mapped;
+}
+
+/* A helper ends with its process: it closes and unmaps nothing. */
 static inline int run_helper(int argc, char **argv)
 {
+	static char output[2048];
 	static int first_free;
 	int status;
 
@@ -29,7 +57,15 @@ static inline int run_helper(int argc, char **argv)
 		close(first_free);
 	}
 	optind = 0; /* glibc: from the start, and forget where in "-abc" it was */
+	mapping_count = 0;
 	status = helper_main(argc, argv);
+	/* It may have put its output buffer there. */
+	out_set_buffer(output, sizeof(output));
+	while (mapping_count > 0) {
+		mapping_count--;
+		munmap(mappings[mapping_count].at, mappings[mapping_count].len);
+	}
+	mapping_count = -1;
 	if (status < 0 || status > 3)
 		abort();
 	(void)syscall(SYS_close_range, first_free, ~0U, 0);

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 /* The lines that "conn-lookup -" reads. */
-#define _GNU_SOURCE /* memfd_create */
 #include "fuzz.h"
 
 #include <sys/mman.h>
