@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -186,7 +187,7 @@ static void start_server(char *home, char *conf, char *address, char *user)
 		(void)fail("start a process", errno);
 		return;
 	}
-	/* Without us nobody would bound the server. (Where it changes its user, this is lost.) */
+	/* Without us nobody would bound the server. (One that changes its user loses this.) */
 	(void)prctl(PR_SET_PDEATHSIG, SIGTERM);
 	if (getppid() != parent)
 		_exit(EXIT_UNAVAILABLE);
@@ -204,8 +205,34 @@ static void end_servers(void)
 		kill(-servers[i], SIGTERM);
 }
 
+/*
+ * httpd binds its port and then becomes the user. Not before each has: as that user we
+ * could not end one that is still root. False when one ended instead.
+ */
+static bool wait_for_servers(void)
+{
+	const struct timespec moment = { .tv_nsec = 5000000 };
+	char path[64];
+	struct stat st;
+
+	for (int i = 0; i < server_count; i++) {
+		strcpy(path, "/proc/");
+		format_u64(path + strlen(path), (uint64_t)servers[i]);
+		while (stat(path, &st) == 0 && st.st_uid != (uid_t)settings.uid) {
+			if (waitpid(-1, NULL, WNOHANG) > 0)
+				return false;
+			(void)nanosleep(&moment, NULL);
+		}
+	}
+	return true;
+}
+
 static int become_user(void)
 {
+	if (!wait_for_servers()) {
+		warn_parts("a server ended", NULL);
+		return EXIT_UNAVAILABLE;
+	}
 	if (setgroups(0, NULL) || setgid((gid_t)settings.gid) || setuid((uid_t)settings.uid))
 		return fail("become the user of -u", errno);
 	return 0;

@@ -79,6 +79,7 @@ clean() {
 	valgrind -q --error-exitcode=99 --log-file="$BATS_TEST_TMPDIR/valgrind" "$TREE/.output/valgrind/run-httpd" \
 		-t 1 -n 1000 "$BATS_TEST_TMPDIR/home" "$BATS_TEST_TMPDIR/conf" "$LISTEN" 3>&- &
 	pid=$!
+	STARTED="${STARTED-} $pid"
 	poll curl -s -o /dev/null "http://$LISTEN/"
 	start clients /usr/bin/python3 "$TREE/test/slow_clients.py" "${LISTEN%:*}" "${LISTEN##*:}" 9
 	# It looks at them each second.
