@@ -56,15 +56,16 @@ server_pid() {
 }
 
 # At each address: the metrics, or that nothing is attached, or that a password is
-# needed. (With -T or -O FILE the wget of Debian's busybox 1.35 can end in a
-# segmentation fault.)
+# needed. Someone else's server may never answer. (With -T or -O FILE the wget of
+# Debian's busybox 1.35 can end in a segmentation fault.)
 answers() {
 	for listen_at in $LISTEN; do
 		set_listen_address "$listen_at"
-		case $(busybox wget -q -O - "$LISTEN_URL/cgi-bin/metrics" 2>&1 >/dev/null) in
-		'' | *' 503 '* | *' 401 '*) ;;
-		*) return 1 ;;
-		esac
+		answer=$(busybox timeout 5 busybox wget -q -O - "$LISTEN_URL/cgi-bin/metrics" 2>&1 >/dev/null) ||
+			case $answer in
+			*' 503 '* | *' 401 '*) ;;
+			*) return 1 ;;
+			esac
 	done
 }
 
@@ -121,7 +122,8 @@ start() {
 	"$@" </dev/null >/dev/null 2>"$RUN_DIR/httpd.error" &
 	pid=$!
 	tries=100
-	until answers; do
+	sleep 0.1
+	until kill -0 "$pid" 2>/dev/null && answers; do
 		kill -0 "$pid" 2>/dev/null || die "the server ended: $(head -n 1 "$RUN_DIR/httpd.error")"
 		tries=$((tries - 1))
 		[ "$tries" -gt 0 ] || {

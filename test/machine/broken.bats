@@ -110,11 +110,13 @@ refuses() {
 
 @test "attach.sh (another one is at work) says that it waits" {
 	mkdir -p /run/connpin
-	start holder flock /run/connpin/lock sh -c 'echo held; cat'
-	"$SCRIPTS/attach.sh" >"$BATS_TEST_TMPDIR/said" 2>&1 3>&- &
+	exec {held}>>/run/connpin/lock
+	flock "$held"
+	"$SCRIPTS/attach.sh" >"$BATS_TEST_TMPDIR/said" 2>&1 3>&- {held}>&- &
 	pid=$!
 	poll grep -q 'another connpin script is at work: waiting for it' "$BATS_TEST_TMPDIR/said"
-	stop_all
+	[ ! -e "$PIN_DIR" ]
+	exec {held}>&-
 	wait "$pid"
 	run -0 "$SCRIPTS/status.sh"
 }

@@ -61,6 +61,8 @@ own_tags() {
 	start client "$TRAFFIC" connect 127.0.0.1 "$PORT"
 	[ "$(get "http://127.0.0.1:9091/cgi-bin/lookup?dst=127.0.0.1&sport=$(client_port)&dport=$PORT")" = 200 ]
 	grep -q "\"pid\":$PID," "$BATS_TEST_TMPDIR/body"
+	# What the unit shuts off is not what tells whether the process runs.
+	grep -q '"status":"live"' "$BATS_TEST_TMPDIR/body"
 	[ "$(get 'http://127.0.0.1:9091/cgi-bin/lookup?dst=127.0.0.1&sport=x&dport=1')" = 400 ]
 	pid=$(systemctl show -p MainPID --value connpin-http.service)
 	# Seccomp: a filter; no privileges, no capability, not root.
