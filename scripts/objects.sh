@@ -39,10 +39,10 @@ set_hook() {
 
 # --- cgroup hooks ------------------------------------------------------------
 
-# is_attached PIN: to CGROUP; to set_hook's hook.
+# is_attached PIN: to CGROUP; to set_hook's hook. 1 when it is not, 2 when it can't be told.
 is_attached() {
-	attached_program=$(bpftool prog show pinned "$1" 2>/dev/null) || return 1
-	attached_list=$(bpftool cgroup show "$CGROUP" 2>/dev/null) || return 1
+	attached_program=$(bpftool prog show pinned "$1" 2>/dev/null) || return 2
+	attached_list=$(bpftool cgroup show "$CGROUP" 2>/dev/null) || return 2
 	case "
 $attached_list" in
 	*"
@@ -74,9 +74,16 @@ attach_cgroup() {
 }
 
 # Never asked of the kernel for a program that is not there: from a cgroup with a
-# program attached without multi it takes that one off, whichever is named.
+# program attached without multi it takes that one off, whichever is named. Where it
+# can't be told, the pin has to stay: without it nobody could take the program off.
 detach_cgroup() {
-	is_attached "$1" || return 0
+	[ -d "$CGROUP" ] || return 0
+	rc=0
+	is_attached "$1" || rc=$?
+	case $rc in
+	1) return 0 ;;
+	2) die "cannot tell whether $1 is attached to $CGROUP" ;;
+	esac
 	bpf cgroup detach "$CGROUP" "$hook" pinned "$1" || die "cannot detach $1 from $CGROUP: $BPF_ERROR"
 }
 

@@ -23,7 +23,7 @@ ensure_group() {
 ensure_pin_dir() {
 	ensure_group
 	if [ ! -d "$PIN_DIR" ]; then
-		mkdir "$PIN_DIR" || die "cannot make $PIN_DIR"
+		made=$(LC_ALL=C mkdir "$PIN_DIR" 2>&1) || die "cannot make $PIN_DIR: ${made##*: }"
 		undo rmdir "$PIN_DIR"
 	fi
 	for dir in maps links; do

@@ -13,7 +13,7 @@ LINES_OF_KERNELS="6.1 6.12"
 NEWEST_TESTS=test/lookup.bats,test/identity.bats,test/metrics.bats
 VM=$ROOT/.output/vm
 TEST_PACKAGES="bats shellcheck clang-format curl python3 cpio qemu-system-x86 bash dash apt dpkg
-	procps xz-utils"
+	procps xz-utils mandoc strace valgrind lintian debootstrap libclang-rt-14-dev"
 BOOT_SECONDS=30    # a trial boot takes 5 s at most where the accelerator works
 SUITE_SECONDS=3000 # emulated, both at once on two busy CPUs: 500 at best
 
@@ -52,13 +52,14 @@ fetch_promtool() {
 	rm -r "$VM/prometheus"
 }
 
-# run_machine LINE SHELL TESTS: in the background; its verdict goes to LINE.rc.
+# run_machine LINE SHELL TESTS [NAME INITRD]: in the background; its verdict goes to
+# NAME.rc, or LINE.rc.
 run_machine() {
-	rc=0
-	"$ROOT/test/vm/run-vm.sh" "$VM/$1/vmlinuz" "$VM/initrd.cpio" "$VM/log-$1" "$ACCEL" \
-		"$SUITE_SECONDS" "connpin.line=$1" "connpin.sh=$2" \
-		connpin.tests="$3" 2>"$VM/$1.error" || rc=$?
-	echo "$rc" >"$VM/$1.rc"
+	line=$1 shell=$2 tests=$3 name=${4-$1} rc=0
+	"$ROOT/test/vm/run-vm.sh" "$VM/$line/vmlinuz" "$VM/${5-initrd.cpio}" "$VM/log-$name" "$ACCEL" \
+		"$SUITE_SECONDS" "connpin.line=$line" "connpin.sh=$shell" \
+		connpin.tests="$tests" 2>"$VM/$name.error" || rc=$?
+	echo "$rc" >"$VM/$name.rc"
 }
 
 PASSED=0 FAILED=0 SKIPPED=0
@@ -104,6 +105,8 @@ main() {
 		test/vm/fetch-kernel.sh "$line" "$VM/$line"
 	done
 	test/vm/make-initrd.sh "$ROOT" "$VM/initrd.cpio"
+	make deb
+	test/vm/make-systemd.sh "$ROOT" "$(echo .output/connpin_*.deb)" "$VM/systemd" "$VM/systemd.cpio"
 	fetch_promtool
 	ACCEL=$(pick_accelerator)
 	export ACCEL
@@ -117,10 +120,12 @@ main() {
 	run_machine 6.1 dash test,test/machine &
 	run_machine 6.12 ash test,test/machine &
 	wait
-	run_machine newest dash "$NEWEST_TESTS"
-	for line in $LINES_OF_KERNELS newest; do
-		cat "$VM/$line.error" >&2
-		judge "Linux $line" "$VM/log-$line/tap.log" "$(cat "$VM/$line.rc")" nothing
+	run_machine newest dash "$NEWEST_TESTS" &
+	run_machine 6.12 dash test/systemd systemd systemd.cpio &
+	wait
+	for name in $LINES_OF_KERNELS newest systemd; do
+		cat "$VM/$name.error" >&2
+		judge "Linux $name" "$VM/log-$name/tap.log" "$(cat "$VM/$name.rc")" nothing
 	done
 
 	printf '%d passed, %d failed, %d skipped\n' "$PASSED" "$FAILED" "$SKIPPED"
