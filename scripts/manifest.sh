@@ -35,6 +35,7 @@ done
 each 755 "$libexec/cgi-bin/cgi-bin" cgi-bin/cgi-bin/lookup cgi-bin/cgi-bin/index.cgi
 printf '755 .output/helpers/metrics-cgi %s\n' "$libexec/cgi-bin/cgi-bin/metrics"
 each 644 "$libexec/cgi-bin/metrics" cgi-bin/metrics/README
+each 644 "$PREFIX/share/connpin/mitmproxy" etc/mitmproxy/*.py
 # Once more, not as links: a link costs a look-up of its path at each start.
 each 755 "$PREFIX/bin" .output/helpers/conn-lookup .output/helpers/conn-list \
 	.output/helpers/tcp-metrics

@@ -11,7 +11,7 @@ ROOT=$(cd "$(dirname "$(readlink -f "$0")")/.." && pwd)
 LINES_OF_KERNELS="6.1 6.12"
 VM=$ROOT/.output/vm
 TEST_PACKAGES="bats shellcheck clang-format curl python3 cpio qemu-system-x86 bash dash apt dpkg
-	procps xz-utils"
+	procps xz-utils mitmproxy nftables"
 BOOT_SECONDS=30    # a trial boot takes 5 s at most where the accelerator works
 SUITE_SECONDS=3000 # emulated, both at once on two busy CPUs: 500 at best
 
