@@ -32,7 +32,9 @@ each 644 "$libexec/bpf" .output/bpf/maps
 for name in conn-lookup conn-list tcp-metrics attach-tracing address-in; do
 	each 755 "$libexec/helpers" ".output/helpers/$name"
 done
-each 755 "$libexec/cgi-bin/cgi-bin" cgi-bin/cgi-bin/lookup cgi-bin/cgi-bin/index.cgi
+each 755 "$libexec/cgi-bin/cgi-bin" cgi-bin/cgi-bin/lookup cgi-bin/cgi-bin/list \
+	cgi-bin/cgi-bin/index.cgi
+each 644 "$libexec/cgi-bin/cgi-bin" cgi-bin/cgi-bin/request.sh
 printf '755 .output/helpers/metrics-cgi %s\n' "$libexec/cgi-bin/cgi-bin/metrics"
 each 644 "$libexec/cgi-bin/metrics" cgi-bin/metrics/README
 each 644 "$PREFIX/share/connpin/mitmproxy" etc/mitmproxy/*.py
