@@ -37,6 +37,7 @@ each 755 "$libexec/cgi-bin/cgi-bin" cgi-bin/cgi-bin/lookup cgi-bin/cgi-bin/list 
 each 644 "$libexec/cgi-bin/cgi-bin" cgi-bin/cgi-bin/request.sh
 printf '755 .output/helpers/metrics-cgi %s\n' "$libexec/cgi-bin/cgi-bin/metrics"
 each 644 "$libexec/cgi-bin/metrics" cgi-bin/metrics/README
+each 644 "$libexec/cgi-bin" cgi-bin/index.html cgi-bin/connpin.css cgi-bin/connpin.js
 each 644 "$PREFIX/share/connpin/mitmproxy" etc/mitmproxy/*.py
 # Once more, not as links: a link costs a look-up of its path at each start.
 each 755 "$PREFIX/bin" .output/helpers/conn-lookup .output/helpers/conn-list \

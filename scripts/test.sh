@@ -11,7 +11,8 @@ ROOT=$(cd "$(dirname "$(readlink -f "$0")")/.." && pwd)
 LINES_OF_KERNELS="6.1 6.12"
 VM=$ROOT/.output/vm
 TEST_PACKAGES="bats shellcheck clang-format curl python3 cpio qemu-system-x86 bash dash apt dpkg
-	procps xz-utils mitmproxy nftables"
+	procps xz-utils gzip mitmproxy nftables chromium-headless-shell"
+NODE_PACKAGES="playwright-core@1.64.1 axe-core@4.14.1"
 BOOT_SECONDS=30    # a trial boot takes 5 s at most where the accelerator works
 SUITE_SECONDS=3000 # emulated, both at once on two busy CPUs: 500 at best
 
@@ -47,6 +48,18 @@ fetch_promtool() {
 	dpkg-deb -x "$VM"/prometheus/*.deb "$VM/prometheus/root"
 	cp "$VM/prometheus/root/usr/bin/promtool" "$ROOT/.output/tools/promtool"
 	rm -r "$VM/prometheus"
+}
+
+# What drives the browser and judges the page. Debian's npm brings hundreds of packages:
+# only where there is none yet.
+fetch_node_packages() {
+	command -v npm >/dev/null || install_missing nodejs npm
+	mkdir -p "$ROOT/.output/tools/node"
+	[ "$(cat "$ROOT/.output/tools/node/have" 2>/dev/null)" != "$NODE_PACKAGES" ] || return 0
+	# shellcheck disable=SC2086 # a list of names
+	(cd "$ROOT/.output/tools/node" && npm install --no-package-lock --no-audit --no-fund --ignore-scripts \
+		$NODE_PACKAGES) >>"$INSTALL_LOG" 2>&1 || die "cannot fetch $NODE_PACKAGES: see $INSTALL_LOG"
+	echo "$NODE_PACKAGES" >"$ROOT/.output/tools/node/have"
 }
 
 # run_machine LINE SHELL: in the background; its verdict goes to LINE.rc.
@@ -102,6 +115,7 @@ main() {
 	done
 	test/vm/make-initrd.sh "$ROOT" "$VM/initrd.cpio"
 	fetch_promtool
+	fetch_node_packages
 	ACCEL=$(pick_accelerator)
 	export ACCEL
 	echo "virtual machines: $(cat "$VM/6.1/version"), $(cat "$VM/6.12/version"), $ACCEL"
