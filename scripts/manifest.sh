@@ -39,6 +39,8 @@ printf '755 .output/helpers/metrics-cgi %s\n' "$libexec/cgi-bin/cgi-bin/metrics"
 each 644 "$libexec/cgi-bin/metrics" cgi-bin/metrics/README
 each 644 "$libexec/cgi-bin" cgi-bin/index.html cgi-bin/connpin.css cgi-bin/connpin.js
 each 644 "$PREFIX/share/connpin/mitmproxy" etc/mitmproxy/*.py
+each 644 "$PREFIX/share/connpin/prometheus" etc/prometheus/*.yml
+each 644 "$PREFIX/share/connpin/grafana" etc/grafana/connpin.json
 # Once more, not as links: a link costs a look-up of its path at each start.
 each 755 "$PREFIX/bin" .output/helpers/conn-lookup .output/helpers/conn-list \
 	.output/helpers/tcp-metrics

@@ -39,14 +39,15 @@ pick_accelerator() {
 	fi
 }
 
-# promtool alone: installing Debian's package would start a server.
-fetch_promtool() {
-	[ ! -x "$ROOT/.output/tools/promtool" ] || return 0
+# Only unpacked: installing Debian's package would start a server.
+fetch_prometheus() {
+	[ ! -x "$ROOT/.output/tools/prometheus" ] || return 0
 	mkdir -p "$VM/prometheus" "$ROOT/.output/tools"
 	(cd "$VM/prometheus" && apt-get -q download prometheus) >>"$INSTALL_LOG" 2>&1 ||
-		die "cannot download promtool: see $INSTALL_LOG"
+		die "cannot download prometheus: see $INSTALL_LOG"
 	dpkg-deb -x "$VM"/prometheus/*.deb "$VM/prometheus/root"
-	cp "$VM/prometheus/root/usr/bin/promtool" "$ROOT/.output/tools/promtool"
+	cp "$VM/prometheus/root/usr/bin/promtool" "$VM/prometheus/root/usr/bin/prometheus" \
+		"$ROOT/.output/tools/"
 	rm -r "$VM/prometheus"
 }
 
@@ -114,7 +115,7 @@ main() {
 		test/vm/fetch-kernel.sh "$line" "$VM/$line"
 	done
 	test/vm/make-initrd.sh "$ROOT" "$VM/initrd.cpio"
-	fetch_promtool
+	fetch_prometheus
 	fetch_node_packages
 	ACCEL=$(pick_accelerator)
 	export ACCEL
