@@ -29,7 +29,7 @@ for source in bpf/*.bpf.c; do
 	each 644 "$libexec/bpf" ".output/bpf/${object%.c}.o"
 done
 each 644 "$libexec/bpf" .output/bpf/maps
-for name in conn-lookup conn-list tcp-metrics attach-tracing address-in; do
+for name in conn-lookup conn-list tcp-metrics attach-tracing address-in cgroup-programs; do
 	each 755 "$libexec/helpers" ".output/helpers/$name"
 done
 each 755 "$libexec/cgi-bin/cgi-bin" cgi-bin/cgi-bin/lookup cgi-bin/cgi-bin/list \
