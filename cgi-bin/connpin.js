@@ -221,7 +221,7 @@ async function readEntries(response) {
       }
       try {
         const e = JSON.parse(line);
-        found.push({ protocol: e.protocol, dst: e.dst_ip, sport: e.src_port, dport: e.dst_port, pid: e.pid, comm: e.comm ?? null, age: e.age_seconds ?? null });
+        found.push({ protocol: e.protocol, dst: e.dst_ip, sport: e.src_port, dport: e.dst_port, pid: e.pid, comm: e.comm ?? null, status: e.status ?? null, age: e.age_seconds ?? null });
       } catch {
         unreadable++;
       }
@@ -298,7 +298,10 @@ function makeRow(e, index) {
   });
   const last = make('td');
   last.append(button);
-  const process = make('td', e.comm === null ? 'dim' : 'foreign', e.comm === null ? 'not recorded' : show(e.comm));
+  const process = make('td');
+  if (e.comm !== null) process.append(make('span', 'foreign', show(e.comm)), ' ');
+  // A name that is not given: an entry whose identity was overwritten.
+  if (e.status !== 'live') process.append(make('span', 'dim', show(e.status ?? 'not recorded')));
   row.append(make('td', 'number', showAge(e.age)), process, make('td', 'number', show(e.pid)),
     make('td', '', show(`${e.protocol} ${e.dst.includes(':') ? `[${e.dst}]` : e.dst}:${e.dport}`)), make('td', 'number', show(e.sport)), last);
   return row;
@@ -344,7 +347,7 @@ function drawRows() {
 
 // ---- the lookup form ----------------------------------------------------
 
-const FIELDS = ['pid', 'status', 'comm', 'exe', 'cmdline', 'ppid', 'uid', 'gid', 'cgroup', 'age_seconds', 'netns'];
+const FIELDS = ['pid', 'status', 'comm', 'exe', 'cmdline', 'ppid', 'uid', 'gid', 'cgroup', 'age_seconds'];
 let question = 0;
 
 function drawAnswer(answer) {

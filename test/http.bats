@@ -121,22 +121,24 @@ bad() {
 	start_server 127.0.0.1
 	start client "$TRAFFIC" connect 127.0.0.1 "$PORT"
 	want=$("$HELPERS/conn-list" -j --dst-port "$PORT")
-	[[ $want = '{"pid":'"$PID,"* ]]
+	[[ $want = '{"pid":'"$PID,"*'"comm":"traffic",'* ]]
+	# The age, at the end, goes on.
+	want=${want%:*}
 	for query in "dport=$PORT" "dport=$PORT&sport=$(client_port)&protocol=tcp&dst=127.0.0.1&pid=$PID" \
 		"dst=%3A%3Affff%3a127%2E0.0.1&dport=$PORT"; do
 		get "/cgi-bin/list?$query"
 		[ "$STATUS" = 200 ]
 		[ "$TYPE" = application/x-ndjson ]
-		[ "$BODY" = "$want" ]
+		[ "${BODY%:*}" = "$want" ]
 	done
 	get "/cgi-bin/list?dport=$PORT&protocol=udp"
 	[ "$STATUS" = 200 ]
 	[ -z "$BODY" ]
 	get /cgi-bin/list
-	grep -qxF "$want" "$BATS_TEST_TMPDIR/body"
+	grep -qF "$want" "$BATS_TEST_TMPDIR/body"
 	get "/cgi-bin/list?dport=$PORT&encoding=gzip"
 	grep -qi '^Content-Encoding: gzip' "$BATS_TEST_TMPDIR/head"
-	[ "$(gzip -d <"$BATS_TEST_TMPDIR/body")" = "$want" ]
+	[[ $(gzip -d <"$BATS_TEST_TMPDIR/body") = "$want":* ]]
 }
 
 @test "GET /cgi-bin/list (bad parameters) answers 400 and names the parameter" {

@@ -77,6 +77,8 @@ check_flows() {
 		assert len({f["pid"] for f in flows}) == int(sys.argv[3])
 		wrong = [f for f in flows if not (
 		    f["connpin"].get("pid") == f["pid"]
+		    and f["connpin"]["exe"] == f["exe"]
+		    and f["connpin"]["status"] == "live"
 		    and f["connpin"]["src_port"] == f["port"]
 		    and f["connpin"]["dst_ip"] == sys.argv[4])]
 		assert not wrong, (len(wrong), wrong[:3])
@@ -106,7 +108,7 @@ check_coprocess() {
 	proxy --listen-host 127.0.0.1
 	clients "http://127.0.0.1:$ORIGIN" -x "http://127.0.0.1:$PROXY_PORT"
 	check_flows 127.0.0.1
-	grep -q 'connpin: 127.0.0.1:[0-9]* is process [0-9]' "$BATS_TEST_TMPDIR/proxy.out"
+	grep -q 'connpin: 127.0.0.1:[0-9]* is process [0-9]* ".*/client-20"$' "$BATS_TEST_TMPDIR/proxy.out"
 	check_coprocess
 }
 

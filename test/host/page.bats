@@ -56,6 +56,37 @@ page() {
 	page lookup 127.0.0.1 "$PORT" "$(client_port)" "$PID" errors
 }
 
+# hostile SHOWN HEX: a client that calls itself so, with arguments no better.
+hostile() {
+	start "hostile$1" /usr/bin/python3 "$HERE/hostile.py" "$PORT" "$2"
+	echo "$PID $3" >>"$BATS_TEST_TMPDIR/shown"
+}
+
+@test "the page (processes with markup, control characters, bad UTF-8, 128 kB) shows harmless text" {
+	# Served with command lines, which the setting of the other server leaves out.
+	export LISTEN=127.0.0.1:$((${LISTEN##*:} + 3)) RUN_DIR=$BATS_TEST_TMPDIR/run LOOKUP_CMDLINE=yes
+	"$SCRIPTS/serve.sh" -b 3>&-
+	start_server 127.0.0.1
+	hostile 1 '3c696d67207372633d78206f3d313e' '<img src=x o=1>'
+	hostile 2 '1b5b33316d070a22275c' '\u001b[31m\u0007\u000a"'"'\\"
+	hostile 3 '61ffe280aee262' $'a\ufffd\\u202e\ufffdb'
+	hostile 4 '266c743b622667743b' '&lt;b&gt;'
+	rc=0
+	page hostile "$PORT" "$BATS_TEST_TMPDIR/shown" || rc=$?
+	# What the server said of each is JSON, by a parser of someone else.
+	curl -s "http://$LISTEN/cgi-bin/list?dport=$PORT" >"$BATS_TEST_TMPDIR/list"
+	"$HELPERS/conn-list" -j --dst-port "$PORT" | while IFS= read -r line; do
+		port=${line#*'"src_port":'}
+		curl -s "http://$LISTEN/cgi-bin/lookup?dst=127.0.0.1&sport=${port%%,*}&dport=$PORT"
+	done >>"$BATS_TEST_TMPDIR/list"
+	"$SCRIPTS/serve.sh" -k
+	[ "$rc" -eq 0 ]
+	/usr/bin/python3 -c 'import json, sys
+lines = open(sys.argv[1], "rb").read().decode("utf-8").splitlines()
+assert len(lines) == 8, len(lines)
+assert sum("<script>" in json.loads(line).get("cmdline", "") for line in lines) == 4' "$BATS_TEST_TMPDIR/list"
+}
+
 @test "the page passes axe-core: light, dark, on a phone" {
 	start_server 127.0.0.1
 	start client "$TRAFFIC" connect 127.0.0.1 "$PORT"

@@ -120,6 +120,36 @@ const checks = {
     trouble.splice(0); // the 404 and the 400 that were asked for are logged by Chromium
   },
 
+  // hostile URL DST PORT PID: names and arguments that are markup and worse. FILE has
+  // what is to be seen of each process: "PID SHOWN", a line each.
+  async hostile(page) {
+    const [port, file] = words;
+    const seen = Object.fromEntries(readFileSync(file, 'utf8').trim().split('\n').map((l) => [l.split(' ')[0], l.slice(l.indexOf(' ') + 1)]));
+    const before = await page.evaluate(() => document.querySelectorAll('*').length);
+    await page.fill('#by-port', port);
+    await listed(page, `^${Object.keys(seen).length} of `);
+    const rows = await page.locator('#rows tr[aria-rowindex]').evaluateAll((rows) =>
+      rows.map((row) => [row.children[2].textContent, row.querySelector('.foreign').textContent]));
+    assert.deepEqual(Object.fromEntries(rows), seen);
+    for (let i = 0; i < rows.length; i++) {
+      await page.evaluate(() => document.getElementById('answer').replaceChildren());
+      await page.locator('#rows button').nth(i).click();
+      await page.waitForSelector('#answer dl');
+      const cmdline = await page.evaluate(() =>
+        [...document.querySelectorAll('#answer dt')].find((dt) => dt.textContent === 'cmdline').nextElementSibling.textContent);
+      assert.match(cmdline, /<script>alert\(1\)<\/script>/);
+      assert.match(cmdline, /\\u001b\[31m/);
+      assert.ok(cmdline.length < 10000, `${cmdline.length} characters are shown`);
+      // Nothing of it became an element, or moves what is around it.
+      assert.equal(await page.locator('img, iframe, #rows b, #answer b, script:not([src="connpin.js"])').count(), 0);
+      const text = await page.evaluate(() => document.body.textContent);
+      assert.ok(!/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/.test(text));
+      assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
+    }
+    await picture(page, 'hostile');
+    assert.ok(before > 50);
+  },
+
   // axe URL: nothing that the checker objects to, light, dark and on a phone.
   async axe(page) {
     const source = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
