@@ -76,8 +76,8 @@ hostile() {
 	# What the server said of each is JSON, by a parser of someone else.
 	curl -s "http://$LISTEN/cgi-bin/list?dport=$PORT" >"$BATS_TEST_TMPDIR/list"
 	"$HELPERS/conn-list" -j --dst-port "$PORT" | while IFS= read -r line; do
-		port=${line#*'"src_port":'}
-		curl -s "http://$LISTEN/cgi-bin/lookup?dst=127.0.0.1&sport=${port%%,*}&dport=$PORT"
+		source_port=${line#*'"src_port":'}
+		curl -s "http://$LISTEN/cgi-bin/lookup?dst=127.0.0.1&sport=${source_port%%,*}&dport=$PORT"
 	done >>"$BATS_TEST_TMPDIR/list"
 	"$SCRIPTS/serve.sh" -k
 	rmdir "$RUN_DIR"
