@@ -12,7 +12,7 @@ LINES_OF_KERNELS="6.1 6.12"
 VM=$ROOT/.output/vm
 TEST_PACKAGES="bats shellcheck clang-format curl python3 cpio qemu-system-x86 bash dash apt dpkg
 	procps xz-utils gzip mitmproxy nftables chromium-headless-shell"
-NODE_PACKAGES="playwright-core@1.64.1 axe-core@4.14.1"
+NODE_PACKAGES="playwright-core@1.64.1 axe-core@4.14.1 kubernetes-models@4.5.1 yaml@2.8.1"
 BOOT_SECONDS=30    # a trial boot takes 5 s at most where the accelerator works
 SUITE_SECONDS=3000 # emulated, both at once on two busy CPUs: 500 at best
 
