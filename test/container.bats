@@ -4,7 +4,22 @@
 
 load helper
 
+FEATURES='$2 ~ /^(on|off|degraded)$/ && !($1 == "connected_udp" && $2 != "on") { print $1, $2 }'
 MANIFEST=$TREE/etc/kubernetes/connpin.yaml
+
+# As on any node: systemd has mounted the bpf file system. To mount it would take
+# CAP_SYS_ADMIN.
+setup_file() {
+	export MOUNTED=''
+	grep -q ' /sys/fs/bpf bpf ' /proc/mounts || {
+		mount -t bpf -o mode=0700 bpf /sys/fs/bpf
+		MOUNTED=1
+	}
+}
+
+teardown_file() {
+	[ -z "$MOUNTED" ] || umount /sys/fs/bpf
+}
 
 teardown() {
 	detach
@@ -25,13 +40,14 @@ limited() {
 @test "attach.sh (capabilities of the manifest) attaches as root does, and once" {
 	before=$(bpf_inventory)
 	attach
-	# Without the times, and what tells the hook of a link needs CAP_SYS_ADMIN.
-	"$SCRIPTS/status.sh" | awk '$2 ~ /^(on|off|degraded)$/ { print $1, $2 }' >"$BATS_TEST_TMPDIR/full"
+	# The features and their states. Where fexit is refused, connected UDP sockets are
+	# left to a tracepoint, whose number only CAP_SYS_ADMIN may look up.
+	"$SCRIPTS/status.sh" | awk "$FEATURES" >"$BATS_TEST_TMPDIR/full"
 	detach
 	unchanged_since "$before"
 	run -0 limited "$(capabilities)" "$SCRIPTS/attach.sh"
 	inside=$(bpf_inventory)
-	limited "$(capabilities)" "$SCRIPTS/status.sh" | awk '$2 ~ /^(on|off|degraded)$/ { print $1, $2 }' |
+	limited "$(capabilities)" "$SCRIPTS/status.sh" | awk "$FEATURES" |
 		cmp - "$BATS_TEST_TMPDIR/full"
 	grep -q ' on$' "$BATS_TEST_TMPDIR/full"
 	run -0 limited "$(capabilities)" "$SCRIPTS/attach.sh"
@@ -62,7 +78,7 @@ limited() {
 	attach
 	# As in the second container: its own mounts, the pins read-only.
 	unshare --mount sh -c 'mount --bind /sys/fs/bpf /sys/fs/bpf && mount -o remount,bind,ro /sys/fs/bpf &&
-		exec setpriv --reuid connpin --regid connpin --clear-groups --bounding-set -all --no-new-privs "$@"' \
+		exec setpriv --reuid 65534 --regid connpin --clear-groups --bounding-set -all --no-new-privs "$@"' \
 		- "$SCRIPTS/serve.sh" >"$BATS_TEST_TMPDIR/server" 2>&1 3>&- &
 	server=$!
 	answers() {

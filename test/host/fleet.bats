@@ -84,7 +84,7 @@ answers() {
 }
 
 @test "two machines, one Prometheus: each host's counters are exactly its own" {
-	answers 'count(up{job="connpin"} == 1)' 2 120
+	answers 'count(up{job="connpin"} == 1)' 2 400
 	answers "tcp_failed_connections_total{instance=\"127.0.0.1:$BASE\"}" 31
 	answers "tcp_failed_connections_total{instance=\"127.0.0.1:$((BASE + 1))\"}" 44
 	answers "tcp_active_connections_total{instance=\"127.0.0.1:$BASE\"}" 200
