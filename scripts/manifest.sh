@@ -30,12 +30,18 @@ for source in bpf/*.bpf.c; do
 done
 each 644 "$libexec/bpf" .output/bpf/maps
 for name in conn-lookup conn-list tcp-metrics attach-tracing address-in carry-counters \
-	run-httpd; do
+	run-httpd cgroup-programs; do
 	each 755 "$libexec/helpers" ".output/helpers/$name"
 done
-each 755 "$libexec/cgi-bin/cgi-bin" cgi-bin/cgi-bin/lookup cgi-bin/cgi-bin/index.cgi
+each 755 "$libexec/cgi-bin/cgi-bin" cgi-bin/cgi-bin/lookup cgi-bin/cgi-bin/list \
+	cgi-bin/cgi-bin/index.cgi
+each 644 "$libexec/cgi-bin/cgi-bin" cgi-bin/cgi-bin/request.sh
 printf '755 .output/helpers/metrics-cgi %s\n' "$libexec/cgi-bin/cgi-bin/metrics"
 each 644 "$libexec/cgi-bin/metrics" cgi-bin/metrics/README
+each 644 "$libexec/cgi-bin" cgi-bin/index.html cgi-bin/connpin.css cgi-bin/connpin.js
+each 644 "$PREFIX/share/connpin/mitmproxy" etc/mitmproxy/*.py
+each 644 "$PREFIX/share/connpin/prometheus" etc/prometheus/*.yml
+each 644 "$PREFIX/share/connpin/grafana" etc/grafana/connpin.json
 # Once more, not as links: a link costs a look-up of its path at each start.
 each 755 "$PREFIX/bin" .output/helpers/conn-lookup .output/helpers/conn-list \
 	.output/helpers/tcp-metrics

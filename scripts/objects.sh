@@ -40,9 +40,17 @@ set_hook() {
 # --- cgroup hooks ------------------------------------------------------------
 
 # is_attached PIN: to CGROUP; to set_hook's hook. 1 when it is not, 2 when it can't be told.
+# Not by "bpftool cgroup show": without CAP_SYS_ADMIN, as in a container, it shows
+# nothing, and what is there would be attached twice.
 is_attached() {
 	attached_program=$(bpftool prog show pinned "$1" 2>/dev/null) || return 2
-	attached_list=$(bpftool cgroup show "$CGROUP" 2>/dev/null) || return 2
+	attached_rc=0
+	attached_list=$("$HELPERS/cgroup-programs" "$CGROUP" 2>/dev/null) || attached_rc=$?
+	case $attached_rc in
+	0) ;;
+	1) return 1 ;; # no such cgroup any more
+	*) return 2 ;;
+	esac
 	case "
 $attached_list" in
 	*"
@@ -144,15 +152,17 @@ is_current() {
 		[ -e "$PIN_DIR/$1/$name" ] && [ -e "$PIN_DIR/${1}_new/$name" ] || return 1
 	done
 	{
-		echo "cgroup show $CGROUP"
+		"$HELPERS/cgroup-programs" "$CGROUP" 2>/dev/null
 		for pin in "$PIN_DIR/$1"/* "$PIN_DIR/${1}_new"/*; do
 			echo "prog show pinned $pin"
-		done
+		done | bpftool batch file - 2>/dev/null
 		for pin in "$PIN_DIR/$1"/*; do
 			link=$PIN_DIR/links/${pin##*/}
-			[ ! -e "$link" ] || echo "link show pinned $link"
+			# Not in a batch, which ends at the first error: without CAP_SYS_ADMIN each
+			# has its line, and then one.
+			[ ! -e "$link" ] || bpftool link show pinned "$link" 2>/dev/null || true
 		done
-	} | bpftool batch file - 2>/dev/null | awk '
+	} | awk '
 		$2 ~ /^cgroup_/ && $1 !~ /:/ { attached[$1] = 1; next }
 		/^[0-9]+: .* tag / { same[++n] = $2 " " $4 " " $6; id[n] = $1 + 0; next }
 		/^[0-9]+: .*  prog / { sub(/.*  prog /, ""); attached[$1] = 1; next }

@@ -13,7 +13,9 @@ LINES_OF_KERNELS="6.1 6.12"
 NEWEST_TESTS=test/lookup.bats,test/identity.bats,test/metrics.bats
 VM=$ROOT/.output/vm
 TEST_PACKAGES="bats shellcheck clang-format curl python3 cpio qemu-system-x86 bash dash apt dpkg
-	procps xz-utils mandoc strace valgrind lintian debootstrap libclang-rt-14-dev"
+	procps xz-utils gzip mandoc strace valgrind lintian debootstrap libclang-rt-14-dev mitmproxy
+	nftables chromium-headless-shell"
+NODE_PACKAGES="playwright-core@1.64.1 axe-core@4.14.1 kubernetes-models@4.5.1 yaml@2.8.1"
 BOOT_SECONDS=30    # a trial boot takes 5 s at most where the accelerator works
 SUITE_SECONDS=3000 # emulated, both at once on two busy CPUs: 500 at best
 
@@ -41,15 +43,28 @@ pick_accelerator() {
 	fi
 }
 
-# promtool alone: installing Debian's package would start a server.
-fetch_promtool() {
-	[ ! -x "$ROOT/.output/tools/promtool" ] || return 0
+# Only unpacked: installing Debian's package would start a server.
+fetch_prometheus() {
+	[ ! -x "$ROOT/.output/tools/prometheus" ] || return 0
 	mkdir -p "$VM/prometheus" "$ROOT/.output/tools"
 	(cd "$VM/prometheus" && apt-get -q download prometheus) >>"$INSTALL_LOG" 2>&1 ||
-		die "cannot download promtool: see $INSTALL_LOG"
+		die "cannot download prometheus: see $INSTALL_LOG"
 	dpkg-deb -x "$VM"/prometheus/*.deb "$VM/prometheus/root"
-	cp "$VM/prometheus/root/usr/bin/promtool" "$ROOT/.output/tools/promtool"
+	cp "$VM/prometheus/root/usr/bin/promtool" "$VM/prometheus/root/usr/bin/prometheus" \
+		"$ROOT/.output/tools/"
 	rm -r "$VM/prometheus"
+}
+
+# What drives the browser and judges the page. Debian's npm brings hundreds of packages:
+# only where there is none yet.
+fetch_node_packages() {
+	command -v npm >/dev/null || install_missing nodejs npm
+	mkdir -p "$ROOT/.output/tools/node"
+	[ "$(cat "$ROOT/.output/tools/node/have" 2>/dev/null)" != "$NODE_PACKAGES" ] || return 0
+	# shellcheck disable=SC2086 # a list of names
+	(cd "$ROOT/.output/tools/node" && npm install --no-package-lock --no-audit --no-fund --ignore-scripts \
+		$NODE_PACKAGES) >>"$INSTALL_LOG" 2>&1 || die "cannot fetch $NODE_PACKAGES: see $INSTALL_LOG"
+	echo "$NODE_PACKAGES" >"$ROOT/.output/tools/node/have"
 }
 
 # run_machine LINE SHELL TESTS [NAME INITRD]: in the background; its verdict goes to
@@ -107,7 +122,8 @@ main() {
 	test/vm/make-initrd.sh "$ROOT" "$VM/initrd.cpio"
 	make deb
 	test/vm/make-systemd.sh "$ROOT" "$(echo .output/connpin_*.deb)" "$VM/systemd" "$VM/systemd.cpio"
-	fetch_promtool
+	fetch_prometheus
+	fetch_node_packages
 	ACCEL=$(pick_accelerator)
 	export ACCEL
 	echo "virtual machines: $(cat "$VM/6.1/version"), $(cat "$VM/6.12/version"), $(cat "$VM/newest/version"), $ACCEL"

@@ -117,6 +117,59 @@ bad() {
 	bad "unknown parameter" "dst"
 }
 
+@test "GET /cgi-bin/list answers with the lines of conn-list -j" {
+	start_server 127.0.0.1
+	start client "$TRAFFIC" connect 127.0.0.1 "$PORT"
+	want=$("$HELPERS/conn-list" -j --dst-port "$PORT")
+	[[ $want = '{"pid":'"$PID,"*'"comm":"traffic",'* ]]
+	# The age, at the end, goes on.
+	want=${want%:*}
+	for query in "dport=$PORT" "dport=$PORT&sport=$(client_port)&protocol=tcp&dst=127.0.0.1&pid=$PID" \
+		"dst=%3A%3Affff%3a127%2E0.0.1&dport=$PORT"; do
+		get "/cgi-bin/list?$query"
+		[ "$STATUS" = 200 ]
+		[ "$TYPE" = application/x-ndjson ]
+		[ "${BODY%:*}" = "$want" ]
+	done
+	get "/cgi-bin/list?dport=$PORT&protocol=udp"
+	[ "$STATUS" = 200 ]
+	[ -z "$BODY" ]
+	get /cgi-bin/list
+	grep -qF "$want" "$BATS_TEST_TMPDIR/body"
+	get "/cgi-bin/list?dport=$PORT&encoding=gzip"
+	grep -qi '^Content-Encoding: gzip' "$BATS_TEST_TMPDIR/head"
+	[[ $(gzip -d <"$BATS_TEST_TMPDIR/body") = "$want":* ]]
+}
+
+@test "GET /cgi-bin/list (bad parameters) answers 400 and names the parameter" {
+	for query in 'sport=0:sport is not a port' 'dport=65536:dport is not a port' 'sport=a:sport is not a port' \
+		'dst=1.2.3:dst is not an IPv4 or IPv6 address' 'protocol=sctp:protocol is not a protocol' \
+		'pid=0:pid is not a process id' 'pid=1&pid=1:pid is repeated' 'dst=:dst is missing' \
+		'encoding=br:encoding is not an encoding' 'comm=x:unknown parameter' '%70id=1:unknown parameter' \
+		'pid=$(id):pid has a character' 'dst=-h:dst has a character' "dst=1':dst has a character"; do
+		get "/cgi-bin/list?${query%%:*}"
+		[ "$STATUS" = 400 ]
+		[ "$TYPE" = application/json ]
+		[[ $BODY = '{"error":"'*"${query#*:}"*'"}' ]]
+	done
+}
+
+@test "GET /cgi-bin/lookup and list (another site's name) answer 403 to a browser on this host" {
+	start_server 127.0.0.1
+	start client "$TRAFFIC" connect 127.0.0.1 "$PORT"
+	for path in "list" "lookup?dst=127.0.0.1&sport=$(client_port)&dport=$PORT"; do
+		for host in rebound.example "rebound.example:${LISTEN##*:}" 1.2.3.4.example localhost.example; do
+			get "/cgi-bin/$path" -H "Host: $host"
+			[ "$STATUS" = 403 ]
+			[[ $BODY != *pid* ]]
+		done
+		for host in localhost "localhost:${LISTEN##*:}" "[::1]:1" 127.0.0.1 "$(uname -n):1"; do
+			get "/cgi-bin/$path" -H "Host: $host"
+			[ "$STATUS" = 200 ]
+		done
+	done
+}
+
 @test "GET /cgi-bin/lookup (hostile values) answers 400 and runs nothing" {
 	touch "$BATS_TEST_TMPDIR/before"
 	for value in '%00' '1.2.3.4%00' '%0a' "'" '%22' '%24(id)' '$(touch%20/tmp/connpin_hack)' \
@@ -144,7 +197,7 @@ bad() {
 
 @test "any other method answers 405" {
 	for method in POST PUT DELETE HEAD OPTIONS; do
-		for path in /cgi-bin/metrics "/cgi-bin/lookup?dst=1.2.3.4&sport=1&dport=2"; do
+		for path in /cgi-bin/metrics /cgi-bin/list "/cgi-bin/lookup?dst=1.2.3.4&sport=1&dport=2"; do
 			option="-X $method"
 			[ "$method" != HEAD ] || option=-I
 			# shellcheck disable=SC2086 # two words
@@ -162,7 +215,7 @@ bad() {
 	[ "$STATUS" = 404 ]
 	get /
 	[[ $STATUS = [24]* ]]
-	for script in metrics lookup index.cgi; do
+	for script in metrics lookup list request.sh index.cgi; do
 		get "/cgi-bin/cgi-bin/$script"
 		[ "$STATUS" = 404 ]
 		get "/cgi-bin/../cgi-bin/$script" --path-as-is
@@ -187,7 +240,7 @@ bad() {
 		bpftool map update pinned "$PIN_DIR/maps/conn_to_pid_v4" key 0 0 0 0 0 0 0 0 0 0 0 0 value 0 0 0 0
 }
 
-@test "GET /cgi-bin/lookup (client of another address) answers 403 unless LOOKUP_ALLOW names it" {
+@test "GET /cgi-bin/lookup and list (client of another address) answer 403 unless LOOKUP_ALLOW names it" {
 	cd "$TREE/cgi-bin/cgi-bin"
 	ask() {
 		REQUEST_METHOD=GET REMOTE_ADDR=$1 LOOKUP_ALLOW=$2 \
@@ -200,6 +253,13 @@ bad() {
 	[ "$(ask '[2001:db8::1]' '')" = 403 ]
 	[ "$(ask 127.0.0.1 '')" = 404 ]
 	[ "$(ask '[::1]' '')" = 404 ]
+	ask() {
+		REQUEST_METHOD=GET REMOTE_ADDR=$1 LOOKUP_ALLOW=$2 QUERY_STRING='' ./list |
+			sed -n '1s/^Status: \([0-9]*\).*/\1/p'
+	}
+	[ "$(ask 192.0.2.1 '')" = 403 ]
+	[ "$(ask 192.0.2.1 '192.0.2.0/24')" = 200 ]
+	[ "$(ask 127.0.0.1 '')" = 200 ]
 }
 
 @test "serve.sh -b (again) says that it serves already" {
@@ -218,6 +278,9 @@ bad() {
 	get "/cgi-bin/lookup?dst=192.0.2.1&sport=1&dport=2"
 	[ "$STATUS" = 503 ]
 	# Where /sys/fs/bpf itself is closed to others, that is all that can be told.
+	[[ $BODY = '{"error":"'*'not attached'*'attach.sh'*'"}' ]]
+	get /cgi-bin/list
+	[ "$STATUS" = 503 ]
 	[[ $BODY = '{"error":"'*'not attached'*'attach.sh'*'"}' ]]
 	get /cgi-bin/metrics
 	[ "$STATUS" = 503 ]

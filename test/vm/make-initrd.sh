@@ -100,7 +100,7 @@ done
 
 install -m 755 "$tree/test/vm/init" "$root/init"
 mkdir "$root/connpin"
-tar -C "$tree" --exclude=./.git --exclude=./.output/vm -cf - . | tar -C "$root/connpin" --no-same-owner -xf -
+tar -C "$tree" --exclude=./.git --exclude=./.output/vm --exclude=./.output/tools -cf - . | tar -C "$root/connpin" --no-same-owner -xf -
 
 (cd "$root" && find . -print0 | cpio --quiet --null -o -H newc -R 0:0) >"$out.new"
 mv "$out.new" "$out"
