@@ -214,11 +214,11 @@ static __always_inline __u32 place_of_cgroup(struct sock *sk, __u32 hint)
 	if (!cgroup)
 		return 0;
 	id = cgroup->kn->id;
-	if (hint && hint <= TCP_CGROUPS_MAX) {
-		all = cgroups();
-		if (all && all->places[hint].id == id)
-			return hint;
-	}
+	/* Place 0 has no id, which is what a hint of 0 says. */
+	all = cgroups();
+	barrier_var(hint);
+	if (all && hint <= TCP_CGROUPS_MAX && all->places[hint].id == id)
+		return hint;
 	found = bpf_map_lookup_elem(&tcp_cgroup_index, &id);
 	if (found)
 		return found->place;

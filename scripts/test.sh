@@ -43,6 +43,17 @@ pick_accelerator() {
 	fi
 }
 
+# The OpenMetrics parser of the Python client, which needs nothing else installed.
+fetch_parser() {
+	[ ! -d "$ROOT/.output/tools/prometheus_client" ] || return 0
+	mkdir -p "$VM/client" "$ROOT/.output/tools"
+	(cd "$VM/client" && apt-get -q download python3-prometheus-client) >>"$INSTALL_LOG" 2>&1 ||
+		die "cannot download the Prometheus client: see $INSTALL_LOG"
+	dpkg-deb -x "$VM"/client/*.deb "$VM/client/root"
+	mv "$VM/client/root/usr/lib/python3/dist-packages/prometheus_client" "$ROOT/.output/tools"
+	rm -r "$VM/client"
+}
+
 # Only unpacked: installing Debian's package would start a server.
 fetch_prometheus() {
 	[ ! -x "$ROOT/.output/tools/prometheus" ] || return 0
@@ -124,6 +135,7 @@ main() {
 	test/vm/make-systemd.sh "$ROOT" "$(echo .output/connpin_*.deb)" "$VM/systemd" "$VM/systemd.cpio"
 	fetch_prometheus
 	fetch_node_packages
+	fetch_parser
 	ACCEL=$(pick_accelerator)
 	export ACCEL
 	echo "virtual machines: $(cat "$VM/6.1/version"), $(cat "$VM/6.12/version"), $(cat "$VM/newest/version"), $ACCEL"

@@ -163,6 +163,37 @@ own_ids() {
 	[ "$output" = "$PID" ]
 }
 
+@test "attach.sh (counters of an older layout) carries them over and says so" {
+	# The map of 0.1.0: five counters, for each CPU.
+	"$SCRIPTS/ipv6-block.sh" on >/dev/null 2>&1
+	[ -d "$PIN_DIR/maps" ]
+	bpftool map create "$PIN_DIR/maps/tcp_metrics" type percpu_array key 4 value 40 entries 1 \
+		flags 0 name tcp_metrics
+	value=''
+	cpus=$(tr -s ',-' '\n' </sys/devices/system/cpu/possible | tail -n 1)
+	for _ in $(seq 0 "$cpus"); do
+		value="$value 1 2 0 0 0 0 0 0 2 2 0 0 0 0 0 0 3 2 0 0 0 0 0 0 4 2 0 0 0 0 0 0 5 2 0 0 0 0 0 0"
+	done
+	# shellcheck disable=SC2086 # bytes, a word each
+	bpftool map update pinned "$PIN_DIR/maps/tcp_metrics" key 0 0 0 0 value $value
+	attach
+	grep -q 'tcp_metrics has another layout: its counts are carried over' "$BATS_FILE_TMPDIR/attach.log"
+	[ ! -e "$PIN_DIR/maps/tcp_metrics_new" ]
+	# 512 and its number, times the CPUs; what the host did meanwhile comes on top.
+	n=$((cpus + 1))
+	[ "$(metric tcp_active_connections_total)" -ge $((n * 513)) ]
+	[ "$(metric tcp_active_connections_total)" -lt $((n * 513 + 10000)) ]
+	[ "$(metric tcp_resets_received_total)" -ge $((n * 517)) ]
+	# They had no reason, and the sum still is the total.
+	[ "$(metric 'tcp_connection_failures_total{reason="other"}')" -ge $((n * 515)) ]
+	# Once more nothing changes, and counting goes on.
+	before=$(metric tcp_active_connections_total)
+	attach
+	[ "$(metric tcp_active_connections_total)" -ge "$before" ]
+	"$TRAFFIC" open 10
+	[ "$(metric tcp_active_connections_total)" -ge $((before + 10)) ]
+}
+
 @test "attach.sh (fentry object does not load) counts by tracepoint and status.sh says so" {
 	broken_tree
 	: >"$BROKEN/.output/bpf/tcp_monitor.bpf.o"
