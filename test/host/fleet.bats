@@ -9,7 +9,7 @@ VM=$TREE/.output/vm
 TOOLS=$TREE/.output/tools
 BASE=$((${LISTEN##*:} + 4)) # and the next two
 ADDRESS=127.0.0.1:$((BASE + 2))
-MODULES="virtio virtio_ring virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci failover net_failover virtio_net"
+MODULES="virtio_ring virtio virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci failover net_failover virtio_net"
 
 # The suite's file system with the network's modules and another first process on top:
 # a kernel unpacks one archive after the other.

@@ -32,7 +32,7 @@ teardown_file() {
 	kill "$(cat "$BATS_FILE_TMPDIR/pid")"
 	"$SCRIPTS/serve.sh" -k
 	detach
-	[ ! -d "$CGROUP_ROOT$TRAFFIC_CGROUP" ] || rmdir "$CGROUP_ROOT$TRAFFIC_CGROUP"
+	find "$CGROUP_ROOT" -maxdepth 1 -name "${TRAFFIC_CGROUP#/}*" -exec rmdir {} +
 }
 
 # ask EXPRESSION: the values, a line each.
@@ -109,6 +109,41 @@ traffic() {
 			[ "$(newest "$name" "$job")" -le "$(metric "$name")" ]
 		done
 	done
+}
+
+@test "PromQL answers with exactly what one cgroup did" {
+	answers 'count(up == 1)' 2
+	TRAFFIC_CGROUP+=_exact
+	traffic open 25
+	traffic refuse 15
+	answers "tcp_cgroup_active_connections_total{job=\"connpin\", cgroup=\"$TRAFFIC_CGROUP\"}" 25
+	answers "tcp_cgroup_failed_connections_total{job=\"connpin\", cgroup=\"$TRAFFIC_CGROUP\"}" 15
+	rmdir "$CGROUP_ROOT$TRAFFIC_CGROUP"
+}
+
+@test "a cgroup named by an enemy is one label, which Prometheus reads back" {
+	# All but a line end, which the kernel refuses.
+	local name='_<b>"\x{y="z"} 1'
+	TRAFFIC_CGROUP+=$name
+	traffic refuse 3
+	"$HELPERS/tcp-metrics" >"$BATS_TEST_TMPDIR/text"
+	run -0 "$TOOLS/promtool" check metrics <"$BATS_TEST_TMPDIR/text"
+	[ -z "$output" ]
+	name=${TRAFFIC_CGROUP//\\/\\\\}
+	answers "tcp_cgroup_failed_connections_total{job=\"connpin\", cgroup=\"${name//\"/\\\"}\"}" 3
+	rmdir "$CGROUP_ROOT$TRAFFIC_CGROUP"
+}
+
+@test "each query of the Grafana dashboard gives data" {
+	# Something of everything in the time that the queries look at.
+	for _ in 1 2 3 4 5; do
+		traffic open 20
+		traffic refuse 5
+		sleep 0.5
+	done
+	run -0 /usr/bin/python3 "$HERE/query.py" "http://$ADDRESS" --dashboard "$TREE/etc/grafana/connpin.json" connpin
+	echo "$output"
+	[[ $output = *', 0 without data' ]]
 }
 
 @test "Prometheus (connpin detached) sees that the host gives no metrics" {
