@@ -288,14 +288,14 @@ own_ids() {
 
 @test "attach.sh (a pinned map of another layout) refuses and changes nothing" {
 	mkdir -p "$PIN_DIR/maps"
-	bpftool map create "$PIN_DIR/maps/tcp_metrics" type array key 4 value 8 entries 1 name tcp_metrics
+	bpftool map create "$PIN_DIR/maps/conn_to_pid_v4" type array key 4 value 8 entries 1 name conn_to_pid_v4
 	middle=$(bpf_inventory)
 	run -3 "$SCRIPTS/attach.sh"
-	[[ $output = *"tcp_metrics has another layout than this build"* ]]
+	[[ $output = *"conn_to_pid_v4 has another layout than this build"* ]]
 	unchanged_since "$middle"
 }
 
-@test "attach.sh (kernel memory) takes at most 8 MB at the default capacities, and 8 MB for identities" {
+@test "attach.sh (kernel memory) takes at most 8 MB at the default capacities, 8 MB for identities, 2 MB for metrics" {
 	attach
 	total=0
 	for pin in "$PIN_DIR"/maps/*; do
@@ -303,6 +303,7 @@ own_ids() {
 		echo "$pin $bytes"
 		case $pin in
 		*/conn_identity) identity=$bytes ;;
+		*/tcp_*) metrics=$((${metrics-0} + bytes)) ;;
 		*) total=$((total + bytes)) ;;
 		esac
 	done
@@ -311,6 +312,7 @@ own_ids() {
 	[ "$total" -le 8000000 ]
 	[ "$identity" -gt 7000000 ]
 	[ "$identity" -le 8000000 ]
+	[ "$metrics" -le 2000000 ]
 }
 
 @test "a full table keeps the newest entries and answers for them" {
