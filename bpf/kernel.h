@@ -21,7 +21,16 @@
 #include <bpf/bpf_tracing.h>
 
 /* Kernel ABI values that no uapi header carries in a form usable here. */
-#define EEXIST 17	      /* include/uapi/asm-generic/errno-base.h */
+#define EEXIST 17 /* include/uapi/asm-generic/errno-base.h */
+#define ENONET 64 /* include/uapi/asm-generic/errno.h, as those that follow */
+#define ENETUNREACH 101
+#define ECONNABORTED 103
+#define ETIMEDOUT 110
+#define ECONNREFUSED 111
+#define EHOSTDOWN 112
+#define EHOSTUNREACH 113
+#define CSS_ONLINE 2	      /* include/linux/cgroup-defs.h: it is not being removed */
+#define SOCK_DONE 1	      /* include/net/sock.h, bits of sk_flags */
 #define AF_INET 2	      /* include/linux/socket.h */
 #define AF_INET6 10	      /* include/linux/socket.h */
 #define IPPROTO_TCP 6	      /* include/uapi/linux/in.h */
@@ -33,6 +42,19 @@
 #define RTF_LOCAL (1U << 31)  /* include/uapi/linux/ipv6_route.h */
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+/* include/linux/types.h */
+typedef struct {
+	__s64 counter;
+} atomic64_t;
+
+typedef struct {
+	int counter;
+} atomic_t;
+
+struct list_head {
+	struct list_head *next;
+};
 
 /* include/linux/uidgid_types.h */
 typedef struct {
@@ -51,11 +73,18 @@ struct cred {
 
 /* include/linux/kernfs.h */
 struct kernfs_node {
+	struct kernfs_node *__parent;
+	const char *name;
 	__u64 id; /* the inode number, on 64-bit hosts */
 };
 
 /* include/linux/cgroup-defs.h */
+struct cgroup_subsys_state {
+	unsigned int flags;
+};
+
 struct cgroup {
+	struct cgroup_subsys_state self;
 	struct kernfs_node *kn;
 };
 
@@ -63,15 +92,36 @@ struct css_set {
 	struct cgroup *dfl_cgrp;
 };
 
+struct sock_cgroup_data {
+	struct cgroup *cgroup; /* of version 2 */
+};
+
+/* include/linux/refcount.h */
+typedef struct {
+	atomic_t refs;
+} refcount_t;
+
+/* include/net/netns/ipv4.h */
+struct inet_timewait_death_row {
+	refcount_t tw_refcount;
+};
+
+struct netns_ipv4 {
+	struct inet_timewait_death_row tcp_death_row;
+};
+
 /* include/linux/ns_common.h */
 struct ns_common {
+	const void *ops;
 	unsigned int inum;
 };
 
 /* include/net/net_namespace.h */
 struct net {
+	struct list_head list;
 	__u64 net_cookie;
 	struct ns_common ns;
+	struct netns_ipv4 ipv4;
 };
 
 typedef struct {
@@ -121,11 +171,6 @@ struct task_struct {
 	struct css_set *cgroups;
 };
 
-/* include/linux/bpf.h */
-struct bpf_map {
-	__u32 max_entries;
-};
-
 /* include/uapi/linux/in6.h */
 struct in6_addr {
 	union {
@@ -135,18 +180,69 @@ struct in6_addr {
 
 /* include/net/sock.h */
 struct sock_common {
+	__u16 skc_family;
 	__u32 skc_daddr; /* network byte order, as skc_dport */
 	__u16 skc_dport;
 	__u16 skc_num; /* the local port, host byte order */
-	unsigned short skc_family;
 	unsigned char skc_state;
 	possible_net_t skc_net;
+	atomic64_t skc_cookie; /* 0 until someone asks for it */
 	struct in6_addr skc_v6_daddr;
+	unsigned long skc_flags; /* sk_flags, bits SOCK_* */
 };
 
 struct sock {
 	struct sock_common __sk_common;
 	__u16 sk_protocol;
+	int sk_err;
+	struct sock_cgroup_data sk_cgrp_data;
+};
+
+/* include/linux/tcp.h */
+struct tcp_sock {
+	__u32 segs_out;	  /* segments sent, SYN and retransmissions among them */
+	__u64 bytes_sent; /* payload, retransmissions among it */
+	__u64 bytes_retrans;
+	__u64 bytes_received; /* in order; a FIN counts as a byte */
+	__u32 total_retrans;  /* segments */
+	__u32 srtt_us;	      /* smoothed round-trip time, in eighths of a microsecond */
+};
+
+/* include/net/request_sock.h */
+struct fastopen_queue {
+	int qlen;
+};
+
+struct request_sock_queue {
+	atomic_t qlen;
+	struct fastopen_queue fastopenq;
+};
+
+/* include/net/inet_connection_sock.h */
+struct inet_connection_sock {
+	struct request_sock_queue icsk_accept_queue;
+};
+
+/* include/linux/bpf.h */
+struct bpf_iter_meta {
+	struct seq_file *seq;
+};
+
+struct bpf_iter__bpf_map_elem {
+	struct bpf_iter_meta *meta;
+	struct bpf_map *map;
+	void *key;
+	void *value;
+};
+
+/* net/ipv4/tcp_ipv4.c */
+struct bpf_iter__tcp {
+	struct bpf_iter_meta *meta;
+	struct sock_common *sk_common;
+};
+
+struct bpf_map {
+	__u32 max_entries;
 };
 
 /* include/linux/filter.h */

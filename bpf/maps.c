@@ -37,6 +37,20 @@ int main(void)
 	    "port_tracker,udp_connect,udp_connect_split,udp_connect_tp");
 	map("config", "array", sizeof(__u32), sizeof(__u8), CONFIG_ENTRIES, 0, "ipv6_blocker");
 	map("tcp_metrics", "percpu_array", sizeof(__u32), sizeof(struct tcp_metrics),
-	    TCP_METRICS_ENTRIES, 0, "tcp_monitor,tcp_monitor_tp,tcp_monitor_reset");
+	    TCP_METRICS_ENTRIES, 0, "tcp_monitor,tcp_monitor_tp,tcp_monitor_reset,tcp_live");
+	map("tcp_sockets", "array", sizeof(__u32), sizeof(struct tcp_socket_group),
+	    TCP_SOCKETS / TCP_SOCKETS_GROUP, 0, "tcp_monitor,tcp_monitor_tp,tcp_live");
+	map("tcp_cgroups", "array", sizeof(__u32), sizeof(struct tcp_cgroups), TCP_CGROUPS_ENTRIES,
+	    0, "tcp_monitor,tcp_monitor_tp,tcp_live");
+	map("tcp_cgroup_metrics", "percpu_array", sizeof(__u32), sizeof(struct tcp_cgroup_metrics),
+	    TCP_CGROUPS_ENTRIES, 0, "tcp_monitor,tcp_monitor_tp,tcp_live");
+	map("tcp_cgroup_index", "hash", sizeof(__u64), sizeof(struct tcp_cgroup_place),
+	    TCP_CGROUPS_MAX, 0, "tcp_monitor,tcp_monitor_tp,tcp_live");
+	map("tcp_settings", "array", sizeof(__u32), sizeof(struct tcp_settings),
+	    TCP_SETTINGS_ENTRIES, 0, "tcp_monitor,tcp_monitor_tp,tcp_live");
+	map("tcp_path_room", "percpu_array", sizeof(__u32), sizeof(struct tcp_path_room),
+	    TCP_PATH_ROOM_ENTRIES, 0, "tcp_monitor,tcp_monitor_tp,tcp_live");
+	map("tcp_readers", "array", sizeof(__u32), sizeof(__u64), TCP_READERS_ENTRIES, 0,
+	    "tcp_live");
 	return 0;
 }

@@ -15,6 +15,14 @@ int BPF_PROG(on_set_state, struct sock *sk, int state)
 	return 0;
 }
 
+/* Listening is the one state that does not come through tcp_set_state(). */
+SEC("fentry/inet_csk_listen_start")
+int BPF_PROG(on_listen, struct sock *sk)
+{
+	on_state_change(sk, TCP_CLOSE, TCP_LISTEN);
+	return 0;
+}
+
 /*
  * tcp_reset() ends a connection for two reasons: a RST came, or data came after
  * the program had closed (net/ipv4/tcp_input.c: tcp_rcv_state_process(),

@@ -8,8 +8,10 @@
 #ifndef CONNPIN_TCP_MONITOR_BPF_H
 #define CONNPIN_TCP_MONITOR_BPF_H
 
-#include "kernel.h"
+#include "address.bpf.h"
 #include "tcp_monitor.h"
+#include "tcp_cgroups.bpf.h"
+#include "tcp_sockets.bpf.h"
 
 /* States of enum in include/net/tcp_states.h: userspace ABI through /proc/net/tcp. */
 #define TCP_ESTABLISHED 1
@@ -17,6 +19,7 @@
 #define TCP_SYN_RECV 3
 #define TCP_TIME_WAIT 6
 #define TCP_CLOSE 7
+#define TCP_LISTEN 10
 #define TCP_NEW_SYN_RECV 12
 
 struct {
@@ -28,7 +31,7 @@ struct {
 
 static __always_inline struct tcp_metrics *metrics(void)
 {
-	__u32 key = 0;
+	__u32 key = TCP_METRICS_LIVE;
 
 	return bpf_map_lookup_elem(&tcp_metrics, &key);
 }
@@ -37,17 +40,201 @@ static __always_inline struct tcp_metrics *metrics(void)
  * Atomic although the memory is this CPU's own: a softirq may come between the
  * load and the store of a plain increment and count on the same CPU.
  */
+static __always_inline void add(__u64 *counter, __u64 n)
+{
+	__sync_fetch_and_add(counter, n);
+}
+
 static __always_inline void count(__u64 *counter)
 {
-	__sync_fetch_and_add(counter, 1);
+	add(counter, 1);
+}
+
+/*
+ * The bucket of VALUE: how many of the bounds it is above. A chain of comparisons with
+ * constants, so that no table is needed; functions of their own, so that the verifier
+ * goes on with one answer, not one for each bucket.
+ */
+#define TCP_ABOVE_BOUND(bound, text) +(value > (bound))
+
+__noinline __u32 connect_bucket(__u64 value)
+{
+	return 0 TCP_CONNECT_BOUNDS_NS(TCP_ABOVE_BOUND);
+}
+
+__noinline __u32 lifetime_bucket(__u64 value)
+{
+	return 0 TCP_LIFETIME_BOUNDS_NS(TCP_ABOVE_BOUND);
+}
+
+__noinline __u32 round_trip_bucket(__u32 value)
+{
+	return 0 TCP_ROUND_TRIP_BOUNDS_8TH_US(TCP_ABOVE_BOUND);
+}
+
+static __always_inline void observe(__u64 *buckets, __u32 size, __u32 bucket, __u64 *sum,
+				    __u64 value)
+{
+	/* The register that is checked has to be the one that is used. */
+	barrier_var(bucket);
+	if (bucket >= size)
+		return;
+	count(&buckets[bucket]);
+	add(sum, value);
+}
+
+/* The family of what travels: that of an IPv4-mapped address is IPv4. */
+static __always_inline __u32 family_of(const struct sock *sk)
+{
+	const __u32 *dst = sk->__sk_common.skc_v6_daddr.in6_u.u6_addr32;
+
+	if (sk->__sk_common.skc_family != AF_INET6 || is_v4_mapped(dst[0], dst[1], dst[2]))
+		return TCP_IPV4;
+	return TCP_IPV6;
+}
+
+/*
+ * Why SYN_SENT came to CLOSE. The kernel sets the error first when the network or
+ * the peer gave one; without one this host gave up: before it had sent anything (no
+ * port was left, or a Fast Open that waits for data was closed), or after.
+ */
+static __always_inline __u32 failure_reason(const struct sock *sk, const struct tcp_sock *tp)
+{
+	switch (sk->sk_err) {
+	case 0:
+		return tp->segs_out ? TCP_ABORTED : TCP_LOCAL;
+	case ECONNABORTED: /* "ss -K" and its like */
+		return TCP_ABORTED;
+	case ECONNREFUSED:
+		return TCP_REFUSED;
+	case ETIMEDOUT:
+		return TCP_TIMEOUT;
+	case EHOSTUNREACH:
+	case ENETUNREACH:
+	case EHOSTDOWN:
+	case ENONET:
+		return TCP_UNREACHABLE;
+	default:
+		return TCP_OTHER;
+	}
+}
+
+/* A FIN counts as a byte in bytes_received; SOCK_DONE says that one came. */
+static __always_inline __u64 received_bytes(__u64 bytes_received, unsigned long flags)
+{
+	return bytes_received - (flags >> SOCK_DONE & 1);
+}
+
+/*
+ * Count what a connection of the cgroup at PLACE carried since it was last counted.
+ * Signed: a retransmission that had no memory makes the bytes sent one segment less.
+ */
+static __always_inline void count_traffic(struct tcp_metrics *m, __u32 place,
+					  const struct known_socket *known, __u64 sent,
+					  __u64 received, __u32 retransmitted)
+{
+	struct tcp_cgroup_counters *counters = counters_of(place);
+	struct tcp_traffic *traffic;
+
+	if (known->direction >= TCP_DIRECTIONS || !counters)
+		return;
+	traffic = &m->traffic[known->direction];
+	if ((__s64)(sent - known->sent) > 0) {
+		add(&traffic->sent, sent - known->sent);
+		add(&counters->sent, sent - known->sent);
+	}
+	if ((__s64)(received - known->received) > 0) {
+		add(&traffic->received, received - known->received);
+		add(&counters->received, received - known->received);
+	}
+	if (retransmitted != known->retransmitted)
+		add(&traffic->retransmitted, retransmitted - known->retransmitted);
+}
+
+static __always_inline void keep_socket(struct tcp_metrics *m, struct sock *sk, __u64 now,
+					__u32 direction, __u32 place)
+{
+	struct known_socket known = { .start_ns = now, .direction = direction, .cgroup = place };
+
+	if (!put_socket(bpf_get_socket_cookie(sk), sk, &known))
+		count(&m->sockets_full);
+}
+
+static __always_inline void on_established(struct tcp_metrics *m, struct sock *sk, int from)
+{
+	__u64 now = bpf_ktime_get_ns(), start, took;
+	struct tcp_cgroup_counters *counters;
+	__u32 place;
+
+	if (from != TCP_SYN_SENT && from != TCP_SYN_RECV)
+		return;
+	place = place_of_cgroup(sk, 0);
+	counters = counters_of(place);
+	if (!counters)
+		return;
+	if (from == TCP_SYN_RECV) {
+		count(&m->passive[family_of(sk)]);
+		count(&counters->passive);
+		keep_socket(m, sk, now, TCP_PASSIVE, place);
+		return;
+	}
+	count(&m->active[family_of(sk)]);
+	count(&counters->active);
+	start = restart_socket(sk, now, place);
+	if (!start)
+		return;
+	took = now - start;
+	observe(m->connect, TCP_CONNECT_BUCKETS, connect_bucket(took), &m->connect_ns, took);
+}
+
+static __always_inline void on_closed(struct tcp_metrics *m, struct sock *sk, int from)
+{
+	struct known_socket known = { .direction = TCP_UNKNOWN };
+	struct tcp_cgroup_counters *counters;
+	struct tcp_sock *tp;
+	__u32 rtt, place;
+	__u64 took;
+
+	take_socket(sk, &known);
+	if (from == TCP_LISTEN)
+		return;
+	tp = bpf_skc_to_tcp_sock(sk);
+	if (!tp)
+		return;
+	place = place_of_cgroup(sk, known.cgroup);
+	count_traffic(m, place, &known, tp->bytes_sent - tp->bytes_retrans,
+		      received_bytes(tp->bytes_received, sk->__sk_common.skc_flags),
+		      tp->total_retrans);
+	if (from == TCP_SYN_SENT) {
+		count(&m->failed[family_of(sk)][failure_reason(sk, tp)]);
+		counters = counters_of(place);
+		if (counters)
+			count(&counters->failed);
+		return;
+	}
+	/* A child, or a simultaneous open, that was never established. */
+	if (from == TCP_SYN_RECV)
+		return;
+	if (known.start_ns) {
+		took = bpf_ktime_get_ns() - known.start_ns;
+		observe(m->lifetime, TCP_LIFETIME_BUCKETS, lifetime_bucket(took), &m->lifetime_us,
+			took / 1000);
+	}
+	rtt = tp->srtt_us;
+	if (rtt)
+		observe(m->round_trip, TCP_ROUND_TRIP_BUCKETS, round_trip_bucket(rtt),
+			&m->round_trip_8th_us, rtt);
 }
 
 /* Either source may report a change to the same state; none of those counts. */
-static __always_inline void on_state_change(const struct sock *sk, int from, int to)
+static __always_inline void on_state_change(struct sock *sk, int from, int to)
 {
 	struct tcp_metrics *m;
 
-	if (from != TCP_SYN_SENT && from != TCP_SYN_RECV)
+	/* Half of the changes: the ways to close. */
+	if (to != TCP_ESTABLISHED && to != TCP_CLOSE && to != TCP_SYN_SENT && to != TCP_LISTEN)
+		return;
+	if (from == to)
 		return;
 	/* An MPTCP parent (262) or SCTP (132) socket passes the tracepoint as well. */
 	if (sk->sk_protocol != IPPROTO_TCP)
@@ -55,12 +242,12 @@ static __always_inline void on_state_change(const struct sock *sk, int from, int
 	m = metrics();
 	if (!m)
 		return;
-	if (from == TCP_SYN_SENT && to == TCP_ESTABLISHED)
-		count(&m->active_connections);
-	else if (from == TCP_SYN_SENT && to == TCP_CLOSE)
-		count(&m->failed_connections);
-	else if (from == TCP_SYN_RECV && to == TCP_ESTABLISHED)
-		count(&m->passive_connections);
+	if (to == TCP_ESTABLISHED)
+		on_established(m, sk, from);
+	else if (to == TCP_CLOSE)
+		on_closed(m, sk, from);
+	else
+		keep_socket(m, sk, bpf_ktime_get_ns(), TCP_ACTIVE, 0);
 }
 
 static __always_inline void on_reset_received(void)

@@ -8,7 +8,7 @@
 #include "tcp_send_reset.bpf.h"
 
 SEC("tp_btf/inet_sock_set_state")
-int BPF_PROG(on_set_state, const struct sock *sk, int oldstate, int newstate)
+int BPF_PROG(on_set_state, struct sock *sk, int oldstate, int newstate)
 {
 	on_state_change(sk, oldstate, newstate);
 	return 0;

@@ -4,7 +4,7 @@
  *
  * bpftool 7.1 loads and pins tracing programs but attaches none. The pinned link
  * keeps the program attached when this process is gone; removing the pin
- * detaches it.
+ * detaches it. The pin of an iterator runs the program when it is read.
  */
 #include "bpf.h"
 #include "text.h"
@@ -33,11 +33,14 @@ static int fsmount(int fs, unsigned flags, unsigned attributes)
 }
 
 static const char usage[] =
-	"usage: attach-tracing PROGRAM_PIN LINK_PIN [GROUP/TRACEPOINT]\n"
+	"usage: attach-tracing PROGRAM_PIN LINK_PIN\n"
+	"       attach-tracing --tracepoint GROUP/NAME PROGRAM_PIN LINK_PIN\n"
+	"       attach-tracing --iterator PROGRAM_PIN LINK_PIN [MAP_PIN]\n"
 	"\n"
 	"Attach the fentry, fexit or tp_btf program pinned at PROGRAM_PIN to the place\n"
 	"it was loaded for, or a tracepoint program to the one that is named, and pin the\n"
 	"link at LINK_PIN. Removing LINK_PIN detaches.\n"
+	"An iterator goes over the elements of MAP_PIN when it is one of maps.\n"
 	"\n"
 	"Exit status: 0 attached, 2 bad arguments, 3 the kernel refused.\n";
 
@@ -85,25 +88,40 @@ out:
 
 int main(int argc, char **argv)
 {
-	int prog, link, rc;
+	const char *tracepoint = NULL;
+	int prog, link, rc, map = -1;
+	bool iterator;
 	int64_t id;
 
 	set_program_name(argv[0]);
 	if (answered_help(argc, argv, usage))
 		return finish(EXIT_FOUND);
-	if (argc != 3 && argc != 4)
-		return misuse("needed: PROGRAM_PIN LINK_PIN [GROUP/TRACEPOINT]", "");
+	iterator = argc > 1 && strcmp(argv[1], "--iterator") == 0;
+	argc -= iterator;
+	argv += iterator;
+	if (argc == 5 && strcmp(argv[1], "--tracepoint") == 0) {
+		tracepoint = argv[2];
+		argc -= 2;
+		argv += 2;
+	}
+	if (argc != 3 && !(iterator && argc == 4))
+		return misuse("needed: PROGRAM_PIN LINK_PIN", "");
 
 	prog = bpf_open_pin(argv[1], 0);
 	if (prog < 0)
 		return fail("open", argv[1], prog);
 	if (argc == 4) {
-		id = tracepoint_id(argv[3]);
+		map = bpf_open_pin(argv[3], 0);
+		if (map < 0)
+			return fail("open", argv[3], map);
+	}
+	if (tracepoint) {
+		id = tracepoint_id(tracepoint);
 		if (id < 0)
-			return fail("find tracepoint", argv[3], (int)id);
+			return fail("find tracepoint", tracepoint, (int)id);
 		link = bpf_attach_tracepoint(prog, (__u64)id);
 	} else {
-		link = bpf_attach_tracing(prog);
+		link = iterator ? bpf_attach_iterator(prog, map) : bpf_attach_tracing(prog);
 	}
 	if (link < 0)
 		return fail("attach", argv[1], link);

@@ -41,6 +41,29 @@ int bpf_lookup(int map, const void *key, void *value)
 	return sys_bpf(BPF_MAP_LOOKUP_ELEM, &attr);
 }
 
+int bpf_update(int map, const void *key, const void *value)
+{
+	union bpf_attr attr;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.map_fd = map;
+	attr.key = ptr(key);
+	attr.value = ptr(value);
+	return sys_bpf(BPF_MAP_UPDATE_ELEM, &attr);
+}
+
+int bpf_map_info(int map, struct bpf_map_info *info)
+{
+	union bpf_attr attr;
+
+	memset(&attr, 0, sizeof(attr));
+	memset(info, 0, sizeof(*info));
+	attr.info.bpf_fd = map;
+	attr.info.info_len = sizeof(*info);
+	attr.info.info = ptr(info);
+	return sys_bpf(BPF_OBJ_GET_INFO_BY_FD, &attr);
+}
+
 int bpf_lookup_batch(int map, const void *in, void *cursor, void *keys, void *values, __u32 *count)
 {
 	union bpf_attr attr;
@@ -119,6 +142,23 @@ int bpf_query_cgroup(int cgroup, __u32 type, __u32 *flags, __u32 *ids, __u32 *co
 	*flags = attr.query.attach_flags;
 	*count = attr.query.prog_cnt;
 	return rc;
+}
+
+int bpf_attach_iterator(int prog, int map)
+{
+	union bpf_iter_link_info info;
+	union bpf_attr attr;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.link_create.prog_fd = prog;
+	attr.link_create.attach_type = BPF_TRACE_ITER;
+	if (map >= 0) {
+		memset(&info, 0, sizeof(info));
+		info.map.map_fd = map;
+		attr.link_create.iter_info = ptr(&info);
+		attr.link_create.iter_info_len = sizeof(info);
+	}
+	return sys_bpf(BPF_LINK_CREATE, &attr);
 }
 
 int bpf_pin(int fd, const char *path)

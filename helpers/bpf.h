@@ -9,6 +9,7 @@
 #ifndef CONNPIN_BPF_H
 #define CONNPIN_BPF_H
 
+#include <linux/bpf.h>
 #include <linux/types.h>
 
 /* Open any pin, with FLAGS 0 or BPF_F_RDONLY. */
@@ -16,6 +17,12 @@ int bpf_open_pin(const char *path, __u32 flags);
 
 /* Copy the value of KEY. -ENOENT when there is none. */
 int bpf_lookup(int map, const void *key, void *value);
+
+/* Put VALUE at KEY, whatever was there. */
+int bpf_update(int map, const void *key, const void *value);
+
+/* What the kernel tells of a map: sizes, capacity, id. */
+int bpf_map_info(int map, struct bpf_map_info *info);
 
 /*
  * Copy up to *COUNT entries. *CURSOR is 8 bytes of the kernel's, IN is NULL the
@@ -37,6 +44,9 @@ int bpf_attach_tracepoint(int prog, __u64 id);
  * -ENOSPC with the real *COUNT when there are more.
  */
 int bpf_query_cgroup(int cgroup, __u32 type, __u32 *flags, __u32 *ids, __u32 *count);
+
+/* Make an iterator of a loaded program, over the elements of MAP unless that is -1. */
+int bpf_attach_iterator(int prog, int map);
 
 /* Pin a link, program or map. -EEXIST when PATH is taken. */
 int bpf_pin(int fd, const char *path);

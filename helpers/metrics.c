@@ -3,92 +3,156 @@
 
 #include "../bpf/tcp_monitor.h"
 
-#include "bpf.h"
+#include "about.h"
+#include "cgroups.h"
+#include "counters.h"
+#include "exposition.h"
 #include "pins.h"
+#include "sockets.h"
 #include "text.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stddef.h>
 #include <string.h>
-#include <unistd.h>
 
 #define MAP "tcp_metrics"
-#define POSSIBLE_CPUS "/sys/devices/system/cpu/possible"
-#define CPUS_MAX 8192 /* the largest NR_CPUS that Linux can be configured with */
+#define COUNTERS(type) (sizeof(type) / sizeof(__u64))
 
-static const struct {
-	const char *name;
-	const char *help;
-	size_t offset; /* in struct tcp_metrics */
-} counters[] = {
-	{ "tcp_active_connections_total",
-	  "Connections opened by this host: SYN_SENT to ESTABLISHED.",
-	  offsetof(struct tcp_metrics, active_connections) },
-	{ "tcp_passive_connections_total",
-	  "Connections accepted by this host: SYN_RECV to ESTABLISHED.",
-	  offsetof(struct tcp_metrics, passive_connections) },
-	{ "tcp_failed_connections_total",
-	  "Connection attempts that ended before they were established: SYN_SENT to CLOSE.",
-	  offsetof(struct tcp_metrics, failed_connections) },
-	{ "tcp_resets_sent_total", "RST segments sent.",
-	  offsetof(struct tcp_metrics, resets_sent) },
-	{ "tcp_resets_received_total",
-	  "RST segments received that ended a connection or an attempt; not those for a half-open "
-	  "request, a TIME_WAIT socket or a closed port. Without fentry also connections that "
-	  "ended "
-	  "because data came after the close.",
-	  offsetof(struct tcp_metrics, resets_received) },
-};
+/* What each split is called; the order is that of the enums in tcp_monitor.h. */
+static const char *const families[] = { "ipv4", "ipv6" };
+static const char *const directions[] = { "active", "passive", "unknown" };
+static const char *const reasons[] = { "refused", "timeout", "unreachable",
+				       "aborted", "local",   "other" };
 
-#define COUNTERS (sizeof(counters) / sizeof(counters[0]))
+_Static_assert(sizeof(families) / sizeof(*families) == TCP_FAMILIES, "a word each");
+_Static_assert(sizeof(directions) / sizeof(*directions) == TCP_DIRECTIONS, "a word each");
+_Static_assert(sizeof(reasons) / sizeof(*reasons) == TCP_REASONS, "a word each");
 
-/*
- * How many CPUs TEXT names: "0-3,8" is 5. The kernel's cpulist format; 0 when it
- * is something else.
- */
-static unsigned count_cpus(const char *text)
+#define BOUND_TEXT(value, text) text,
+static const char *const connect_bounds[] = { TCP_CONNECT_BOUNDS_NS(BOUND_TEXT) };
+static const char *const lifetime_bounds[] = { TCP_LIFETIME_BOUNDS_NS(BOUND_TEXT) };
+static const char *const round_trip_bounds[] = { TCP_ROUND_TRIP_BOUNDS_8TH_US(BOUND_TEXT) };
+
+static __u64 sum(const __u64 *values, size_t count)
 {
-	unsigned total = 0;
+	__u64 total = 0;
 
-	while (*text >= '0' && *text <= '9') {
-		unsigned first = 0, last;
-
-		while (*text >= '0' && *text <= '9' && first <= CPUS_MAX)
-			first = first * 10 + (unsigned)(*text++ - '0');
-		last = first;
-		if (*text == '-') {
-			last = 0;
-			text++;
-			while (*text >= '0' && *text <= '9' && last <= CPUS_MAX)
-				last = last * 10 + (unsigned)(*text++ - '0');
-		}
-		if (last < first || last > CPUS_MAX)
-			return 0;
-		total += last - first + 1;
-		if (*text == ',')
-			text++;
-	}
-	return (*text == '\n' || *text == '\0') ? total : 0;
+	for (size_t i = 0; i < count; i++)
+		total += values[i];
+	return total;
 }
 
-/* A number from 1 to CPUS_MAX, or -errno. */
-static int possible_cpus(void)
+static void plain_counter(const char *name, const char *help, __u64 n)
 {
-	char text[4096];
-	ssize_t n;
-	int fd = open(POSSIBLE_CPUS, O_RDONLY | O_CLOEXEC);
-	unsigned cpus;
+	family(COUNTER, name, NULL, help);
+	counter(NULL, NULL, n);
+}
 
-	if (fd < 0)
-		return -errno;
-	n = read(fd, text, sizeof(text) - 1);
-	close(fd);
-	if (n < 0)
-		return -errno;
-	text[n] = '\0';
-	cpus = count_cpus(text);
-	return cpus > 0 && cpus <= CPUS_MAX ? (int)cpus : -EINVAL;
+static void split_counter(const char *name, const char *help, const char *label_name,
+			  const char *const *label_values, const __u64 *n, size_t count)
+{
+	family(COUNTER, name, NULL, help);
+	for (size_t i = 0; i < count; i++)
+		counter(label_name, label_values[i], n[i]);
+}
+
+/* What an older connpin counted has no reason: it goes to "other". */
+static void print_connections(const struct tcp_metrics *m)
+{
+	__u64 by_reason[TCP_REASONS] = { 0 }, by_family[TCP_FAMILIES] = { 0 };
+
+	for (size_t f = 0; f < TCP_FAMILIES; f++) {
+		for (size_t r = 0; r < TCP_REASONS; r++) {
+			by_reason[r] += m->failed[f][r];
+			by_family[f] += m->failed[f][r];
+		}
+	}
+	by_reason[TCP_OTHER] += m->failed_connections;
+
+	plain_counter("tcp_active_connections",
+		      "Connections opened by this host: SYN_SENT to ESTABLISHED.",
+		      m->active_connections + sum(m->active, TCP_FAMILIES));
+	plain_counter("tcp_passive_connections",
+		      "Connections accepted by this host: SYN_RECV to ESTABLISHED.",
+		      m->passive_connections + sum(m->passive, TCP_FAMILIES));
+	plain_counter("tcp_failed_connections",
+		      "Connection attempts that ended before they were established: SYN_SENT to "
+		      "CLOSE.",
+		      sum(by_reason, TCP_REASONS));
+	split_counter("tcp_connection_failures",
+		      "Failed connections by reason: refused (a RST came), timeout (nothing came), "
+		      "unreachable (ICMP, or no route any more), aborted (closed by this host), "
+		      "local (no SYN was sent), other.",
+		      "reason", reasons, by_reason, TCP_REASONS);
+	split_counter("tcp_family_active_connections",
+		      "Connections opened by this host; IPv4-mapped addresses are ipv4.", "family",
+		      families, m->active, TCP_FAMILIES);
+	split_counter("tcp_family_passive_connections", "Connections accepted by this host.",
+		      "family", families, m->passive, TCP_FAMILIES);
+	split_counter("tcp_family_failed_connections", "Failed connections.", "family", families,
+		      by_family, TCP_FAMILIES);
+}
+
+static void print_resets(const struct tcp_metrics *m)
+{
+	plain_counter("tcp_resets_sent", "RST segments sent.", m->resets_sent);
+	plain_counter("tcp_resets_received",
+		      "RST segments received that ended a connection or an attempt; not those for "
+		      "a half-open request, a TIME_WAIT socket or a closed port. Without fentry "
+		      "also connections that ended because data came after the close.",
+		      m->resets_received);
+}
+
+/* The unlabelled one, then by who opened the connection. */
+static void traffic_counter(const char *name, const char *direction_name, const char *unit,
+			    const char *help, const char *direction_help, const __u64 *n)
+{
+	family(COUNTER, name, unit, help);
+	counter(NULL, NULL, sum(n, TCP_DIRECTIONS));
+	family(COUNTER, direction_name, unit, direction_help);
+	for (size_t i = 0; i < TCP_DIRECTIONS; i++)
+		counter("direction", directions[i], n[i]);
+}
+
+static void print_traffic(const struct tcp_metrics *m)
+{
+	__u64 sent[TCP_DIRECTIONS], received[TCP_DIRECTIONS], retransmitted[TCP_DIRECTIONS];
+
+	for (size_t i = 0; i < TCP_DIRECTIONS; i++) {
+		sent[i] = m->traffic[i].sent;
+		received[i] = m->traffic[i].received;
+		retransmitted[i] = m->traffic[i].retransmitted;
+	}
+	traffic_counter("tcp_sent_bytes", "tcp_direction_sent_bytes", "bytes",
+			"Payload sent, each byte once however often it is retransmitted. "
+			"Added at each scrape, and when a connection closes.",
+			"Payload sent, by who opened the connection; unknown: older than the "
+			"attachment.",
+			sent);
+	traffic_counter("tcp_received_bytes", "tcp_direction_received_bytes", "bytes",
+			"Payload received in order. Added at each scrape, up to the last byte, and "
+			"when a connection closes.",
+			"Payload received, by who opened the connection.", received);
+	traffic_counter(
+		"tcp_retransmitted_segments", "tcp_direction_retransmitted_segments", NULL,
+		"Segments sent again, SYN and SYN-ACK among them. Added at each scrape, and "
+		"when a connection closes or an attempt fails.",
+		"Segments sent again, by who opened the connection.", retransmitted);
+}
+
+static void print_times(const struct tcp_metrics *m)
+{
+	family(HISTOGRAM, "tcp_connect_duration_seconds", "seconds",
+	       "How long connecting took: SYN_SENT to ESTABLISHED.");
+	histogram(m->connect, connect_bounds, TCP_CONNECT_BUCKETS, m->connect_ns, 9);
+	family(HISTOGRAM, "tcp_connection_duration_seconds", "seconds",
+	       "How long connections lasted that have closed: ESTABLISHED to CLOSE. Not those "
+	       "older than the attachment.");
+	histogram(m->lifetime, lifetime_bounds, TCP_LIFETIME_BUCKETS, m->lifetime_us, 6);
+	family(HISTOGRAM, "tcp_round_trip_seconds", "seconds",
+	       "The kernel's smoothed round-trip time of each connection when it closed.");
+	/* An eighth of a microsecond is 125 ns. */
+	histogram(m->round_trip, round_trip_bounds, TCP_ROUND_TRIP_BUCKETS,
+		  m->round_trip_8th_us * 125, 9);
 }
 
 static int fail(const char *what, int rc)
@@ -97,43 +161,40 @@ static int fail(const char *what, int rc)
 	return EXIT_UNAVAILABLE;
 }
 
-static void print_counter(size_t i, const struct tcp_metrics *per_cpu, int cpus)
+int print_metrics(const char *head, bool openmetrics)
 {
-	uint64_t sum = 0;
-
-	for (int cpu = 0; cpu < cpus; cpu++)
-		sum += *(const __u64 *)((const char *)&per_cpu[cpu] + counters[i].offset);
-	out_str("# HELP ");
-	out_str(counters[i].name);
-	out_str(" ");
-	out_str(counters[i].help);
-	out_str("\n# TYPE ");
-	out_str(counters[i].name);
-	out_str(" counter\n");
-	out_str(counters[i].name);
-	out_str(" ");
-	out_u64(sum);
-	out_str("\n");
-}
-
-int print_metrics(const char *head)
-{
-	/* Untouched pages of it cost nothing. */
-	static struct tcp_metrics per_cpu[CPUS_MAX];
-	__u32 key = 0;
-	int map, cpus, rc;
+	__u64 started = monotonic_ns();
+	struct tcp_metrics m;
+	struct tcp_live live;
+	int map, rc, known;
 
 	map = open_map_or_warn(MAP);
 	if (map < 0)
 		return EXIT_UNAVAILABLE;
-	cpus = possible_cpus();
-	if (cpus < 0)
-		return fail(POSSIBLE_CPUS, cpus);
-	rc = bpf_lookup(map, &key, per_cpu);
+	/* First: it brings the counters up to this moment. */
+	known = read_sockets(&live);
+	if (known && known != -ENOENT)
+		return fail("the live sockets", known);
+	rc = sum_counters(map, (__u64 *)&m, COUNTERS(m));
 	if (rc)
 		return fail("the map " MAP, rc);
+	if (openmetrics)
+		use_openmetrics(pinned_at_ns("maps/" MAP));
+	rc = read_cgroups();
+	if (rc)
+		return fail("the maps of the cgroups", rc);
+	rc = read_tracker();
+	if (rc)
+		return fail("the map tracker_metrics", rc);
 	out_str(head);
-	for (size_t i = 0; i < COUNTERS; i++)
-		print_counter(i, per_cpu, cpus);
+	print_connections(&m);
+	if (!known)
+		print_sockets(&live);
+	print_resets(&m);
+	print_traffic(&m);
+	print_times(&m);
+	print_cgroups();
+	print_about(known ? NULL : &live, m.sockets_full, started);
+	end_of_metrics();
 	return EXIT_FOUND;
 }

@@ -5,6 +5,7 @@
 #include "text.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/bpf.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,19 +13,34 @@
 
 #define PATH_BYTES 512 /* on the page of the stack that is there already */
 
-/* PIN_DIR/maps/NAME; false when it does not fit. */
-static bool map_path(char path[PATH_BYTES], const char *name)
+/* PIN_DIR, BETWEEN and NAME; false when it does not fit. */
+static bool pin_path(char path[PATH_BYTES], const char *between, const char *name)
 {
 	const char *dir = getenv("PIN_DIR");
 
 	if (!dir || !*dir)
 		dir = PIN_DIR_DEFAULT;
-	if (strlen(dir) + strlen("/maps/") + strlen(name) >= PATH_BYTES)
+	if (strlen(dir) + strlen(between) + strlen(name) >= PATH_BYTES)
 		return false;
 	strcpy(path, dir);
-	strcat(path, "/maps/");
+	strcat(path, between);
 	strcat(path, name);
 	return true;
+}
+
+static bool map_path(char path[PATH_BYTES], const char *name)
+{
+	return pin_path(path, "/maps/", name);
+}
+
+uint64_t pinned_at_ns(const char *name)
+{
+	char path[PATH_BYTES];
+	struct stat st;
+
+	if (!pin_path(path, "/", name) || stat(path, &st))
+		return 0;
+	return (uint64_t)st.st_mtim.tv_sec * 1000000000 + (uint64_t)st.st_mtim.tv_nsec;
 }
 
 unsigned long map_inode(const char *name)
@@ -40,6 +56,17 @@ int open_map(const char *name, unsigned flags)
 	char path[PATH_BYTES];
 
 	return map_path(path, name) ? bpf_open_pin(path, flags) : -ENAMETOOLONG;
+}
+
+int open_pin(const char *name)
+{
+	char path[PATH_BYTES];
+	int fd;
+
+	if (!pin_path(path, "/", name))
+		return -ENAMETOOLONG;
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
 }
 
 int open_map_or_warn(const char *name)

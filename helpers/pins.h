@@ -2,6 +2,8 @@
 #ifndef CONNPIN_PINS_H
 #define CONNPIN_PINS_H
 
+#include <stdint.h>
+
 /* Where the pins are unless the environment variable PIN_DIR names another place. */
 #define PIN_DIR_DEFAULT "/sys/fs/bpf/connpin"
 
@@ -14,6 +16,15 @@ int open_map_or_warn(const char *name);
 
 /* The same for any FLAGS, and without a message. */
 int open_map(const char *name, unsigned flags);
+
+/* Open the pin of an iterator, PIN_DIR/NAME, as a file. -errno. */
+int open_pin(const char *name);
+
+/*
+ * When PIN_DIR/NAME was pinned, a directory: its last program; in nanoseconds since
+ * 1970. 0: not there.
+ */
+uint64_t pinned_at_ns(const char *name);
 
 /* The inode number of that pin, another for each map that was ever pinned; 0: none. */
 unsigned long map_inode(const char *name);

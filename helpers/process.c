@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "process.h"
 
-#include "cgroup.h"
+#include "cgroup_path.h"
 #include "text.h"
 
 #include <errno.h>

@@ -5,10 +5,13 @@
 #include "metrics.h"
 #include "text.h"
 
+#include <string.h>
+
 static const char usage[] =
-	"usage: tcp-metrics\n"
+	"usage: tcp-metrics [--openmetrics]\n"
 	"\n"
-	"Print the TCP counters of the whole host in the Prometheus text format.\n"
+	"Print the TCP counters of the whole host in the Prometheus text format, or as\n"
+	"OpenMetrics 1.0.\n"
 	"\n"
 	"  -h, --help     this text\n"
 	"  -V, --version  the version\n"
@@ -19,10 +22,13 @@ static const char usage[] =
 
 int main(int argc, char **argv)
 {
+	bool openmetrics;
+
 	set_program_name(argv[0]);
 	if (answered_help(argc, argv, usage))
 		return finish(EXIT_FOUND);
-	if (argc > 1)
+	openmetrics = argc == 2 && strcmp(argv[1], "--openmetrics") == 0;
+	if (argc > 1 && !openmetrics)
 		return misuse("unexpected argument ", argv[1]);
-	return finish(print_metrics(""));
+	return finish(print_metrics("", openmetrics));
 }

@@ -162,6 +162,21 @@ void out_json(const char *bytes, size_t len)
 	out_str("\"");
 }
 
+void format_u64(char *text, uint64_t n)
+{
+	uint64_t rest = n;
+
+	do {
+		text++;
+		rest /= 10;
+	} while (rest > 0);
+	*text = '\0';
+	do {
+		*--text = (char)('0' + n % 10);
+		n /= 10;
+	} while (n > 0);
+}
+
 void set_program_name(const char *argv0)
 {
 	const char *slash = argv0 ? strrchr(argv0, '/') : NULL;

@@ -45,6 +45,9 @@ void out_bytes(const char *bytes, size_t len);
 void out_str(const char *s);
 void out_u64(uint64_t n);
 
+/* N in decimal at TEXT, which has room for it: 20 digits and a NUL at most. */
+void format_u64(char *text, uint64_t n);
+
 /* Write what is buffered unless LEN more bytes, at most the buffer, fit behind it. */
 void out_room(size_t len);
 

@@ -26,35 +26,57 @@ usage() {
 	END
 }
 
-# What status.sh tells of a feature: kept until the next attach.
-degraded() {
-	printf '%s %s\n' "$1" "$2" >>"$RUN_DIR/degraded.new"
+# feature NAME STATE HOOK [REASON]: what status.sh and the metrics tell, until the next
+# attach. STATE is on, degraded or off; a hook has no space in it.
+feature() {
+	printf '%s %s %s %s\n' "$1" "$2" "$3" "${4-}" >>"$RUN_DIR/features.new"
+}
+
+stage_tracker() {
+	ensure_maps port_tracker
+	stage port_tracker port_tracker || die "cannot load port_tracker: $BPF_ERROR"
+	feature tcp_opens on sock_ops
+	feature udp_sends_v4 on cgroup/sendmsg4
+	feature udp_sends_v6 on cgroup/sendmsg6
 }
 
 # fentry where the kernel takes it, the tracepoint where not.
 stage_monitor() {
 	ensure_maps tcp_monitor
-	stage tcp_monitor tcp_monitor && return 0
+	apply_settings
+	if stage tcp_monitor tcp_monitor; then
+		feature tcp_states on fentry/tcp_set_state
+		feature resets_received on fentry/tcp_reset
+		return 0
+	fi
 	refused=$BPF_ERROR
 	note "fentry is refused ($refused): counting by tracepoint"
 	stage tcp_monitor tcp_monitor_tp || die "cannot load tcp_monitor: $BPF_ERROR"
-	degraded tcp_states "counts the same; fentry is refused ($refused)"
-	degraded resets_received "connections ended by data after the close count too; fentry is refused"
+	feature tcp_states degraded tp_btf/inet_sock_set_state \
+		"counts the same; fentry is refused ($refused)"
+	feature resets_received degraded tp_btf/tcp_receive_reset \
+		"connections ended by data after the close count too; fentry is refused"
 }
 
 # fexit where the kernel takes it, on the functions that connect UDP sockets: others
 # from Linux 6.13 on. The tracepoint where not.
 stage_udp_connect() {
-	variant=udp_connect
+	variant=udp_connect hook='fexit/ip[46]_datagram_connect'
 	! grep -azqx udp_connect /sys/kernel/btf/vmlinux || variant=udp_connect_split
-	stage udp_connect "$variant" && return 0
+	[ "$variant" = udp_connect ] || hook='fexit/udp_connect,udpv6_connect'
+	if stage udp_connect "$variant"; then
+		feature connected_udp on "$hook"
+		return 0
+	fi
 	refused=$BPF_ERROR
 	if stage udp_connect udp_connect_tp; then
 		note "fexit is refused ($refused): recording connected UDP sockets by tracepoint"
-		degraded connected_udp "each system call takes some 10 ns more, and io_uring and 32-bit programs are missed; fexit is refused"
+		feature connected_udp degraded tracepoint/sys_exit_connect \
+			"each system call takes some 10 ns more, and io_uring and 32-bit programs are missed; fexit is refused"
 	else
 		note "connected UDP sockets are not recorded: fexit is refused ($refused)"
-		degraded connected_udp "fexit is refused ($refused), and so is the tracepoint ($BPF_ERROR)"
+		feature connected_udp off "$hook" \
+			"fexit is refused ($refused), and so is the tracepoint ($BPF_ERROR)"
 	fi
 }
 
@@ -62,11 +84,31 @@ stage_udp_connect() {
 # came with the change that completed it.
 stage_monitor_reset() {
 	if grep -aq sk_rst_reason /sys/kernel/btf/vmlinux; then
-		return 0
+		feature resets_sent on tp_btf/tcp_send_reset
+	elif stage tcp_monitor_reset tcp_monitor_reset; then
+		feature resets_sent on 'tp_btf/tcp_send_reset,fentry/tcp_v[46]_send_reset'
+	else
+		note "resets sent for closed ports are not counted: fentry is refused ($BPF_ERROR)"
+		feature resets_sent degraded tp_btf/tcp_send_reset \
+			"those for closed ports are not counted, fentry is refused ($BPF_ERROR)"
 	fi
-	stage tcp_monitor_reset tcp_monitor_reset && return 0
-	note "resets sent for closed ports are not counted: fentry is refused ($BPF_ERROR)"
-	degraded resets_sent "those for closed ports are not counted, fentry is refused ($BPF_ERROR)"
+}
+
+# What the metrics read when somebody asks.
+stage_live() {
+	ensure_maps tcp_live
+	stage tcp_live tcp_live || die "cannot load tcp_live: $BPF_ERROR"
+	feature live_sockets on iter/bpf_map_elem
+}
+
+# The sockets that are there already, of each network namespace that a process is in
+# or that has a name. Further ones are seen from their next change of state on.
+note_older_sockets() {
+	pin=$PIN_DIR/links/on_read_older
+	stat -L -c '%i %n' /proc/[0-9]*/ns/net /run/netns/* 2>/dev/null |
+		awk '!seen[$1]++ { print $2 }' | while read -r namespace; do
+		nsenter --net="$namespace" cat "$pin" >/dev/null 2>&1 || true # it may be gone
+	done
 }
 
 main() {
@@ -74,7 +116,7 @@ main() {
 	[ $# -eq 0 ] || misuse "unexpected argument $1"
 	need_root
 	need_built
-	need_commands bpftool flock
+	need_commands bpftool flock nsenter
 	load_settings
 	need_btf
 	find_cgroup
@@ -82,13 +124,12 @@ main() {
 	take_lock
 	arm_undo
 	record_cgroup
-	rm -f "$RUN_DIR/degraded.new"
+	rm -f "$RUN_DIR/features.new"
 	ensure_bpffs
 	ensure_pin_dir
 	settle_objects
 
-	ensure_maps port_tracker
-	stage port_tracker port_tracker || die "cannot load port_tracker: $BPF_ERROR"
+	stage_tracker
 	stage_udp_connect
 	if [ -d "$PIN_DIR/ipv6_blocker" ]; then
 		ensure_maps ipv6_blocker
@@ -96,11 +137,15 @@ main() {
 	fi
 	stage_monitor
 	stage_monitor_reset
+	stage_live
 
 	# From here on nothing can fail that undoing would help.
 	commit_staged
-	: >>"$RUN_DIR/degraded.new"
-	mv "$RUN_DIR/degraded.new" "$RUN_DIR/degraded"
+	open_iterator
+	case $STAGED in
+	*tcp_monitor*) note_older_sockets ;;
+	esac
+	mv "$RUN_DIR/features.new" "$RUN_DIR/features"
 	[ -n "$STAGED" ] || note "already attached: nothing to do"
 }
 

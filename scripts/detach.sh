@@ -36,6 +36,7 @@ remove_pins() {
 	done
 	for name in $ALL_MAPS; do
 		remove_pin "$PIN_DIR/maps/$name"
+		remove_pin "$PIN_DIR/maps/${name}_new"
 	done
 	# Whatever else lies there is not ours.
 	for dir in "$PIN_DIR/links" "$PIN_DIR/maps" "$PIN_DIR"; do
@@ -57,7 +58,8 @@ main() {
 		note "not attached: nothing to do"
 	fi
 	forget cgroup
-	forget degraded
+	forget features
+	forget degraded # of an older connpin
 	restore_bpffs
 }
 

@@ -3,7 +3,7 @@
 #
 # install.sh: carry out the manifest, for make install and make uninstall.
 #
-# usage: install.sh install|uninstall MANIFEST, with DESTDIR and SYSCONFDIR set.
+# usage: install.sh install|uninstall MANIFEST, with DESTDIR, PREFIX and SYSCONFDIR set.
 # A configuration file that was edited survives both.
 set -eu
 umask 022 # what is installed is for everyone to read
@@ -23,7 +23,7 @@ install_one() {
 	*)
 		install -m "$1" "$2" "$target"
 		case $2 in
-		scripts/config.sh) sed -i "s|^SYSCONFDIR=.*|SYSCONFDIR=$SYSCONFDIR|" "$target" ;;
+		scripts/config.sh | etc/systemd/* | etc/openrc/*) sed -i "s|@SYSCONFDIR@|$SYSCONFDIR|; s|@BINDIR@|$PREFIX/bin|" "$target" ;;
 		esac
 		;;
 	esac

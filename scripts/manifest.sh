@@ -8,7 +8,7 @@
 # the link's text.
 set -eu
 
-libexec=$PREFIX/libexec/connpin
+libexec=$LIBEXECDIR/connpin
 
 each() {
 	each_kind=$1
@@ -29,7 +29,8 @@ for source in bpf/*.bpf.c; do
 	each 644 "$libexec/bpf" ".output/bpf/${object%.c}.o"
 done
 each 644 "$libexec/bpf" .output/bpf/maps
-for name in conn-lookup conn-list tcp-metrics attach-tracing address-in cgroup-programs; do
+for name in conn-lookup conn-list tcp-metrics attach-tracing address-in carry-counters \
+	cgroup-programs run-httpd; do
 	each 755 "$libexec/helpers" ".output/helpers/$name"
 done
 each 755 "$libexec/cgi-bin/cgi-bin" cgi-bin/cgi-bin/lookup cgi-bin/cgi-bin/list \
@@ -44,6 +45,24 @@ each 644 "$PREFIX/share/connpin/grafana" etc/grafana/connpin.json
 # Once more, not as links: a link costs a look-up of its path at each start.
 each 755 "$PREFIX/bin" .output/helpers/conn-lookup .output/helpers/conn-list \
 	.output/helpers/tcp-metrics
-printf 'link ../libexec/connpin/scripts/connpin %s\n' "$PREFIX/bin/connpin"
+case $libexec in
+"$PREFIX"/*) front=..${libexec#"$PREFIX"} ;;
+*) front=$libexec ;;
+esac
+printf 'link %s %s\n' "$front/scripts/connpin" "$PREFIX/bin/connpin"
 printf 'config etc/connpin.conf %s\n' "$SYSCONFDIR/connpin.conf"
 printf 'config etc/httpd.conf %s\n' "$SYSCONFDIR/connpin-httpd.conf"
+# shellcheck disable=SC2153 # the makefile sets it
+each 644 "$UNITDIR" etc/systemd/connpin.service etc/systemd/connpin-http.service
+printf '644 etc/systemd/connpin.sysusers %s\n' "$PREFIX/lib/sysusers.d/connpin.conf"
+[ -z "$INITDIR" ] || each 755 "$INITDIR" etc/openrc/connpin etc/openrc/connpin-http
+for page in helpers/*.[158] scripts/*.[158] etc/*.[158]; do
+	each 644 "$PREFIX/share/man/man${page##*.}" "$page"
+done
+printf 'link conn-lookup.1 %s\nlink conn-list.1 %s\nlink tcp-metrics.1 %s\n' \
+	"$PREFIX/share/man/man1/connpin-lookup.1" "$PREFIX/share/man/man1/connpin-list.1" \
+	"$PREFIX/share/man/man1/connpin-metrics.1"
+printf '644 etc/connpin.bash-completion %s\n' "$PREFIX/share/bash-completion/completions/connpin"
+for name in conn-lookup conn-list tcp-metrics; do
+	printf 'link connpin %s\n' "$PREFIX/share/bash-completion/completions/$name"
+done

@@ -14,9 +14,9 @@ file_system_of() {
 # The cgroup to attach to, in CGROUP; an answer in words when there is none.
 find_cgroup() {
 	if [ -n "$CGROUP" ]; then
-		[ -d "$CGROUP" ] || die "setting CGROUP='$CGROUP': no such directory"
+		[ -d "$CGROUP" ] || die "$(setting CGROUP "$CGROUP"): no such directory"
 		[ "$(file_system_of "$CGROUP")" = cgroup2 ] ||
-			die "setting CGROUP='$CGROUP': not a cgroup of version 2"
+			die "$(setting CGROUP "$CGROUP"): not a cgroup of version 2"
 		return 0
 	fi
 	# On a hybrid host version 2 is at /sys/fs/cgroup/unified.
@@ -40,7 +40,7 @@ check_pin_dir() {
 	"$BPFFS"/*) return 0 ;;
 	esac
 	[ "$(file_system_of "$PIN_DIR")" = bpf ] ||
-		die "setting PIN_DIR='$PIN_DIR': not on a bpf file system"
+		die "$(setting PIN_DIR "$PIN_DIR"): not on a bpf file system"
 }
 
 ensure_bpffs() {

@@ -11,9 +11,10 @@
 # The objects, by the directory of their pins, in the order of attachment. The file
 # of an object may be another variant of it: tcp_monitor_tp goes to tcp_monitor, and
 # udp_connect_split or udp_connect_tp to udp_connect.
-ALL_OBJECTS="port_tracker udp_connect ipv6_blocker tcp_monitor tcp_monitor_reset"
-ALL_LINKS="on_set_state on_send_reset on_receive_reset on_v4_send_reset on_v6_send_reset
-	on_udp_connect4 on_udp_connect6 on_exit_connect"
+ALL_OBJECTS="port_tracker udp_connect ipv6_blocker tcp_monitor tcp_monitor_reset tcp_live"
+ALL_LINKS="on_set_state on_send_reset on_receive_reset on_listen on_v4_send_reset on_v6_send_reset
+	on_udp_connect4 on_udp_connect4_spare on_udp_connect6 on_udp_connect6_spare on_exit_connect
+	on_read_sockets on_read_older"
 
 # bpftool's word for the cgroup hook of PROGRAM, or "tracing", into $hook; what
 # "bpftool cgroup show" calls it into $hook_shown. Not 0 for a program not ours.
@@ -38,18 +39,12 @@ set_hook() {
 
 # --- cgroup hooks ------------------------------------------------------------
 
-# is_attached PIN: to CGROUP; to set_hook's hook.
+# is_attached PIN: to CGROUP; to set_hook's hook. 1 when it is not, 2 when it can't be told.
 # Not by "bpftool cgroup show": without CAP_SYS_ADMIN, as in a container, it shows
-# nothing, and what is there would be attached twice.
+# nothing.
 is_attached() {
-	attached_program=$(bpftool prog show pinned "$1" 2>/dev/null) || return 1
-	attached_rc=0
-	attached_list=$("$HELPERS/cgroup-programs" "$CGROUP" 2>&1) || attached_rc=$?
-	case $attached_rc in
-	0) ;;
-	1) return 1 ;; # no such cgroup any more
-	*) die "${attached_list#*: }" ;;
-	esac
+	attached_program=$(bpftool prog show pinned "$1" 2>/dev/null) || return 2
+	attached_list=$("$HELPERS/cgroup-programs" "$CGROUP" 2>/dev/null) || return 2
 	case "
 $attached_list" in
 	*"
@@ -81,9 +76,16 @@ attach_cgroup() {
 }
 
 # Never asked of the kernel for a program that is not there: from a cgroup with a
-# program attached without multi it takes that one off, whichever is named.
+# program attached without multi it takes that one off, whichever is named. Where it
+# can't be told, the pin has to stay: without it nobody could take the program off.
 detach_cgroup() {
-	is_attached "$1" || return 0
+	[ -d "$CGROUP" ] || return 0
+	rc=0
+	is_attached "$1" || rc=$?
+	case $rc in
+	1) return 0 ;;
+	2) die "cannot tell whether $1 is attached to $CGROUP" ;;
+	esac
 	bpf cgroup detach "$CGROUP" "$hook" pinned "$1" || die "cannot detach $1 from $CGROUP: $BPF_ERROR"
 }
 
@@ -167,6 +169,11 @@ is_current() {
 		}'
 }
 
+attach_tracing() {
+	printf '+ attach-tracing %s\n' "$*" >&2
+	BPF_ERROR=$("$HELPERS/attach-tracing" "$@" 2>&1)
+}
+
 # Attach the programs of OBJECT_new beside those of OBJECT. Not 0 when the kernel
 # refuses a tracing program: the reason is in BPF_ERROR.
 attach_new() {
@@ -177,14 +184,16 @@ attach_new() {
 			attach_cgroup "$pin"
 			continue
 		fi
-		undo rm -f "$PIN_DIR/links/${name}_new"
-		# The others carry the name of the place they are for.
-		tracepoint=
-		[ "$name" != on_exit_connect ] || tracepoint=syscalls/sys_exit_connect
 		link=$PIN_DIR/links/${name}_new
-		printf '+ attach-tracing %s %s %s\n' "$pin" "$link" "$tracepoint" >&2
-		# shellcheck disable=SC2086 # a word, or none
-		BPF_ERROR=$("$HELPERS/attach-tracing" "$pin" "$link" $tracepoint 2>&1) || return 1
+		undo rm -f "$link"
+		case $name in
+		# The others carry the name of the place they are for.
+		on_exit_connect) attach_tracing --tracepoint syscalls/sys_exit_connect "$pin" "$link" ;;
+		# One element: it runs once.
+		on_read_sockets) attach_tracing --iterator "$pin" "$link" "$PIN_DIR/maps/tcp_readers" ;;
+		on_read_*) attach_tracing --iterator "$pin" "$link" ;;
+		*) attach_tracing "$pin" "$link" ;;
+		esac || return 1
 	done
 }
 
@@ -226,12 +235,16 @@ stage() {
 # Everything is attached: from here on nothing can fail that undoing would help.
 commit_staged() {
 	disarm
+	commit_maps
 	for object in $STAGED; do
 		replace_object "$object"
 	done
 }
 
 settle_objects() {
+	for name in $ALL_MAPS; do
+		remove_pin "$PIN_DIR/maps/${name}_new"
+	done
 	for name in $ALL_LINKS; do
 		remove_pin "$PIN_DIR/links/${name}_new"
 	done

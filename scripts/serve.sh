@@ -49,48 +49,86 @@ server_pid() {
 	'' | *[!0-9]*) return 1 ;;
 	esac
 	case $(tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline") in
-	*'httpd -f -p '*'/cgi-bin -c '*) ;;
+	*'/helpers/run-httpd '*) ;;
 	*) return 1 ;;
 	esac
 	echo "$pid"
 }
 
+# At each address: the metrics, or that nothing is attached, or that a password is
+# needed. Someone else's server may never answer. (With -T or -O FILE the wget of
+# Debian's busybox 1.35 can end in a segmentation fault.)
 answers() {
-	# The metrics, or that nothing is attached. (With -T or -O FILE the wget of Debian's
-	# busybox 1.35 can end in a segmentation fault.)
-	case $(busybox wget -q -O - "$LISTEN_URL/cgi-bin/metrics" 2>&1 >/dev/null) in
-	'' | *' 503 '*) return 0 ;;
-	*) return 1 ;;
-	esac
+	for listen_at in $LISTEN; do
+		set_listen_address "$listen_at"
+		answer=$(busybox timeout 5 busybox wget -q -O - "$LISTEN_URL/cgi-bin/metrics" 2>&1 >/dev/null) ||
+			case $answer in
+			*' 503 '* | *' 401 '*) ;;
+			*) return 1 ;;
+			esac
+	done
+}
+
+# httpd's configuration, with the password that was asked for, where the server's user
+# may read it: to that user the directories above the file may be closed.
+make_conf() {
+	mkdir -p "$RUN_DIR" || die "cannot make $RUN_DIR"
+	rm -f "$RUN_DIR/httpd.conf"
+	(umask 077 && cat "$(httpd_conf)" >"$RUN_DIR/httpd.conf") 2>/dev/null ||
+		die "cannot write $RUN_DIR/httpd.conf"
+	[ -z "$HTTP_PASSWD" ] || add_passwords
+	[ "$(id -u)" -ne 0 ] || {
+		chgrp "$PIN_GROUP" "$RUN_DIR/httpd.conf"
+		chmod 640 "$RUN_DIR/httpd.conf"
+	}
+}
+
+# A "USER:HASH" a line becomes "/:USER:HASH": for the whole server.
+add_passwords() {
+	[ -r "$HTTP_PASSWD" ] || die "$(setting HTTP_PASSWD "$HTTP_PASSWD"): cannot read it"
+	passwd_line=0
+	while IFS= read -r passwd_text || [ -n "$passwd_text" ]; do
+		passwd_line=$((passwd_line + 1))
+		case $passwd_text in
+		'' | '#'*) continue ;;
+		*[!A-Za-z0-9_.:\$/-]* | *:*:* | :*) ;;
+		*:\$[0-9]*\$*\$?*)
+			printf '/:%s\n' "$passwd_text"
+			continue
+			;;
+		esac
+		die -"$STATUS_MISUSE" "$HTTP_PASSWD line $passwd_line: not USER:HASH (busybox httpd -m makes a hash)"
+	done <"$HTTP_PASSWD" >>"$RUN_DIR/httpd.conf"
+	# An empty file would open the server to all.
+	grep -q '^/:' "$RUN_DIR/httpd.conf" || die -"$STATUS_MISUSE" "$HTTP_PASSWD names no user"
 }
 
 start() {
-	conf=$(httpd_conf)
-	if [ "$(id -u)" -eq 0 ]; then
-		ensure_user
-		# httpd reads it as that user, to whom the directories above may be closed.
-		mkdir -p "$RUN_DIR" || die "cannot make $RUN_DIR"
-		rm -f "$RUN_DIR/httpd.conf"
-		(cat "$conf" >"$RUN_DIR/httpd.conf") 2>/dev/null || die "cannot write $RUN_DIR/httpd.conf"
-		conf=$RUN_DIR/httpd.conf
-	fi
-	set -- busybox httpd -f -p "$LISTEN" -h "$ROOT/cgi-bin" -c "$conf"
-	[ "$(id -u)" -ne 0 ] || set -- "$@" -u "$HTTP_USER:$PIN_GROUP"
+	[ "$(id -u)" -ne 0 ] || ensure_user
+	make_conf
+	set -- "$HELPERS/run-httpd" -t "$HTTP_SECONDS"
+	# For another user than the server's own the limit would count all that it runs.
+	case $(id -un) in
+	root) set -- "$@" -n "$HTTP_CLIENTS" -u "$(id -u "$HTTP_USER"):$(group_id "$PIN_GROUP")" ;;
+	"$HTTP_USER") set -- "$@" -n "$HTTP_CLIENTS" ;;
+	esac
+	# shellcheck disable=SC2086 # a list of addresses, checked
+	set -f && set -- "$@" "$ROOT/cgi-bin" "$RUN_DIR/httpd.conf" $LISTEN
 	if [ "$background" -eq 0 ]; then
 		printf '+ %s\n' "$*" >&2
 		exec "$@"
 	fi
-	mkdir -p "$RUN_DIR" || die "cannot make $RUN_DIR"
 	printf '+ %s &\n' "$*" >&2
 	"$@" </dev/null >/dev/null 2>"$RUN_DIR/httpd.error" &
 	pid=$!
 	tries=100
-	until answers; do
+	sleep 0.1
+	until kill -0 "$pid" 2>/dev/null && answers; do
 		kill -0 "$pid" 2>/dev/null || die "the server ended: $(head -n 1 "$RUN_DIR/httpd.error")"
 		tries=$((tries - 1))
 		[ "$tries" -gt 0 ] || {
 			kill "$pid"
-			die "the server does not answer with metrics at $LISTEN"
+			die "the server does not answer with metrics at $LISTEN_URL"
 		}
 		sleep 0.1
 	done
@@ -99,6 +137,10 @@ start() {
 	kill -0 "$pid" 2>/dev/null || die "the server ended: $(head -n 1 "$RUN_DIR/httpd.error")"
 	echo "$pid" >"$RUN_DIR/httpd.pid"
 	note "serving at $LISTEN, process $pid"
+}
+
+group_id() {
+	sed -n "s/^$1:[^:]*:\([0-9]*\):.*/\1/p" /etc/group
 }
 
 stop() {

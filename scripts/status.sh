@@ -33,75 +33,57 @@ loaded_at() {
 	bpftool prog show pinned "$1" | sed -n 's/.*loaded_at \([^ ]*\).*/\1/p'
 }
 
-# What attach.sh wrote down about a feature.
-reason() {
-	[ ! -f "$RUN_DIR/degraded" ] || sed -n "s/^$1 //p" "$RUN_DIR/degraded"
+# What attach.sh wrote down about a feature, into $state, $feature_hook, $reason. An
+# ipv6_block feature is not there: ipv6-block.sh has no second choice.
+recall_feature() {
+	state=on feature_hook=$2 reason=''
+	[ -f "$RUN_DIR/features" ] || return 0
+	while read -r recalled_name recalled_state recalled_hook recalled_reason; do
+		[ "$recalled_name" = "$1" ] || continue
+		state=$recalled_state feature_hook=$recalled_hook reason=$recalled_reason
+		return 0
+	done <"$RUN_DIR/features"
 }
 
-# feature NAME HOOK OBJECT/PROGRAM [KEY]: KEY is the name in the degraded file.
+# feature NAME OBJECT/PROGRAM [HOOK]: HOOK when attach.sh does not know it.
 feature() {
-	feature_pin=$PIN_DIR/$3
-	set_hook "${3##*/}"
+	feature_pin=$PIN_DIR/$2
+	recall_feature "$1" "${3-unknown}"
+	set_hook "${2##*/}"
 	# shellcheck disable=SC2154 # set_hook sets it
 	if [ "$hook" = tracing ]; then
-		[ -e "$feature_pin" ] && [ -e "$PIN_DIR/links/${3##*/}" ]
+		[ -e "$feature_pin" ] && [ -e "$PIN_DIR/links/${2##*/}" ]
 	else
 		is_attached "$feature_pin"
-	fi || {
-		line "$1" off "$2"
-		feature_reason=$(reason "${4-none}")
-		[ -z "$feature_reason" ] || line '' '' "$feature_reason"
-		DEGRADED=1
-		return 0
-	}
-	ATTACHED=1
-	feature_reason=$(reason "${4-none}")
-	if [ -n "$feature_reason" ]; then
-		line "$1" degraded "$2 since $(loaded_at "$feature_pin")"
-		line '' '' "$feature_reason"
-		DEGRADED=1
+	fi || state=off
+	if [ "$state" = off ]; then
+		line "$1" off "$feature_hook"
 	else
-		line "$1" on "$2 since $(loaded_at "$feature_pin")"
+		ATTACHED=1
+		line "$1" "$state" "$feature_hook since $(loaded_at "$feature_pin")"
 	fi
-}
-
-# hook_taken LINK FENTRY TRACEPOINT: which it is, as the kernel tells of the link.
-hook_taken() {
-	case $(bpftool link show pinned "$PIN_DIR/links/$1" 2>/dev/null) in
-	*trace_fentry*) echo "fentry/$2" ;;
-	*) echo "tp_btf/$3" ;;
-	esac
-}
-
-resets_hook() {
-	if [ -d "$PIN_DIR/tcp_monitor_reset" ]; then
-		echo "tp_btf/tcp_send_reset, fentry/tcp_v[46]_send_reset"
-	else
-		echo tp_btf/tcp_send_reset
-	fi
+	[ "$state" = on ] || DEGRADED=1
+	[ -z "$reason" ] || line '' '' "$reason"
 }
 
 features() {
-	udp_connect_hook='fexit/ip[46]_datagram_connect'
-	! grep -azqx udp_connect /sys/kernel/btf/vmlinux || udp_connect_hook='fexit/udp_connect, udpv6_connect'
-	feature tcp_opens sock_ops port_tracker/handle_sockops
-	feature udp_sends_v4 cgroup/sendmsg4 port_tracker/handle_sendmsg4
-	feature udp_sends_v6 cgroup/sendmsg6 port_tracker/handle_sendmsg6
+	feature tcp_opens port_tracker/handle_sockops
+	feature udp_sends_v4 port_tracker/handle_sendmsg4
+	feature udp_sends_v6 port_tracker/handle_sendmsg6
 	if [ -e "$PIN_DIR/udp_connect/on_exit_connect" ]; then
-		feature connected_udp tracepoint/sys_exit_connect udp_connect/on_exit_connect connected_udp
+		feature connected_udp udp_connect/on_exit_connect
 	else
-		feature connected_udp "$udp_connect_hook" udp_connect/on_udp_connect4 connected_udp
+		feature connected_udp udp_connect/on_udp_connect4
 	fi
-	feature tcp_states "$(hook_taken on_set_state tcp_set_state inet_sock_set_state)" \
-		tcp_monitor/on_set_state tcp_states
-	feature resets_sent "$(resets_hook)" tcp_monitor/on_send_reset resets_sent
-	feature resets_received "$(hook_taken on_receive_reset tcp_reset tcp_receive_reset)" \
-		tcp_monitor/on_receive_reset resets_received
+	feature tcp_states tcp_monitor/on_set_state
+	feature resets_sent tcp_monitor/on_send_reset
+	feature resets_received tcp_monitor/on_receive_reset
+	feature live_sockets tcp_live/on_read_sockets
 	# The block is a choice, not a lack.
 	if [ -d "$PIN_DIR/ipv6_blocker" ]; then
-		feature ipv6_block_tcp cgroup/connect6 ipv6_blocker/block_connect6
-		feature ipv6_block_udp cgroup/sendmsg6 ipv6_blocker/block_sendmsg6
-		feature ipv6_block_raw cgroup/sock_create ipv6_blocker/block_sock_create
+		feature ipv6_block_tcp ipv6_blocker/block_connect6 cgroup/connect6
+		feature ipv6_block_udp ipv6_blocker/block_sendmsg6 cgroup/sendmsg6
+		feature ipv6_block_raw ipv6_blocker/block_sock_create cgroup/sock_create
 		line '' '' "native IPv6 is $("$ROOT/scripts/ipv6-block.sh" status | sed -n 's/^native IPv6: //p')"
 	fi
 }

@@ -65,7 +65,7 @@ lookup() {
 }
 
 @test "each helper and script (-h) prints usage on stdout and exits 0" {
-	for command in "$HELPERS"/{conn-lookup,conn-list,tcp-metrics,attach-tracing,address-in} \
+	for command in "$HELPERS"/{conn-lookup,conn-list,tcp-metrics,attach-tracing,address-in,run-httpd} \
 		"$SCRIPTS"/{attach,detach,status,ipv6-block,serve,quickstart,test}.sh "$SCRIPTS/connpin"; do
 		for option in -h --help; do
 			run -0 --separate-stderr "$command" "$option"
@@ -76,7 +76,7 @@ lookup() {
 }
 
 @test "each helper and script (unknown argument) exits 2" {
-	for command in "$HELPERS"/{conn-lookup,conn-list,tcp-metrics,attach-tracing,address-in} \
+	for command in "$HELPERS"/{conn-lookup,conn-list,tcp-metrics,attach-tracing,address-in,run-httpd} \
 		"$SCRIPTS"/{attach,detach,status,ipv6-block,serve,quickstart,test}.sh "$SCRIPTS/connpin"; do
 		run -2 --separate-stderr "$command" --nonsense
 		[ -z "$output" ]
@@ -158,13 +158,35 @@ lookup() {
 	printf 'what\n' >"$conf"
 	CONNPIN_CONF=$conf refuses 2 "$conf line 1: not NAME=value" "$SCRIPTS/attach.sh"
 	printf 'CONN_V4_ENTRIES=12' >"$conf"
-	CONNPIN_CONF=$conf refuses 2 "setting CONN_V4_ENTRIES='12': a number from 256 to 16777216" "$SCRIPTS/attach.sh"
+	CONNPIN_CONF=$conf refuses 2 "$conf line 1: setting CONN_V4_ENTRIES='12': a number from 256 to 16777216" "$SCRIPTS/attach.sh"
+	printf '\n\nPIN_GROUP=a\nPIN_GROUP=b\n' >"$conf"
+	CONNPIN_CONF=$conf refuses 2 "$conf line 4: PIN_GROUP is set a second time" "$SCRIPTS/attach.sh"
+	# What the environment gave is not the file's fault.
+	printf 'HTTP_USER=connpin\n' >"$conf"
+	CONNPIN_CONF=$conf HTTP_USER='a b' refuses 2 "attach.sh: setting HTTP_USER='a b': a name" "$SCRIPTS/attach.sh"
+	for bad in 'LISTEN="127.0.0.1:9090"' 'CONN_V6_ENTRIES=1e5' 'RUN_DIR=run' 'CGROUP=x' 'LOOKUP_ALLOW=1.2.3.4/33' \
+		'HTTP_CLIENTS=many' 'HTTP_PASSWD=passwd' 'HTTP_USER=-u' 'PIN_GROUP=' 'PIN_DIR=/sys/fs/bpf/' \
+		$'CONN_V4_ENTRIES=1024\r'; do
+		printf '# one\n%s\n' "$bad" >"$conf"
+		CONNPIN_CONF=$conf refuses 2 "$conf line 2: setting ${bad%%=*}=" env -u "${bad%%=*}" "$SCRIPTS/attach.sh"
+	done
+	for bad in ' PIN_GROUP=x' 'export PIN_GROUP=x' 'pin_group=x' 'PIN_GROUP =x' 'PIN_GROUP' '$(id)=x' 'A[$(id)]=x'; do
+		printf '# one\n%s\n' "$bad" >"$conf"
+		CONNPIN_CONF=$conf refuses 2 "$conf line 2: not NAME=value" "$SCRIPTS/attach.sh"
+	done
+	printf 'CGROUP=/nonexistent\n' >"$conf"
+	CONNPIN_CONF=$conf refuses 3 "$conf line 1: setting CGROUP='/nonexistent': no such directory" "$SCRIPTS/attach.sh"
 	CONNPIN_CONF=/nonexistent refuses 2 "cannot read /nonexistent" "$SCRIPTS/attach.sh"
 	PIN_DIR=relative refuses 2 "setting PIN_DIR='relative'" "$SCRIPTS/attach.sh"
 	PIN_DIR=/sys/fs/bpf/a.b refuses 2 "takes no name with a dot" "$SCRIPTS/attach.sh"
 	PIN_DIR=/tmp/pins refuses 3 "not on a bpf file system" "$SCRIPTS/attach.sh"
-	LISTEN=nowhere refuses 2 "setting LISTEN='nowhere'" "$SCRIPTS/serve.sh"
-	LISTEN=127.0.0.1:99999 refuses 2 "setting LISTEN='99999'" "$SCRIPTS/serve.sh"
+	for listen in nowhere '' ' ' :9090 127.0.0.1 127.0.0.1: 1.2.3:90 ::1:90 '[::1]' '[::1]:' '[127.0.0.1]:90' \
+		'[::g]:90' 127.0.0.1:9x '127.0.0.1:90 what' '*:90' '[:]:90' '[1]:90' 'a:90'; do
+		LISTEN=$listen refuses 2 "setting LISTEN='$listen': ADDRESS:PORT is needed" "$SCRIPTS/serve.sh"
+	done
+	LISTEN=127.0.0.1:99999 refuses 2 "setting LISTEN='99999': a number from 1 to 65535" "$SCRIPTS/serve.sh"
+	HTTP_CLIENTS=0 refuses 2 "setting HTTP_CLIENTS='0': a number from 1 to 10000" "$SCRIPTS/serve.sh"
+	HTTP_SECONDS=-1 refuses 2 "setting HTTP_SECONDS='-1': a number from 1 to 3600" "$SCRIPTS/serve.sh"
 	LOOKUP_ALLOW='1.2.3.4/99' refuses 2 "setting LOOKUP_ALLOW='1.2.3.4/99'" "$SCRIPTS/serve.sh"
 	LOOKUP_ALLOW='$(id)' refuses 2 "setting LOOKUP_ALLOW=" "$SCRIPTS/serve.sh"
 	CGROUP=/nonexistent refuses 3 "setting CGROUP='/nonexistent': no such directory" "$SCRIPTS/attach.sh"
@@ -198,4 +220,43 @@ lookup() {
 	[[ $output = *" "[0-9]* ]]
 	refuses 2 "'nonsense' is no command" "$SCRIPTS/connpin" nonsense
 	run -2 "$SCRIPTS/connpin"
+}
+
+@test "each helper and script (--version) prints its name and the one version" {
+	version=$(sed -n 's/^VERSION := //p' "$TREE/GNUmakefile")
+	for command in "$HELPERS"/{conn-lookup,conn-list,tcp-metrics,attach-tracing,address-in,run-httpd} \
+		"$SCRIPTS"/{attach,detach,status,ipv6-block,serve,quickstart,test}.sh; do
+		for option in -V --version; do
+			run -0 --separate-stderr "$command" "$option"
+			[ "$output" = "${command##*/} $version" ]
+			[ -z "$stderr" ]
+		done
+	done
+	for command in attach detach status lookup list metrics block-ipv6 serve; do
+		run -0 "$SCRIPTS/connpin" "$command" --version
+		[[ $output = *" $version" ]]
+	done
+}
+
+# completed WORD...: what bash offers for the last word.
+completed() {
+	bash -c '. "$0"; COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
+		$(complete -p "$1" | sed "s/.*-F \([^ ]*\) .*/\1/"); echo "${COMPREPLY[*]}"' \
+		"$TREE/etc/connpin.bash-completion" "$@"
+}
+
+@test "bash completes commands, their options and their operands" {
+	[ "$(completed connpin de)" = detach ]
+	[ "$(completed connpin l)" = "lookup list" ]
+	[ "$(completed connpin block-ipv6 o)" = "on off" ]
+	[ "$(completed connpin lookup -p '')" = "tcp udp" ]
+	[ "$(completed conn-list --protocol u)" = udp ]
+	[ "$(completed conn-list --ver)" = --version ]
+	[ "$(completed conn-list --pid $$)" = $$ ]
+	# Each option that a usage names is offered, and each that is offered is known.
+	for command in conn-lookup conn-list tcp-metrics; do
+		for option in $("$HELPERS/$command" --help | grep -oE -- '(^|[ ,[|])--[a-z0-9-]+' | tr -d ' ,[|'); do
+			[[ " $(completed "$command" --) " = *" $option "* ]]
+		done
+	done
 }

@@ -411,6 +411,23 @@ print(sum(sum(struct.unpack("=4Q", c[:32])) for c in cpus))'
 
 # --- everything at once ---------------------------------------------------------
 
+# How often the kernel skipped both programs that record UDP connects, at the most: see
+# bpf/udp_connect_split.bpf.c.
+skipped_udp_connects() {
+	local pin counts
+	[ -e "$PIN_DIR/udp_connect/on_udp_connect4_spare" ] || {
+		echo 0
+		return
+	}
+	for pin in "$PIN_DIR"/udp_connect/on_udp_connect4*; do
+		bpftool prog show pinned "$pin" | sed -n '1s/.*recursion_misses \([0-9]*\).*/\1/p'
+	done >"$BATS_TEST_TMPDIR/skipped"
+	counts=$(wc -l <"$BATS_TEST_TMPDIR/skipped")
+	# bpftool names those alone that skipped something.
+	[ "$counts" -eq 2 ] || echo 0
+	[ "$counts" -ne 2 ] || sort -n "$BATS_TEST_TMPDIR/skipped" | head -n 1
+}
+
 @test "conn-lookup - (5,000 connections of 50 processes) never names the wrong one, and misses none" {
 	start mix "$WAYS" mix 50 5000
 	poll grep -qx 'done' "$BATS_TEST_TMPDIR/mix.out"
@@ -421,7 +438,8 @@ print(sum(sum(struct.unpack("=4Q", c[:32])) for c in cpus))'
 	# Unprivileged it may not map the table, and the answers are the same.
 	setpriv --reuid 65534 --regid connpin --clear-groups "$HELPERS/conn-lookup" - \
 		<"$BATS_TEST_TMPDIR/questions" >"$BATS_TEST_TMPDIR/unprivileged"
-	/usr/bin/python3 "$TREE/test/compare_answers.py" "$BATS_TEST_TMPDIR"/{made,answers,unprivileged}
+	/usr/bin/python3 "$TREE/test/compare_answers.py" --misses "$(skipped_udp_connects)" \
+		"$BATS_TEST_TMPDIR"/{made,answers,unprivileged}
 }
 
 # --- conn-list -------------------------------------------------------------------

@@ -47,8 +47,9 @@ check_client() {
 	esac
 	client=${REMOTE_ADDR#[}
 	# shellcheck disable=SC2086 # a list of networks
-	../../helpers/address-in "${client%]}" $LOOKUP_ALLOW 2>/dev/null ||
+	if [ -z "$LOOKUP_ALLOW" ] || ! ../../helpers/address-in "${client%]}" $LOOKUP_ALLOW 2>/dev/null; then
 		fail '403 Forbidden' 'lookups are answered to this host only: see LOOKUP_ALLOW'
+	fi
 }
 
 # A value into $value: clients may write ':' and '.' as %3A and %2E.

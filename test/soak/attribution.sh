@@ -54,7 +54,7 @@ main() {
 	/usr/bin/python3 "$ROOT/test/compare_answers.py" "$WORK/made" "$WORK/answers"
 	CONN_V4_ENTRIES=65536 CONN_V6_ENTRIES=16384
 	round 'tables as they are by default'
-	/usr/bin/python3 "$ROOT/test/compare_answers.py" --misses "$WORK/made" "$WORK/answers"
+	/usr/bin/python3 "$ROOT/test/compare_answers.py" --misses "$COUNT" "$WORK/made" "$WORK/answers"
 }
 
 main "$@"

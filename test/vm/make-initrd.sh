@@ -84,6 +84,20 @@ printf '%s\n' 'root:x:0:' 'nogroup:x:65534:' >"$root/etc/group"
 add /etc/login.defs /usr/sbin/nologin
 printf '127.0.0.1 localhost\n::1 localhost\n' >"$root/etc/hosts"
 
+# Kernel modules that tests need, unpacked, for init to load: one image serves each kernel.
+for dir in "$tree"/.output/vm/*/lib/modules/*; do
+	[ -d "$dir" ] || continue
+	mkdir -p "$root/usr/lib/modules/${dir##*/}"
+	for module in veth sch_netem; do
+		file=$(find "$dir" -name "$module.ko" -o -name "$module.ko.xz")
+		[ -n "$file" ] || { printf 'make-initrd.sh: no module %s in %s\n' "$module" "$dir" >&2; exit 1; }
+		case $file in
+		*.xz) xz -dc "$file" >"$root/usr/lib/modules/${dir##*/}/$module.ko" ;;
+		*) cp "$file" "$root/usr/lib/modules/${dir##*/}/$module.ko" ;;
+		esac
+	done
+done
+
 install -m 755 "$tree/test/vm/init" "$root/init"
 mkdir "$root/connpin"
 tar -C "$tree" --exclude=./.git --exclude=./.output/vm --exclude=./.output/tools -cf - . | tar -C "$root/connpin" --no-same-owner -xf -

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #define _GNU_SOURCE
-#include "cgroup.h"
+#include "cgroup_path.h"
 
 #include <fcntl.h>
 #include <linux/magic.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef CONNPIN_CGROUP_H
-#define CONNPIN_CGROUP_H
+#ifndef CONNPIN_CGROUP_PATH_H
+#define CONNPIN_CGROUP_PATH_H
 
 #include <linux/types.h>
 #include <stddef.h>

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Whose connection it is: the place of a socket's cgroup in the counters. BPF side
+ * only.
+ *
+ * The cgroup is that of the socket, which a connection that was accepted has from its
+ * listener; `current` is whoever the softirq interrupted. A cgroup gets its place and
+ * its name when its first connection counts.
+ */
+#ifndef CONNPIN_TCP_CGROUPS_BPF_H
+#define CONNPIN_TCP_CGROUPS_BPF_H
+
+#include "kernel.h"
+#include "tcp_monitor.h"
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, TCP_CGROUPS_ENTRIES);
+	__type(key, __u32);
+	__type(value, struct tcp_cgroups);
+} tcp_cgroups SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, TCP_CGROUPS_ENTRIES);
+	__type(key, __u32);
+	__type(value, struct tcp_cgroup_metrics);
+} tcp_cgroup_metrics SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, TCP_CGROUPS_MAX);
+	__type(key, __u64);
+	__type(value, struct tcp_cgroup_place);
+} tcp_cgroup_index SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, TCP_SETTINGS_ENTRIES);
+	__type(key, __u32);
+	__type(value, struct tcp_settings);
+} tcp_settings SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, TCP_PATH_ROOM_ENTRIES);
+	__type(key, __u32);
+	__type(value, struct tcp_path_room);
+} tcp_path_room SEC(".maps");
+
+static __always_inline struct tcp_cgroups *cgroups(void)
+{
+	__u32 key = 0;
+
+	return bpf_map_lookup_elem(&tcp_cgroups, &key);
+}
+
+/* The counters of a place; NULL when there is no such place. */
+static __always_inline struct tcp_cgroup_counters *counters_of(__u32 place)
+{
+	struct tcp_cgroup_metrics *m;
+	__u32 key = 0;
+
+	m = bpf_map_lookup_elem(&tcp_cgroup_metrics, &key);
+	/* The register that is checked has to be the one that is used. */
+	barrier_var(place);
+	if (!m || place > TCP_CGROUPS_MAX)
+		return NULL;
+	return &m->places[place];
+}
+
+/* Until 6.15 the member has another name. */
+struct kernfs_node___before_6_15 {
+	struct kernfs_node *parent;
+} __attribute__((preserve_access_index));
+
+static __always_inline struct kernfs_node *parent_of(struct kernfs_node *kn)
+{
+	struct kernfs_node___before_6_15 *old = (void *)kn;
+
+	if (bpf_core_field_exists(old->parent))
+		return BPF_CORE_READ(old, parent);
+	return BPF_CORE_READ(kn, __parent);
+}
+
+struct writing {
+	struct kernfs_node *kn;
+	__u32 depth;
+	__u32 used;
+};
+
+static __always_inline struct tcp_path_room *path_room(void)
+{
+	__u32 key = 0;
+
+	return bpf_map_lookup_elem(&tcp_path_room, &key);
+}
+
+/* Up to the root, which has no parent and no name. */
+static long climb(__u32 level, struct writing *writing)
+{
+	struct tcp_path_room *room = path_room();
+	struct kernfs_node *parent = parent_of(writing->kn);
+
+	if (!room || !parent || level >= TCP_CGROUP_DEPTH)
+		return 1;
+	room->chain[level] = (__u64)writing->kn;
+	writing->kn = parent;
+	writing->depth = level + 1;
+	return 0;
+}
+
+/* Down again: the name of each level behind a slash. */
+static long descend(__u32 step, struct writing *writing)
+{
+	struct tcp_path_room *room = path_room();
+	__u32 level = writing->depth - 1 - step, used = writing->used;
+	struct kernfs_node *kn;
+	long n;
+
+	barrier_var(level);
+	barrier_var(used);
+	if (!room || level >= TCP_CGROUP_DEPTH || used > 254)
+		return 1;
+	kn = (void *)room->chain[level];
+	room->bytes[used] = '/';
+	n = bpf_probe_read_kernel_str(&room->bytes[used + 1], 256, BPF_CORE_READ(kn, name));
+	/* With the 0 at the end, in whose place comes the next slash. */
+	if (n > 0)
+		writing->used = used + n;
+	return 0;
+}
+
+static __always_inline void write_path(struct tcp_cgroup *to, struct kernfs_node *kn)
+{
+	struct writing writing = { .kn = kn };
+	struct tcp_path_room *room = path_room();
+
+	if (!room)
+		return;
+	room->bytes[0] = '/';
+	room->bytes[1] = 0;
+	bpf_loop(TCP_CGROUP_DEPTH, climb, &writing, 0);
+	bpf_loop(TCP_CGROUP_DEPTH, descend, &writing, 0);
+	to->truncated = writing.used >= TCP_CGROUP_PATH || writing.depth == TCP_CGROUP_DEPTH;
+	bpf_probe_read_kernel_str(to->path, TCP_CGROUP_PATH, room->bytes);
+}
+
+struct search {
+	struct tcp_cgroups *all;
+	__u32 place;
+};
+
+static long claim_place(__u32 index, struct search *search)
+{
+	__u32 place = index + 1;
+	struct tcp_cgroups *all = cgroups();
+
+	if (!all || place > TCP_CGROUPS_MAX)
+		return 1;
+	if (__sync_val_compare_and_swap(&all->places[place].state, TCP_CGROUP_FREE,
+					TCP_CGROUP_TAKEN) != TCP_CGROUP_FREE)
+		return 0;
+	search->place = place;
+	return 1;
+}
+
+/*
+ * Give the cgroup at ADDRESS a place; 0 when there is none, or it is being removed. A
+ * function of its own, which the verifier looks at once and not from each state.
+ */
+__noinline __u32 add_cgroup(__u64 address, __u64 id)
+{
+	struct tcp_cgroup_place found = { .cgroup = address };
+	struct cgroup *cgroup = (void *)address;
+	struct tcp_cgroups *all = cgroups();
+	struct tcp_settings *settings;
+	struct search search = {};
+	struct tcp_cgroup *place;
+	__u32 key = 0;
+
+	settings = bpf_map_lookup_elem(&tcp_settings, &key);
+	if (!all || !settings || all->used >= settings->cgroup_series)
+		return 0;
+	if (!(BPF_CORE_READ(cgroup, self.flags) & CSS_ONLINE))
+		return 0;
+	bpf_loop(settings->cgroup_series, claim_place, &search, 0);
+	if (!search.place || search.place > TCP_CGROUPS_MAX)
+		return 0;
+	place = &all->places[search.place];
+	place->id = id;
+	place->gone_ns = 0;
+	write_path(place, BPF_CORE_READ(cgroup, kn));
+	found.place = search.place;
+	if (bpf_map_update_elem(&tcp_cgroup_index, &id, &found, BPF_NOEXIST)) {
+		/* Another CPU was first: this connection counts elsewhere. */
+		place->id = 0;
+		__sync_lock_test_and_set(&place->state, TCP_CGROUP_FREE);
+		return 0;
+	}
+	__sync_fetch_and_add(&all->used, 1);
+	__sync_lock_test_and_set(&place->state, TCP_CGROUP_USED);
+	return search.place;
+}
+
+/* The place of SK's cgroup; HINT is where it was when it was last looked up, or 0. */
+static __always_inline __u32 place_of_cgroup(struct sock *sk, __u32 hint)
+{
+	struct cgroup *cgroup = sk->sk_cgrp_data.cgroup;
+	struct tcp_cgroup_place *found;
+	struct tcp_cgroups *all;
+	__u64 id;
+
+	if (!cgroup)
+		return 0;
+	id = cgroup->kn->id;
+	if (hint && hint <= TCP_CGROUPS_MAX) {
+		all = cgroups();
+		if (all && all->places[hint].id == id)
+			return hint;
+	}
+	found = bpf_map_lookup_elem(&tcp_cgroup_index, &id);
+	if (found)
+		return found->place;
+	return add_cgroup((__u64)BPF_CORE_READ(sk, sk_cgrp_data.cgroup), id);
+}
+
+#endif

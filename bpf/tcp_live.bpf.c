@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * tcp_live: the sockets of this moment, when somebody asks.
+ *
+ * A BPF iterator runs when its pin is read, with the kernel's rights: an
+ * unprivileged reader gets these numbers and nothing else. It runs once for each
+ * reading, over all network namespaces, and adds to the counters what each connection
+ * has carried since it was last counted.
+ */
+#include "tcp_monitor.bpf.h"
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, TCP_READERS_ENTRIES);
+	__type(key, __u32);
+	__type(value, __u64);
+} tcp_readers SEC(".maps");
+
+struct walk {
+	struct tcp_live live;
+	bool counting; /* this reader is the one that counts */
+};
+
+/* As place_of_cgroup(), of a socket that may be another's by now; it gives no place. */
+static __always_inline __u32 place_again(struct sock *sk)
+{
+	__u64 id = BPF_CORE_READ(sk, sk_cgrp_data.cgroup, kn, id);
+	struct tcp_cgroup_place *found = bpf_map_lookup_elem(&tcp_cgroup_index, &id);
+
+	return found ? found->place : 0;
+}
+
+/*
+ * Count what a connection carried since the last time. The reading is of the socket
+ * that has the cookie; when it closes meanwhile, the exchange fails, and what it
+ * carried has been counted there.
+ */
+static __always_inline void count_as_it_goes(struct tcp_metrics *m, struct tcp_socket_group *group,
+					     __u32 i, __u64 word, struct sock *sk, __u64 sent,
+					     __u64 received, __u32 retransmitted)
+{
+	struct tcp_socket *socket = &group->sockets[i];
+	__u32 side = word >> 63;
+	struct known_socket known = {
+		.sent = socket->sent[side],
+		.received = socket->received[side],
+		.retransmitted = socket->retransmitted[side],
+		.direction = socket->direction,
+		.cgroup = socket->cgroup,
+	};
+
+	if (sent == known.sent && received == known.received &&
+	    retransmitted == known.retransmitted)
+		return;
+	if ((__s64)(sent - known.sent) < 0)
+		sent = known.sent;
+	if ((__s64)(received - known.received) < 0)
+		received = known.received;
+	side = !side;
+	socket->sent[side] = sent;
+	socket->received[side] = received;
+	socket->retransmitted[side] = retransmitted;
+	if (__sync_val_compare_and_swap(&group->words[i], word, word ^ TCP_COOKIE_SIDE) == word)
+		count_traffic(m, place_again(sk), &known, sent, received, retransmitted);
+}
+
+static __always_inline void read_socket(struct walk *walk, struct tcp_metrics *m,
+					struct tcp_socket_group *group, __u32 i)
+{
+	__u64 word = group->words[i], cookie = word & ~TCP_COOKIE_BITS;
+	struct inet_connection_sock *icsk;
+	struct tcp_sock *tp;
+	struct sock *sk;
+	__u64 sent, received;
+	__u32 state, retransmitted;
+
+	if (!cookie || word & TCP_COOKIE_BUSY)
+		return;
+	sk = (void *)group->sockets[i].sk;
+	tp = (void *)sk;
+	icsk = (void *)sk;
+	state = BPF_CORE_READ(sk, __sk_common.skc_state);
+	/* In this order: a retransmission adds to the second before the first. */
+	sent = BPF_CORE_READ(tp, bytes_sent);
+	sent -= BPF_CORE_READ(tp, bytes_retrans);
+	received = BPF_CORE_READ(tp, bytes_received);
+	retransmitted = BPF_CORE_READ(tp, total_retrans);
+	/*
+	 * The memory may be another socket's by now, if a change was missed: then the
+	 * place is free. A cookie is never given out twice.
+	 */
+	if ((__u64)BPF_CORE_READ(sk, __sk_common.skc_cookie.counter) != cookie) {
+		__sync_val_compare_and_swap(&group->words[i], word, word & TCP_COOKIE_SIDE);
+		return;
+	}
+	if (state < TCP_STATES)
+		walk->live.states[state]++;
+	if (state == TCP_LISTEN) {
+		walk->live.requests += BPF_CORE_READ(icsk, icsk_accept_queue.qlen.counter);
+		/* By Fast Open there is a full socket before the handshake ends. */
+		walk->live.states[TCP_SYN_RECV] +=
+			BPF_CORE_READ(icsk, icsk_accept_queue.fastopenq.qlen);
+		return;
+	}
+	/* The last byte may be a FIN, which is told apart when it closes. */
+	if (walk->counting)
+		count_as_it_goes(m, group, i, word, sk, sent, received ? received - 1 : 0,
+				 retransmitted);
+}
+
+static long read_group(__u32 index, struct walk *walk)
+{
+	struct tcp_socket_group *group = bpf_map_lookup_elem(&tcp_sockets, &index);
+	struct tcp_metrics *m = metrics();
+
+	if (!group || !m)
+		return 1;
+	for (__u32 i = 0; i < TCP_SOCKETS_GROUP; i++)
+		read_socket(walk, m, group, i);
+	return 0;
+}
+
+/* --- cgroups --------------------------------------------------------------- */
+
+/* Everything that the cgroup at PLACE counted, on CPU, counts as others' now. */
+static __always_inline void merge_place(struct tcp_cgroup_metrics *m, __u32 place)
+{
+	struct tcp_cgroup_counters *from, *to = &m->places[0];
+
+	if (place > TCP_CGROUPS_MAX)
+		return;
+	from = &m->places[place];
+	/* First there, then away: no reader sees a count twice missing. */
+	add(&to->active, from->active);
+	add(&to->passive, from->passive);
+	add(&to->failed, from->failed);
+	add(&to->sent, from->sent);
+	add(&to->received, from->received);
+	from->active = from->passive = from->failed = from->sent = from->received = 0;
+}
+
+static long merge_cpu(__u32 cpu, __u32 *place)
+{
+	struct tcp_cgroup_metrics *m;
+	__u32 key = 0;
+
+	m = bpf_map_lookup_percpu_elem(&tcp_cgroup_metrics, &key, cpu);
+	if (!m)
+		return 1;
+	merge_place(m, *place);
+	return 0;
+}
+
+static __always_inline bool is_there(__u64 id)
+{
+	struct tcp_cgroup_place *found = bpf_map_lookup_elem(&tcp_cgroup_index, &id);
+	struct cgroup *cgroup;
+
+	if (!found)
+		return false;
+	/* Its memory may be anything by now, and then has not this id or is not online. */
+	cgroup = (void *)found->cgroup;
+	return BPF_CORE_READ(cgroup, kn, id) == id &&
+	       BPF_CORE_READ(cgroup, self.flags) & CSS_ONLINE;
+}
+
+struct tidying {
+	__u64 now;
+	__u64 linger;
+};
+
+#define CPUS_MAX 8192
+#define GRACE_NS 1000000000ull /* whoever had found the place has counted there by then */
+
+/*
+ * A cgroup that is gone keeps its place for a while, so that its last counts can be
+ * read. Then it can't be found any more, and at the next reading it is merged.
+ */
+static long tidy_place(__u32 index, struct tidying *tidying)
+{
+	struct tcp_cgroups *all = cgroups();
+	struct tcp_cgroup *cgroup;
+	__u32 place = index + 1;
+	__u64 id;
+
+	if (!all || place > TCP_CGROUPS_MAX)
+		return 1;
+	cgroup = &all->places[place];
+	id = cgroup->id;
+	if (cgroup->state == TCP_CGROUP_USED) {
+		if (is_there(id)) {
+			cgroup->gone_ns = 0;
+		} else if (!cgroup->gone_ns) {
+			cgroup->gone_ns = tidying->now;
+		} else if (tidying->now - cgroup->gone_ns > tidying->linger) {
+			bpf_map_delete_elem(&tcp_cgroup_index, &id);
+			cgroup->id = 0;
+			cgroup->gone_ns = tidying->now;
+			cgroup->state = TCP_CGROUP_LEAVING;
+		}
+	} else if (cgroup->state == TCP_CGROUP_LEAVING &&
+		   tidying->now - cgroup->gone_ns > GRACE_NS) {
+		bpf_loop(CPUS_MAX, merge_cpu, &place, 0);
+		__sync_fetch_and_add(&all->used, -1);
+		__sync_lock_test_and_set(&cgroup->state, TCP_CGROUP_FREE);
+	}
+	return 0;
+}
+
+static __always_inline void tidy_cgroups(void)
+{
+	struct tidying tidying = { .now = bpf_ktime_get_ns() };
+	struct tcp_settings *settings;
+	__u32 key = 0;
+
+	settings = bpf_map_lookup_elem(&tcp_settings, &key);
+	if (!settings)
+		return;
+	tidying.linger = settings->cgroup_linger * 1000000000ull;
+	bpf_loop(TCP_CGROUPS_MAX, tidy_place, &tidying, 0);
+}
+
+/* --- network namespaces ---------------------------------------------------- */
+
+struct namespaces {
+	struct list_head *first, *next;
+	const void *ops;
+	__u64 time_wait;
+};
+
+/* The list is a ring through all namespaces and its head, which has no operations. */
+static long read_namespace(__u32 index, struct namespaces *all)
+{
+	struct list_head *here = all->next;
+	struct net *net = (void *)((char *)here - bpf_core_field_offset(struct net, list));
+
+	if (BPF_CORE_READ(net, ns.ops) == all->ops)
+		all->time_wait +=
+			BPF_CORE_READ(net, ipv4.tcp_death_row.tw_refcount.refs.counter) - 1;
+	here = BPF_CORE_READ(here, next);
+	all->next = here;
+	return !here || here == all->first;
+}
+
+#define NAMESPACES_MAX 65536
+
+static __always_inline void read_time_wait(struct tcp_live *live)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct net *net = BPF_CORE_READ(task, nsproxy, net_ns);
+	struct namespaces all = {
+		.first = (void *)((char *)net + bpf_core_field_offset(struct net, list)),
+		.ops = BPF_CORE_READ(net, ns.ops),
+	};
+
+	all.next = all.first;
+	bpf_loop(NAMESPACES_MAX, read_namespace, &all, 0);
+	live->states[TCP_TIME_WAIT] = all.time_wait;
+	live->all_namespaces = all.next == all.first;
+}
+
+static __always_inline void read_capacity(struct tcp_live *live)
+{
+	struct tcp_settings *settings;
+	struct tcp_cgroups *all = cgroups();
+	__u32 key = 0;
+
+	settings = bpf_map_lookup_elem(&tcp_settings, &key);
+	if (settings)
+		live->cgroup_series = settings->cgroup_series;
+	if (all)
+		live->cgroups_used = all->used;
+}
+
+/* Once for the one element of tcp_readers, and once at the end without it. */
+SEC("iter/bpf_map_elem")
+int on_read_sockets(struct bpf_iter__bpf_map_elem *ctx)
+{
+	const struct bpf_map *map = (const void *)&tcp_sockets;
+	struct walk walk = {};
+	__u64 *busy;
+	__u32 key = 0;
+
+	if (!ctx->key)
+		return 0;
+	busy = bpf_map_lookup_elem(&tcp_readers, &key);
+	if (!busy)
+		return 0;
+	walk.counting = __sync_val_compare_and_swap(busy, 0, 1) == 0;
+	bpf_loop(map->max_entries, read_group, &walk, 0);
+	if (walk.counting) {
+		tidy_cgroups();
+		__sync_lock_test_and_set(busy, 0);
+	}
+	read_time_wait(&walk.live);
+	walk.live.sockets_capacity = (__u64)map->max_entries * TCP_SOCKETS_GROUP;
+	read_capacity(&walk.live);
+	bpf_seq_write(ctx->meta->seq, &walk.live, sizeof(walk.live));
+	return 0;
+}
+
+/*
+ * For attach.sh, once in each network namespace: the sockets that were there before.
+ * Their beginning is not known, and what they have carried is not counted.
+ */
+SEC("iter/tcp")
+int on_read_older(struct bpf_iter__tcp *ctx)
+{
+	struct known_socket known = { .direction = TCP_UNKNOWN };
+	struct sock_common *skc = ctx->sk_common;
+	struct tcp_sock *tp;
+
+	/* Neither half-open requests nor TIME_WAIT sockets are full sockets. */
+	if (!skc)
+		return 0;
+	tp = bpf_skc_to_tcp_sock(skc);
+	if (!tp)
+		return 0;
+	known.sent = tp->bytes_sent - tp->bytes_retrans;
+	known.received = tp->bytes_received;
+	known.retransmitted = tp->total_retrans;
+	put_socket(bpf_get_socket_cookie(tp), tp, &known);
+	return 0;
+}

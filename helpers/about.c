@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: MIT
+#include "about.h"
+
+#include "../bpf/port_tracker.h"
+
+#include "bpf.h"
+#include "counters.h"
+#include "exposition.h"
+#include "pins.h"
+#include "text.h"
+
+#include <errno.h>
+#include <linux/bpf.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define RUN_DIR_DEFAULT "/run/connpin"
+
+__u64 monotonic_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (__u64)t.tv_sec * 1000000000 + (__u64)t.tv_nsec;
+}
+
+static void print_build(void)
+{
+	__u64 attached = pinned_at_ns("tcp_monitor");
+
+	family(INFO, "connpin_build", NULL, "The version of what answers.");
+	sample("_info");
+	label("version", VERSION);
+	value(1);
+	if (!attached)
+		return;
+	family(GAUGE, "connpin_attach_timestamp_seconds", "seconds",
+	       "When the programs that count were attached, in seconds since 1970.");
+	sample("");
+	value_scaled(attached, 9);
+}
+
+static void capacity(const char *map, __u64 entries)
+{
+	sample("");
+	label("map", map);
+	value(entries);
+}
+
+static void map_capacity(const char *map)
+{
+	struct bpf_map_info info;
+	int fd = open_map(map, BPF_F_RDONLY);
+
+	if (fd < 0)
+		return;
+	if (!bpf_map_info(fd, &info))
+		capacity(map, info.max_entries);
+	close(fd);
+}
+
+static void print_capacities(const struct tcp_live *live)
+{
+	family(GAUGE, "connpin_map_capacity", NULL,
+	       "How many entries a map has room for: connections, sockets, cgroups with metrics "
+	       "of their own.");
+	map_capacity("conn_to_pid_v4");
+	map_capacity("conn_to_pid_v6");
+	if (live) {
+		capacity("tcp_sockets", live->sockets_capacity);
+		capacity("tcp_cgroups", live->cgroup_series);
+	}
+}
+
+static void recorded(const char *protocol, const char *ip_family, __u64 n)
+{
+	const char *names[] = { "protocol", "family" };
+	const char *values[] = { protocol, ip_family };
+
+	counter_labels(names, values, 2, n);
+}
+
+static void dropped(const char *map, const char *cause, __u64 n)
+{
+	const char *names[] = { "map", "cause" };
+	const char *values[] = { map, cause };
+
+	counter_labels(names, values, 2, n);
+}
+
+static struct tracker_metrics tracker;
+
+int read_tracker(void)
+{
+	int map = open_map("tracker_metrics", BPF_F_RDONLY), rc;
+
+	if (map < 0)
+		return map == -ENOENT ? 0 : map;
+	rc = sum_counters(map, (__u64 *)&tracker, sizeof(tracker) / sizeof(__u64));
+	close(map);
+	return rc;
+}
+
+static void print_tracker(__u64 sockets_full)
+{
+	family(COUNTER, "connpin_recorded", NULL,
+	       "Entries written to the connection table: a new connection, or another owner.");
+	recorded("tcp", "ipv4", tracker.recorded_tcp_v4);
+	recorded("tcp", "ipv6", tracker.recorded_tcp_v6);
+	recorded("udp", "ipv4", tracker.recorded_udp_v4);
+	recorded("udp", "ipv6", tracker.recorded_udp_v6);
+	family(COUNTER, "connpin_dropped", NULL,
+	       "What a map did not take: an update that the kernel refused; an identity whose "
+	       "place another CPU was writing; a socket when tcp_sockets was full, whose "
+	       "duration is not counted.");
+	dropped("conn_to_pid_v4", "update", tracker.dropped_v4);
+	dropped("conn_to_pid_v6", "update", tracker.dropped_v6);
+	dropped("identity", "busy", tracker.dropped_identity);
+	dropped("tcp_sockets", "full", sockets_full);
+}
+
+/* A file that attach.sh wrote, "NAME STATE HOOK REASON..." a line; whole, or nothing. */
+static size_t read_features(char *text, size_t size)
+{
+	const char *dir = getenv("RUN_DIR");
+	char path[512];
+	ssize_t n;
+	int fd;
+
+	if (!dir || !*dir)
+		dir = RUN_DIR_DEFAULT;
+	if (strlen(dir) + strlen("/features") >= sizeof(path))
+		return 0;
+	strcpy(path, dir);
+	strcat(path, "/features");
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	n = read(fd, text, size - 1);
+	close(fd);
+	if (n < 0 || (size_t)n == size - 1)
+		n = 0;
+	text[n] = '\0';
+	return (size_t)n;
+}
+
+/* The next word of the line at *P, ended with a 0; "" when there is none. */
+static const char *next_word(char **p)
+{
+	char *word = *p, *end = word + strcspn(word, " \n");
+
+	*p = end;
+	if (*end == ' ') {
+		*end = '\0';
+		*p = end + 1;
+	}
+	return word;
+}
+
+static void print_features(void)
+{
+	static char text[8192];
+	char *line = text, *end;
+
+	if (!read_features(text, sizeof(text)))
+		return;
+	family(INFO, "connpin_feature", NULL,
+	       "What is attached, by which hook; state is on, degraded or off: status.sh says "
+	       "why.");
+	for (; *line; line = end + 1) {
+		const char *name, *state, *hook;
+
+		end = strchr(line, '\n');
+		if (!end)
+			break;
+		*end = '\0';
+		name = next_word(&line);
+		state = next_word(&line);
+		hook = next_word(&line);
+		sample("_info");
+		label("feature", name);
+		label("hook", hook);
+		label("state", state);
+		value(1);
+	}
+}
+
+void print_about(const struct tcp_live *live, __u64 sockets_full, __u64 started_ns)
+{
+	print_build();
+	print_capacities(live);
+	print_tracker(sockets_full);
+	print_features();
+	family(GAUGE, "connpin_scrape_duration_seconds", "seconds",
+	       "How long it took to put this together.");
+	sample("");
+	value_scaled(monotonic_ns() - started_ns, 9);
+}

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: MIT
+#include "exposition.h"
+
+#include "text.h"
+
+#include <string.h>
+
+static bool openmetrics;
+static uint64_t created; /* in nanoseconds since 1970; OpenMetrics only */
+static const char *name; /* of the family */
+static bool has_labels;	 /* of the sample */
+
+void use_openmetrics(uint64_t created_ns)
+{
+	openmetrics = true;
+	created = created_ns;
+}
+
+static void meta(const char *keyword, const char *suffix, const char *text)
+{
+	out_str("# ");
+	out_str(keyword);
+	out_str(" ");
+	out_str(name);
+	out_str(suffix);
+	out_str(" ");
+	out_str(text);
+	out_str("\n");
+}
+
+void family(enum kind kind, const char *family_name, const char *unit, const char *help)
+{
+	static const char *const types[] = { "counter", "gauge", "histogram", "info" };
+	/* In the older format the suffix belongs to the name, and there is no info. */
+	const char *suffix = kind == COUNTER ? "_total" : kind == INFO ? "_info" : "";
+	const char *type = types[kind == INFO && !openmetrics ? GAUGE : kind];
+
+	name = family_name;
+	meta("HELP", openmetrics ? "" : suffix, help);
+	meta("TYPE", openmetrics ? "" : suffix, type);
+	if (openmetrics && unit)
+		meta("UNIT", "", unit);
+}
+
+void sample(const char *suffix)
+{
+	out_str(name);
+	out_str(suffix);
+	has_labels = false;
+}
+
+/* Both formats: a backslash, a quote and a line end are escaped. */
+static void out_label_value(const char *s)
+{
+	for (;;) {
+		size_t plain = strcspn(s, "\\\"\n");
+
+		out_bytes(s, plain);
+		s += plain;
+		if (!*s)
+			return;
+		out_str(*s == '\n' ? "\\n" : *s == '"' ? "\\\"" : "\\\\");
+		s++;
+	}
+}
+
+void label(const char *label_name, const char *label_value)
+{
+	out_str(has_labels ? "," : "{");
+	out_str(label_name);
+	out_str("=\"");
+	out_label_value(label_value);
+	out_str("\"");
+	has_labels = true;
+}
+
+static void before_value(void)
+{
+	out_str(has_labels ? "} " : " ");
+}
+
+void value(uint64_t n)
+{
+	before_value();
+	out_u64(n);
+	out_str("\n");
+}
+
+static void out_scaled(uint64_t n, unsigned decimals)
+{
+	char digits[20] = { 0 }; /* behind the point */
+	uint64_t whole = n;
+	size_t used = decimals;
+
+	for (unsigned i = decimals; i-- > 0; whole /= 10)
+		digits[i] = (char)('0' + whole % 10);
+	while (used > 0 && digits[used - 1] == '0')
+		used--;
+	out_u64(whole);
+	if (used > 0) {
+		out_str(".");
+		out_bytes(digits, used);
+	}
+}
+
+void value_scaled(uint64_t n, unsigned decimals)
+{
+	before_value();
+	out_scaled(n, decimals);
+	out_str("\n");
+}
+
+static void counter_sample(const char *suffix, const char *const *names, const char *const *values,
+			   size_t labels)
+{
+	sample(suffix);
+	for (size_t i = 0; i < labels; i++)
+		label(names[i], values[i]);
+}
+
+void counter_labels(const char *const *names, const char *const *values, size_t labels, uint64_t n)
+{
+	counter_sample("_total", names, values, labels);
+	value(n);
+	if (!openmetrics)
+		return;
+	counter_sample("_created", names, values, labels);
+	value_scaled(created, 9);
+}
+
+void counter(const char *label_name, const char *label_value, uint64_t n)
+{
+	counter_labels(&label_name, &label_value, label_name ? 1 : 0, n);
+}
+
+void histogram(const __u64 *buckets, const char *const *bounds, size_t count, uint64_t sum,
+	       unsigned decimals)
+{
+	uint64_t below = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		below += buckets[i];
+		sample("_bucket");
+		label("le", i + 1 < count ? bounds[i] : "+Inf");
+		value(below);
+	}
+	sample("_sum");
+	value_scaled(sum, decimals);
+	sample("_count");
+	value(below);
+	if (openmetrics) {
+		sample("_created");
+		value_scaled(created, 9);
+	}
+}
+
+void end_of_metrics(void)
+{
+	if (openmetrics)
+		out_str("# EOF\n");
+}

@@ -1,0 +1,328 @@
+// SPDX-License-Identifier: MIT
+/*
+ * run-httpd: a busybox httpd for each address, and a bound on their clients.
+ *
+ * httpd listens at one address, starts a process for each client and lets one that
+ * sends a byte a minute stay for days. This parent ends connections that are too
+ * old or too many, the oldest first, and everything when one of the servers ends.
+ */
+#include "text.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+static const char usage[] =
+	"usage: run-httpd [-n CLIENTS] [-t SECONDS] [-u UID:GID] HOME CONF ADDRESS...\n"
+	"\n"
+	"Run \"busybox httpd\" at each ADDRESS (ADDRESS:PORT), with the document root HOME\n"
+	"and the configuration file CONF, until a signal or until one of them ends.\n"
+	"\n"
+	"  -n CLIENTS  end the oldest connections when there are more, and let the user\n"
+	"              have no more than two processes a client and 32\n"
+	"  -t SECONDS  end connections that are older\n"
+	"  -u UID:GID  become this user, once httpd has bound its port\n"
+	"\n"
+	"Exit status: 0 ended by a signal, 2 bad arguments, 3 a server ended.\n";
+
+#define SERVERS_MAX 16
+#define SPARE_PROCESSES 32	 /* the servers, and what a burst needs between two looks */
+#define CHILDREN_BYTES (1 << 20) /* of a list of process ids: 130,000 of them */
+
+static struct {
+	uint64_t clients; /* 0: no bound */
+	uint64_t seconds; /* 0: no bound */
+	uint64_t uid, gid;
+	bool become;
+} settings;
+
+static pid_t servers[SERVERS_MAX];
+static int server_count;
+
+/* --- connections ---------------------------------------------------------- */
+
+/* When PID was started, in seconds since boot, and its parent. False when it is gone. */
+static bool read_stat(pid_t pid, pid_t *parent, double *started)
+{
+	char path[64] = "/proc/", text[1024], *p;
+	ssize_t n;
+	int fd;
+
+	format_u64(path + strlen(path), (uint64_t)pid);
+	strcat(path, "/stat");
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	n = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	if (n <= 0)
+		return false;
+	text[n] = '\0';
+	/* The name in parentheses may hold anything: count the fields from its end. */
+	p = strrchr(text, ')');
+	if (!p || strlen(p) < 4)
+		return false;
+	*parent = (pid_t)strtol(p + 4, NULL, 10);
+	for (int field = 2; field < 22 && p; field++)
+		p = strchr(p + 1, ' ');
+	if (!p)
+		return false;
+	*started = (double)strtoull(p, NULL, 10) / (double)sysconf(_SC_CLK_TCK);
+	return true;
+}
+
+static double seconds_since_boot(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+/* By a descriptor, since the number may be another process's by now. */
+static void end_connection(pid_t server, pid_t pid)
+{
+	int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	double started;
+	pid_t parent;
+
+	if (fd < 0)
+		return;
+	if (read_stat(pid, &parent, &started) && parent == server)
+		(void)syscall(SYS_pidfd_send_signal, fd, SIGTERM, NULL, 0);
+	close(fd);
+}
+
+/* The kernel lists children in the order in which they were started. */
+static char *read_children(pid_t server)
+{
+	static char text[CHILDREN_BYTES];
+	char path[64] = "/proc/";
+	size_t len = 0;
+	ssize_t n;
+	int fd;
+
+	format_u64(path + strlen(path), (uint64_t)server);
+	strcat(path, "/task/");
+	format_u64(path + strlen(path), (uint64_t)server);
+	strcat(path, "/children");
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return NULL;
+	while (len < sizeof(text) - 1 && (n = read(fd, text + len, sizeof(text) - 1 - len)) > 0)
+		len += (size_t)n;
+	close(fd);
+	text[len] = '\0';
+	return text;
+}
+
+static void bound_connections(pid_t server)
+{
+	double now = seconds_since_boot(), started;
+	uint64_t excess = 0, count = 0;
+	char *list = read_children(server), *p, *end;
+	pid_t parent;
+
+	if (!list)
+		return;
+	for (p = list; *p; p++)
+		count += *p == ' ';
+	if (settings.clients && count > settings.clients / (uint64_t)server_count)
+		excess = count - settings.clients / (uint64_t)server_count;
+	for (p = list;; p = end) {
+		pid_t pid = (pid_t)strtol(p, &end, 10);
+
+		if (end == p)
+			return;
+		if (excess > 0) {
+			excess--;
+		} else {
+			/* Those behind this one are younger. */
+			if (!settings.seconds || !read_stat(pid, &parent, &started))
+				continue;
+			if (now - started < (double)settings.seconds)
+				return;
+		}
+		end_connection(server, pid);
+	}
+}
+
+/* --- servers -------------------------------------------------------------- */
+
+static int fail(const char *what, int error)
+{
+	warn_parts("cannot ", what, ": ", strerror(error), NULL);
+	return EXIT_UNAVAILABLE;
+}
+
+static void start_server(char *home, char *conf, char *address, char *user)
+{
+	char *argv[] = { "busybox", "httpd", "-f", "-p", address, "-h",
+			 home,	    "-c",    conf, NULL, NULL,	  NULL };
+	pid_t parent = getpid(), pid;
+	sigset_t none;
+
+	if (settings.become) {
+		argv[9] = "-u";
+		argv[10] = user;
+	}
+	pid = fork();
+	if (pid > 0) {
+		/* In both: whichever runs first. */
+		(void)setpgid(pid, pid);
+		servers[server_count++] = pid;
+		return;
+	}
+	if (pid < 0) {
+		(void)fail("start a process", errno);
+		return;
+	}
+	/* Without us nobody would bound the server. (One that changes its user loses this.) */
+	(void)prctl(PR_SET_PDEATHSIG, SIGTERM);
+	if (getppid() != parent)
+		_exit(EXIT_UNAVAILABLE);
+	(void)setpgid(0, 0);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	execvp(argv[0], argv);
+	_exit(fail("run busybox", errno));
+}
+
+/* By their process groups: connections end with their server. */
+static void end_servers(void)
+{
+	for (int i = 0; i < server_count; i++)
+		kill(-servers[i], SIGTERM);
+}
+
+/*
+ * httpd binds its port and then becomes the user. Not before each has: as that user we
+ * could not end one that is still root. False when one ended instead.
+ */
+static bool wait_for_servers(void)
+{
+	const struct timespec moment = { .tv_nsec = 5000000 };
+	char path[64];
+	struct stat st;
+
+	for (int i = 0; i < server_count; i++) {
+		strcpy(path, "/proc/");
+		format_u64(path + strlen(path), (uint64_t)servers[i]);
+		while (stat(path, &st) == 0 && st.st_uid != (uid_t)settings.uid) {
+			if (waitpid(-1, NULL, WNOHANG) > 0)
+				return false;
+			(void)nanosleep(&moment, NULL);
+		}
+	}
+	return true;
+}
+
+static int become_user(void)
+{
+	if (!wait_for_servers()) {
+		warn_parts("a server ended", NULL);
+		return EXIT_UNAVAILABLE;
+	}
+	if (setgroups(0, NULL) || setgid((gid_t)settings.gid) || setuid((uid_t)settings.uid))
+		return fail("become the user of -u", errno);
+	return 0;
+}
+
+/* No more processes than that for the user, whoever starts them. */
+static int limit_processes(void)
+{
+	struct rlimit limit;
+
+	if (!settings.clients)
+		return 0;
+	limit.rlim_cur = limit.rlim_max = 2 * settings.clients + SPARE_PROCESSES;
+	if (setrlimit(RLIMIT_NPROC, &limit) && errno != EPERM)
+		return fail("limit the number of processes", errno);
+	return 0;
+}
+
+static int watch_servers(const sigset_t *signals)
+{
+	const struct timespec second = { .tv_sec = 1 };
+
+	for (;;) {
+		int signal = sigtimedwait(signals, NULL, &second);
+
+		if (signal == SIGCHLD && waitpid(-1, NULL, WNOHANG) > 0) {
+			warn_parts("a server ended", NULL);
+			return EXIT_UNAVAILABLE;
+		}
+		if (signal > 0 && signal != SIGCHLD)
+			return EXIT_FOUND;
+		for (int i = 0; i < server_count; i++)
+			bound_connections(servers[i]);
+	}
+}
+
+static bool parse_user(const char *text)
+{
+	char uid[16];
+	size_t len = strcspn(text, ":");
+
+	if (text[len] != ':' || len >= sizeof(uid))
+		return false;
+	memcpy(uid, text, len);
+	uid[len] = '\0';
+	settings.become = true;
+	return parse_number(uid, 1, UINT32_MAX - 1, &settings.uid) &&
+	       parse_number(text + len + 1, 1, UINT32_MAX - 1, &settings.gid);
+}
+
+int main(int argc, char **argv)
+{
+	char *user = NULL;
+	sigset_t signals;
+	int c, status;
+
+	set_program_name(argv[0]);
+	if (answered_help(argc, argv, usage))
+		return finish(EXIT_FOUND);
+	opterr = 0;
+	while ((c = getopt(argc, argv, ":n:t:u:")) != -1) {
+		if (c == 'n' && !parse_number(optarg, 1, 100000, &settings.clients))
+			return misuse("CLIENTS is a number from 1 to 100000, not ", optarg);
+		if (c == 't' && !parse_number(optarg, 1, 86400, &settings.seconds))
+			return misuse("SECONDS is a number from 1 to 86400, not ", optarg);
+		if (c == 'u' && !parse_user(user = optarg))
+			return misuse("UID:GID are two numbers, not ", optarg);
+		if (c == '?' || c == ':')
+			return bad_option(c, argv);
+	}
+	argc -= optind;
+	argv += optind;
+	if (argc < 3 || argc - 2 > SERVERS_MAX)
+		return misuse("needed: HOME CONF and 1 to 16 of ADDRESS", "");
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGCHLD);
+	sigaddset(&signals, SIGHUP);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGTERM);
+	sigprocmask(SIG_BLOCK, &signals, NULL);
+	status = limit_processes();
+	if (status)
+		return status;
+	for (int i = 2; i < argc; i++)
+		start_server(argv[0], argv[1], argv[i], user);
+	if (settings.become)
+		status = become_user();
+	if (!status)
+		status = server_count == argc - 2 ? watch_servers(&signals) : EXIT_UNAVAILABLE;
+	end_servers();
+	return status;
+}

@@ -1,0 +1,90 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# The helpers under valgrind, built for it with the shared C library, whose functions it
+# knows.
+
+load ../helper
+
+setup_file() {
+	make -C "$TREE" --no-print-directory valgrind >/dev/null
+	attach
+}
+
+teardown_file() {
+	detach
+}
+
+teardown() {
+	stop_all
+}
+
+# complaints LOG: none but that valgrind does not know a command of bpf(2), or pidfd_open,
+# so that it takes what they write for written already.
+complaints() {
+	no_line '^(--|==[0-9]+== [^W]|\*\*)' sed -E '/^--[0-9]+-- (WARNING: unhandled|You may be|Read the file|Nevertheless|it at http)/d' "$1"
+}
+
+# clean STATUS NAME ARGUMENT...: that status, and no complaint of valgrind's.
+clean() {
+	local status=$1 name=$2 rc=0
+	shift 2
+	valgrind -q --error-exitcode=99 --leak-check=full --track-fds=no --log-file="$BATS_TEST_TMPDIR/valgrind" \
+		"$TREE/.output/valgrind/$name" "$@" >"$BATS_TEST_TMPDIR/out" 2>"$BATS_TEST_TMPDIR/err" || rc=$?
+	cat "$BATS_TEST_TMPDIR/err"
+	echo "$name $*: status $rc"
+	complaints "$BATS_TEST_TMPDIR/valgrind"
+	[ "$rc" -eq "$status" ]
+}
+
+@test "conn-lookup (valgrind) has nothing to complain of" {
+	for address in 127.0.0.1 ::1; do
+		start_server "$address" "$address"
+		start "client$address" "$TRAFFIC" connect "$address" "$PORT"
+		clean 0 conn-lookup "$address" "$(client_port)" "$PORT"
+		clean 0 conn-lookup -q "$address" "$(client_port)" "$PORT"
+		clean 0 conn-lookup -j -p tcp "$address" "$(client_port)" "$PORT"
+		grep -q "\"pid\":$PID," "$BATS_TEST_TMPDIR/out"
+	done
+	clean 1 conn-lookup 192.0.2.1 1 2
+	clean 2 conn-lookup
+	clean 2 conn-lookup x 1 2
+	clean 2 conn-lookup --nonsense
+	clean 0 conn-lookup --help
+	PIN_DIR=/nonexistent clean 3 conn-lookup 192.0.2.1 1 2
+}
+
+@test "conn-lookup - (valgrind, good and bad lines) has nothing to complain of" {
+	for file in "$TREE"/test/fuzz/corpus/lookup_batch/*; do
+		clean 0 conn-lookup - <"$file"
+	done
+}
+
+@test "conn-list, tcp-metrics, metrics-cgi, address-in (valgrind) have nothing to complain of" {
+	run -0 "$TRAFFIC" open 50
+	clean 0 conn-list
+	clean 0 conn-list -j --dst 127.0.0.1 -p tcp
+	clean 2 conn-list --pid x
+	clean 0 tcp-metrics
+	PIN_DIR=/nonexistent clean 3 tcp-metrics
+	REQUEST_METHOD=GET clean 0 metrics-cgi
+	REQUEST_METHOD=POST clean 0 metrics-cgi
+	clean 0 address-in ::ffff:10.1.2.3 192.0.2.0/24 10.0.0.0/8
+	clean 1 address-in ::1 2001:db8::/32
+	clean 2 address-in ::1 1.2.3.4/33
+}
+
+@test "run-httpd (valgrind) has nothing to complain of" {
+	mkdir "$BATS_TEST_TMPDIR/home"
+	: >"$BATS_TEST_TMPDIR/conf"
+	valgrind -q --error-exitcode=99 --log-file="$BATS_TEST_TMPDIR/valgrind" "$TREE/.output/valgrind/run-httpd" \
+		-t 1 -n 1000 "$BATS_TEST_TMPDIR/home" "$BATS_TEST_TMPDIR/conf" "$LISTEN" 3>&- &
+	pid=$!
+	STARTED="${STARTED-} $pid"
+	poll curl -s -o /dev/null "http://$LISTEN/"
+	start clients /usr/bin/python3 "$TREE/test/slow_clients.py" "${LISTEN%:*}" "${LISTEN##*:}" 9
+	# It looks at them each second.
+	sleep 2.5
+	kill "$pid"
+	wait "$pid"
+	complaints "$BATS_TEST_TMPDIR/valgrind"
+}

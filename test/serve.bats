@@ -1,0 +1,246 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# serve.sh: where it listens, what it asks for, what bounds it, what it may not do.
+
+load helper
+
+HOST=${LISTEN%:*}
+PORT_HTTP=${LISTEN##*:}
+
+setup_file() {
+	attach
+}
+
+teardown_file() {
+	detach
+}
+
+teardown() {
+	"$SCRIPTS/serve.sh" -k 2>/dev/null
+	stop_all
+}
+
+serve() {
+	"$SCRIPTS/serve.sh" -b >"$BATS_TEST_TMPDIR/serve.log" 2>&1 3>&- || {
+		cat "$BATS_TEST_TMPDIR/serve.log"
+		return 1
+	}
+}
+
+# code URL [OPTION...]: the status of the answer.
+code() {
+	curl -s -g -m 10 -o /dev/null -w '%{http_code}' "$@"
+}
+
+# What descends from the server's first process, itself included.
+server_processes() {
+	local first
+	first=$(cat "$RUN_DIR/httpd.pid")
+	ps_tree "$first"
+}
+
+ps_tree() {
+	local pid
+	local -a children
+	echo "$1"
+	read -r -a children <<<"$(cat "/proc/$1/task/$1/children" 2>/dev/null)"
+	for pid in "${children[@]}"; do
+		ps_tree "$pid"
+	done
+}
+
+count_connections() {
+	local server first
+	local -a servers
+	first=$(cat "$RUN_DIR/httpd.pid")
+	read -r -a servers <<<"$(cat "/proc/$first/task/$first/children")"
+	for server in "${servers[@]}"; do
+		cat "/proc/$server/task/$server/children"
+	done | wc -w
+}
+
+at_most() {
+	[ "$(count_connections)" -le "$1" ]
+}
+
+@test "serve.sh (several addresses) answers at each" {
+	LISTEN="127.0.0.1:$PORT_HTTP [::1]:$PORT_HTTP 127.0.0.3:$PORT_HTTP" serve
+	for at in 127.0.0.1 '[::1]' 127.0.0.3; do
+		[ "$(code "http://$at:$PORT_HTTP/cgi-bin/metrics")" = 200 ]
+		[ "$(code "http://$at:$PORT_HTTP/cgi-bin/lookup?dst=192.0.2.1&sport=1&dport=1")" = 404 ]
+	done
+	[ "$(code "http://127.0.0.2:$PORT_HTTP/cgi-bin/metrics")" = 000 ]
+}
+
+@test "serve.sh ([::]) answers at every address, of IPv4 too, and knows this host's own" {
+	LISTEN="[::]:$PORT_HTTP" serve
+	for at in 127.0.0.1 127.0.0.2 '[::1]'; do
+		[ "$(code "http://$at:$PORT_HTTP/cgi-bin/lookup?dst=192.0.2.1&sport=1&dport=1")" = 404 ]
+	done
+}
+
+@test "serve.sh (an address of several is in use) says so and serves at none" {
+	start_server 127.0.0.1
+	LISTEN="$HOST:$PORT_HTTP 127.0.0.1:$PORT" run -3 "$SCRIPTS/serve.sh" -b
+	[[ $output = *"the server ended: "*"in use"* ]]
+	# Whichever of the two was first, and however far the others had come.
+	for _ in 1 2 3 4 5; do
+		LISTEN="127.0.0.1:$PORT $HOST:$PORT_HTTP 127.0.0.3:$PORT_HTTP" run -3 "$SCRIPTS/serve.sh" -b
+	done
+	no_line LISTEN ss -Htln "sport = :$PORT_HTTP"
+	[ "$(code "http://$HOST:$PORT_HTTP/cgi-bin/metrics")" = 000 ]
+}
+
+all_gone() {
+	local pid
+	for pid; do
+		[ ! -e "/proc/$pid/exe" ] || return 1
+	done
+}
+
+@test "serve.sh (one of its servers dies) ends, and the others with it" {
+	LISTEN="127.0.0.1:$PORT_HTTP [::1]:$PORT_HTTP" serve
+	first=$(cat "$RUN_DIR/httpd.pid")
+	read -r -a servers <<<"$(cat "/proc/$first/task/$first/children")"
+	one=${servers[0]} two=${servers[1]}
+	kill "$one"
+	poll all_gone "$first" "$two"
+}
+
+@test "serve.sh -k ends every process of the server" {
+	serve
+	start clients /usr/bin/python3 "$TREE/test/slow_clients.py" "$HOST" "$PORT_HTTP" 5
+	processes=$(server_processes)
+	[ "$(echo "$processes" | wc -l)" -ge 7 ]
+	"$SCRIPTS/serve.sh" -k
+	# shellcheck disable=SC2086 # a list
+	poll all_gone $processes
+}
+
+@test "serve.sh (HTTP_PASSWD) asks for a password everywhere" {
+	passwd=$BATS_TEST_TMPDIR/passwd
+	printf '# who may ask\nprom:%s\n' "$(busybox httpd -m secret)" >"$passwd"
+	HTTP_PASSWD=$passwd serve
+	for path in /cgi-bin/metrics /metrics /metrics/ '/cgi-bin/lookup?dst=192.0.2.1&sport=1&dport=1' / /nothing; do
+		[ "$(code "http://$LISTEN$path")" = 401 ]
+		[ "$(code "http://$LISTEN$path" -u prom:wrong)" = 401 ]
+		[ "$(code "http://$LISTEN$path" -u nobody:secret)" = 401 ]
+	done
+	[ "$(code "http://$LISTEN/cgi-bin/metrics" -u prom:secret)" = 200 ]
+	[ "$(code "http://$LISTEN/metrics" -L -u prom:secret)" = 200 ]
+	# Nobody else may read the hash.
+	run ! setpriv --reuid 65534 --regid 65534 --clear-groups cat "$RUN_DIR/httpd.conf"
+}
+
+@test "serve.sh (HTTP_PASSWD is missing, empty or not USER:HASH) does not serve" {
+	passwd=$BATS_TEST_TMPDIR/passwd
+	HTTP_PASSWD=$passwd run -3 "$SCRIPTS/serve.sh" -b
+	[[ $output = *"setting HTTP_PASSWD='$passwd': cannot read it"* ]]
+	echo '# nobody' >"$passwd"
+	HTTP_PASSWD=$passwd run -2 "$SCRIPTS/serve.sh" -b
+	[[ $output = *"$passwd names no user"* ]]
+	for line in 'prom:secret' 'prom' ':$1$a$b' 'prom:$1$a$b c' 'a:b:$1$a$b'; do
+		printf '\n%s\n' "$line" >"$passwd"
+		HTTP_PASSWD=$passwd run -2 "$SCRIPTS/serve.sh" -b
+		[[ $output = *"$passwd line 2: not USER:HASH"* ]]
+	done
+	[ "$(code "http://$LISTEN/cgi-bin/metrics")" = 000 ]
+}
+
+@test "serve.sh (500 slow and idle clients) goes on answering and ends them in time" {
+	clients=500 seconds=4
+	# Emulated, a process costs a hundred times as much: fewer of them, and more time.
+	[ -z "${CONNPIN_KERNEL_LINE-}" ] || clients=100 seconds=30
+	HTTP_SECONDS=$seconds serve
+	start clients /usr/bin/python3 "$TREE/test/slow_clients.py" "$HOST" "$PORT_HTTP" "$clients"
+	[ "$(count_connections)" -ge $((clients / 2)) ]
+	for _ in 1 2 3; do
+		[ "$(code "http://$LISTEN/cgi-bin/metrics")" = 200 ]
+		[ "$(code "http://$LISTEN/cgi-bin/lookup?dst=192.0.2.1&sport=1&dport=1")" = 404 ]
+	done
+	[ "$(server_processes | wc -l)" -le 1056 ]
+	poll_for $((seconds + 20)) at_most 0
+}
+
+# poll_for SECONDS COMMAND...
+poll_for() {
+	local until=$((SECONDS + $1))
+	shift
+	until "$@"; do
+		[ "$SECONDS" -lt "$until" ]
+		sleep 0.2
+	done
+}
+
+@test "serve.sh (more clients than HTTP_CLIENTS) ends the oldest and answers the newest" {
+	HTTP_CLIENTS=20 HTTP_SECONDS=600 serve
+	user=$(stat -c %u "/proc/$(cat "$RUN_DIR/httpd.pid")")
+	start clients /usr/bin/python3 "$TREE/test/slow_clients.py" "$HOST" "$PORT_HTTP" 200
+	# Never more than the kernel's own limit for the user: 2 * 20 + 32.
+	most=0
+	until at_most 20; do
+		now=$(find /proc -maxdepth 1 -name '[0-9]*' -user "$user" | wc -l)
+		[ "$now" -le "$most" ] || most=$now
+		[ "$SECONDS" -lt 60 ]
+		sleep 0.1
+	done
+	echo "$most processes at the most"
+	[ "$most" -le 72 ]
+	[ "$(code "http://$LISTEN/cgi-bin/lookup?dst=192.0.2.1&sport=1&dport=1")" = 404 ]
+}
+
+# as_server COMMAND...: as the server's processes are.
+as_server() {
+	setpriv --reuid connpin --regid connpin --clear-groups --bounding-set=-all --inh-caps=-all \
+		--no-new-privs "$@"
+}
+
+@test "the server (each of its processes) runs as its user, without capabilities or groups" {
+	LISTEN="127.0.0.1:$PORT_HTTP [::1]:$PORT_HTTP" serve
+	start clients /usr/bin/python3 "$TREE/test/slow_clients.py" "$HOST" "$PORT_HTTP" 3
+	[ "$(server_processes | wc -l)" -ge 6 ]
+	uid=$(id -u connpin) gid=$(sed -n 's/^connpin:[^:]*:\([0-9]*\):.*/\1/p' /etc/group)
+	for pid in $(server_processes); do
+		status=$(awk '/^(Uid|Gid|Groups|CapEff|CapPrm|CapInh|CapAmb):/ { $1 = $1; print }' "/proc/$pid/status")
+		# httpd makes its group the only one of its further groups, too.
+		[ "${status/Groups: $gid/Groups:}" = "Uid: $uid $uid $uid $uid
+Gid: $gid $gid $gid $gid
+Groups:
+CapInh: 0000000000000000
+CapPrm: 0000000000000000
+CapEff: 0000000000000000
+CapAmb: 0000000000000000" ]
+	done
+}
+
+@test "the server's user can read, and can't write a map, switch the block, attach or detach" {
+	"$SCRIPTS/ipv6-block.sh" on
+	"$SCRIPTS/ipv6-block.sh" off
+	run -0 as_server "$HELPERS/tcp-metrics"
+	for map in conn_to_pid_v4 config tcp_metrics; do
+		[ "$(stat -c %a "$PIN_DIR/maps/$map")" = 440 ]
+		# Not the tool's own doing: the kernel refuses to open the pin for writing.
+		run ! as_server "$TREE/.output/test/open_pin" "$PIN_DIR/maps/$map" rw
+		[[ $output = *"Permission denied"* ]]
+		run -0 as_server "$TREE/.output/test/open_pin" "$PIN_DIR/maps/$map" r
+		[[ $output = *"update: Operation not permitted"* ]]
+	done
+	run ! as_server bpftool map update pinned "$PIN_DIR/maps/config" key 0 0 0 0 value 1
+	inventory=$(bpf_inventory)
+	for pin in "$PIN_DIR"/port_tracker/handle_sockops "$PIN_DIR"/links/on_set_state; do
+		run ! as_server cat "$pin"
+		run ! as_server rm -f "$pin"
+		run ! as_server mv "$pin" "$PIN_DIR/taken"
+	done
+	run ! as_server mkdir "$PIN_DIR/mine"
+	run ! as_server rm -f "$PIN_DIR/maps/config"
+	run ! as_server chmod 666 "$PIN_DIR/maps/config"
+	run ! as_server bpftool cgroup detach "$CGROUP_ROOT" sock_ops pinned "$PIN_DIR/port_tracker/handle_sockops"
+	run ! as_server bpftool prog loadall "$TREE/.output/bpf/port_tracker.bpf.o" /sys/fs/bpf/connpin_mine
+	for script in attach.sh detach.sh 'ipv6-block.sh on' 'ipv6-block.sh off'; do
+		# shellcheck disable=SC2086 # a script and its word
+		run -3 as_server "$SCRIPTS"/$script
+	done
+	unchanged_since "$inventory"
+	run -1 "$SCRIPTS/ipv6-block.sh" status
+}
