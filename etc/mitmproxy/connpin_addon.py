@@ -5,7 +5,7 @@
 
 Each client that connects is looked up once, and the answer goes with its flows as
 flow.metadata["connpin"]: the object of "conn-lookup -j", or one with "error". The
-questions go to a single "conn-lookup -" that runs as long as the proxy does. When
+questions go to a "conn-lookup -" that runs as long as the proxy does. When
 connpin is not attached the proxy goes on, and the log says so once.
 
 The user of the proxy must be a member of the group connpin. What that user may not
@@ -35,7 +35,7 @@ class Unavailable(Exception):
 class Lookup:
     """One long-lived "conn-lookup -", started by the first question."""
 
-    def __init__(self, command):
+    def __init__(self, *command):
         self.command = command
         self.process = None
         self.retry_at = 0.0
@@ -64,7 +64,7 @@ class Lookup:
             raise Unavailable(self.reason)
         try:
             self.process = subprocess.Popen(
-                [self.command, "-"],
+                [*self.command, "-"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -96,7 +96,7 @@ class Lookup:
                 reason = said.decode("utf-8", "replace").strip() or reason
             self.stop()
         self.retry_at = time.monotonic() + RETRY_SECONDS
-        self.reason = f"{self.command}: {reason}"
+        self.reason = f"{self.command[0]}: {reason}"
         raise Unavailable(self.reason)
 
 
@@ -136,7 +136,7 @@ def describe(answer):
 
 class Connpin:
     def __init__(self):
-        self.lookup = None
+        self.here = self.anywhere = None  # a Lookup each
         self.answers = {}  # by the id of the client's connection
         self.warned = False
 
@@ -146,11 +146,17 @@ class Connpin:
     def configure(self, updated):
         if "connpin_lookup" in updated:
             self.done()
-            self.lookup = Lookup(ctx.options.connpin_lookup)
+            command = ctx.options.connpin_lookup
+            # A client in another network namespace may have the port that the proxy
+            # itself, or a stranger, used for the same destination: the latest is meant.
+            # What is on loopback never left the proxy's own.
+            self.here = Lookup(command)
+            self.anywhere = Lookup(command, "--netns", "any")
 
     def done(self):
-        if self.lookup is not None:
-            self.lookup.stop()
+        for lookup in (self.here, self.anywhere):
+            if lookup is not None:
+                lookup.stop()
 
     def client_connected(self, client):
         # mitmproxy 8 finds out where a redirected client wanted to go after this event.
@@ -172,12 +178,9 @@ class Connpin:
 
     def look_up(self, client, destination):
         try:
-            answer = self.lookup.ask(
-                protocol_of(client),
-                plain_address(destination[0]),
-                client.peername[1],
-                destination[1],
-            )
+            address = plain_address(destination[0])
+            lookup = self.here if ipaddress.ip_address(address).is_loopback else self.anywhere
+            answer = lookup.ask(protocol_of(client), address, client.peername[1], destination[1])
             if self.warned:
                 log("info", "connpin: answers again")
             self.warned = False

@@ -160,6 +160,28 @@ make_namespaces() {
 	check_coprocess
 }
 
+@test "connpin_addon.py (transparent mode, the proxy used the same ports) names the client" {
+	make_namespaces
+	# The proxy's connections go where the client's went, from the same few ports.
+	for name in $NAMES; do
+		nsenter --net="/run/netns/$name" sysctl -qw net.ipv4.ip_local_port_range='40000 40031' \
+			net.ipv4.tcp_tw_reuse=1
+	done
+	COMMAND="nsenter --net=/run/netns/${NAMES#* }"
+	origin 198.51.100.7 80
+	proxy --mode transparent
+	COMMAND="nsenter --net=/run/netns/${NAMES% *}"
+	for _ in 1 2; do
+		EACH=10 PROCESSES=1 clients http://198.51.100.7
+	done
+	all() {
+		[ "$(wc -l <"$CONNPIN_FLOW_LOG")" -eq 20 ]
+	}
+	poll all
+	grep -q '"matches": 2' "$CONNPIN_FLOW_LOG"
+	[ "$(grep -c '"exe": ".*/client-1", .*"exe": ".*/client-1"' "$CONNPIN_FLOW_LOG")" -eq 20 ]
+}
+
 @test "connpin_addon.py (DNS mode) looks the sender up as UDP" {
 	proxy --set dns_server=true --set dns_listen_host=127.0.0.1 \
 		--set dns_listen_port=$((PROXY_PORT + 1)) --set dns_mode=regular
