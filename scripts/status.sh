@@ -34,9 +34,11 @@ loaded_at() {
 }
 
 # The kernel runs a tracing program once at a time on each CPU: what happens while it was
-# interrupted in the middle by the same event is skipped.
+# interrupted in the middle by the same event is skipped. With a spare, what both skip.
 skipped() {
-	bpftool prog show pinned "$1" | sed -n '1s/.* recursion_misses \([0-9]*\).*/\1/p'
+	skipped_by=$1
+	[ ! -e "$1_spare" ] || skipped_by=$1_spare
+	bpftool prog show pinned "$skipped_by" | sed -n '1s/.* recursion_misses \([0-9]*\).*/\1/p'
 }
 
 # What attach.sh wrote down about a feature, into $state, $feature_hook, $reason. An
