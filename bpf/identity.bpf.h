@@ -41,24 +41,52 @@ static __always_inline bool is_of(const struct conn_identity *record, const stru
 	return a[0] == b[0] && a[1] == b[1] && a[2] == b[2] && record->netns == netns;
 }
 
-/* The record of KEY, else a free one, else the oldest. */
-static __always_inline __u32 choose_way(const struct identity_bucket *bucket,
-					const struct conn_key_v6 *key, __u32 netns, __u32 tag,
-					__u32 now)
+static __always_inline struct identity_bucket *bucket_at(__u32 index)
 {
-	__u32 oldest = 0, oldest_age = 0;
+	return bpf_map_lookup_elem(&conn_identity, &index);
+}
 
+/*
+ * The record of KEY in the bucket at INDEX, else a free one, else the oldest. Global, as
+ * the next, so that the verifier looks at it once and goes on with one answer.
+ */
+__noinline __u32 choose_way(__u32 index, const struct conn_key_v6 *key, __u32 netns, __u32 tag,
+			    __u32 now)
+{
+	struct identity_bucket *bucket = bucket_at(index);
+	__u32 oldest = 0, oldest_age = 0, age;
+
+	if (!bucket || !key)
+		return 0;
 	for (__u32 i = 0; i < IDENTITY_WAYS; i++) {
-		__u32 age = bucket->tag[i] ? now - bucket->stamp[i] : ~0U;
-
 		if (bucket->tag[i] == tag && is_of(&bucket->way[i], key, netns))
 			return i;
+		age = bucket->tag[i] ? now - bucket->stamp[i] : ~0U;
 		if (age > oldest_age) {
 			oldest = i;
 			oldest_age = age;
 		}
 	}
 	return oldest;
+}
+
+#define NO_WAY IDENTITY_WAYS
+
+/* Claim a record of the bucket at INDEX, WAY if it can be had; NO_WAY if none can. */
+__noinline __u32 claim_way(__u32 index, __u32 way)
+{
+	struct identity_bucket *bucket = bucket_at(index);
+	__u32 check, *place;
+
+	if (!bucket)
+		return NO_WAY;
+	for (__u32 i = 0; i < IDENTITY_WAYS; i++, way++) {
+		place = &bucket->way[way & (IDENTITY_WAYS - 1)].check;
+		check = *place;
+		if (!(check & 1) && __sync_val_compare_and_swap(place, check, check | 1) == check)
+			return way & (IDENTITY_WAYS - 1);
+	}
+	return NO_WAY;
 }
 
 static __always_inline void fill(struct conn_identity *record, const struct conn_key_v6 *key,
@@ -80,16 +108,16 @@ static __always_inline void fill(struct conn_identity *record, const struct conn
 }
 
 /*
- * Write down that the process TASK has the connection KEY. NEW: even when that is
+ * Write down that the process of now has the connection KEY. NEW: even when that is
  * known, because it is another connection, or another process had it in between.
  */
-static __noinline long identify(const struct conn_key_v6 *key, __u32 netns, bool new)
+__noinline int identify(const struct conn_key_v6 *key, __u32 netns, bool new)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct identity_header *header;
 	struct identity_bucket *bucket;
 	struct conn_identity *record;
-	__u32 index = 0, tag, way, check, stamp;
+	__u32 index = 0, tag, way, stamp;
 	__u64 seed, hash, now;
 
 	if (!key)
@@ -103,34 +131,30 @@ static __noinline long identify(const struct conn_key_v6 *key, __u32 netns, bool
 	hash = identity_hash(key, seed);
 	tag = identity_tag(hash);
 	index = identity_index(hash, header->buckets);
-	bucket = bpf_map_lookup_elem(&conn_identity, &index);
+	bucket = bucket_at(index);
 	if (!bucket)
 		return 0;
 
 	now = bpf_ktime_get_boot_ns();
 	stamp = now >> 20;
-	way = choose_way(bucket, key, netns, tag, stamp);
-	record = &bucket->way[way & (IDENTITY_WAYS - 1)];
-	if (!new && bucket->tag[way & (IDENTITY_WAYS - 1)] == tag && is_of(record, key, netns) &&
+	way = choose_way(index, key, netns, tag, stamp) & (IDENTITY_WAYS - 1);
+	record = &bucket->way[way];
+	if (!new && bucket->tag[way] == tag && is_of(record, key, netns) &&
 	    record->pid == (__u32)task->tgid &&
 	    record->start_time == task->group_leader->start_boottime)
 		return 0;
 
-	for (__u32 i = 0; i < IDENTITY_WAYS; i++, way++) {
-		way &= IDENTITY_WAYS - 1;
-		record = &bucket->way[way];
-		check = record->check;
-		if (check & 1 ||
-		    __sync_val_compare_and_swap(&record->check, check, check | 1) != check)
-			continue;
-		bucket->tag[way] = tag;
-		bucket->stamp[way] = stamp;
-		fill(record, key, netns, task, now);
-		/* An exchange, for the barrier that a plain store lacks. */
-		__sync_lock_test_and_set(&record->check, identity_check(record));
+	way = claim_way(index, way);
+	if (way >= NO_WAY) {
+		COUNT_TRACKER(dropped_identity);
 		return 0;
 	}
-	COUNT_TRACKER(dropped_identity);
+	record = &bucket->way[way];
+	bucket->tag[way] = tag;
+	bucket->stamp[way] = stamp;
+	fill(record, key, netns, task, now);
+	/* An exchange, for the barrier that a plain store lacks. */
+	__sync_lock_test_and_set(&record->check, identity_check(record));
 	return 0;
 }
 

@@ -203,26 +203,35 @@ __noinline __u32 add_cgroup(__u64 address, __u64 id)
 	return search.place;
 }
 
-/* The place of SK's cgroup; HINT is where it was when it was last looked up, or 0. */
-static __always_inline __u32 place_of_cgroup(struct sock *sk, __u32 hint)
+/* Looks it up in the hash, or adds it; and notes it as a hint. */
+__noinline __u32 find_cgroup(__u64 address, __u64 id)
+{
+	struct tcp_cgroup_place *found = bpf_map_lookup_elem(&tcp_cgroup_index, &id);
+	struct tcp_cgroups *all = cgroups();
+	__u32 place = found ? found->place : add_cgroup(address, id);
+
+	if (all && place)
+		all->hints[id & (TCP_CGROUP_HINTS - 1)] = place;
+	return place;
+}
+
+/* The place of SK's cgroup. */
+static __always_inline __u32 place_of_cgroup(struct sock *sk)
 {
 	struct cgroup *cgroup = sk->sk_cgrp_data.cgroup;
-	struct tcp_cgroup_place *found;
-	struct tcp_cgroups *all;
+	struct tcp_cgroups *all = cgroups();
+	__u32 hint;
 	__u64 id;
 
-	if (!cgroup)
+	if (!cgroup || !all)
 		return 0;
 	id = cgroup->kn->id;
-	if (hint && hint <= TCP_CGROUPS_MAX) {
-		all = cgroups();
-		if (all && all->places[hint].id == id)
-			return hint;
-	}
-	found = bpf_map_lookup_elem(&tcp_cgroup_index, &id);
-	if (found)
-		return found->place;
-	return add_cgroup((__u64)BPF_CORE_READ(sk, sk_cgrp_data.cgroup), id);
+	/* Place 0 has no id, and no cgroup has the id 0. */
+	hint = all->hints[id & (TCP_CGROUP_HINTS - 1)];
+	barrier_var(hint);
+	if (hint <= TCP_CGROUPS_MAX && all->places[hint].id == id)
+		return hint;
+	return find_cgroup((__u64)BPF_CORE_READ(sk, sk_cgrp_data.cgroup), id);
 }
 
 #endif

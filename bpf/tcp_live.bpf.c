@@ -46,7 +46,6 @@ static __always_inline void count_as_it_goes(struct tcp_metrics *m, struct tcp_s
 		.received = socket->received[side],
 		.retransmitted = socket->retransmitted[side],
 		.direction = socket->direction,
-		.cgroup = socket->cgroup,
 	};
 
 	if (sent == known.sent && received == known.received &&
@@ -319,6 +318,6 @@ int on_read_older(struct bpf_iter__tcp *ctx)
 	known.sent = tp->bytes_sent - tp->bytes_retrans;
 	known.received = tp->bytes_received;
 	known.retransmitted = tp->total_retrans;
-	put_socket(bpf_get_socket_cookie(tp), tp, &known);
+	put_socket(bpf_get_socket_cookie(tp), tp, &known, false);
 	return 0;
 }

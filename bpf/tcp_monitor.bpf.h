@@ -152,11 +152,13 @@ static __always_inline void count_traffic(struct tcp_metrics *m, __u32 place,
 }
 
 static __always_inline void keep_socket(struct tcp_metrics *m, struct sock *sk, __u64 now,
-					__u32 direction, __u32 place)
+					__u32 direction)
 {
-	struct known_socket known = { .start_ns = now, .direction = direction, .cgroup = place };
+	struct known_socket known = { .start_ns = now, .direction = direction };
+	/* Without a cookie so far it can't have a place. */
+	bool is_new = !sk->__sk_common.skc_cookie.counter;
 
-	if (!put_socket(bpf_get_socket_cookie(sk), sk, &known))
+	if (!put_socket(bpf_get_socket_cookie(sk), sk, &known, is_new))
 		count(&m->sockets_full);
 }
 
@@ -168,19 +170,19 @@ static __always_inline void on_established(struct tcp_metrics *m, struct sock *s
 
 	if (from != TCP_SYN_SENT && from != TCP_SYN_RECV)
 		return;
-	place = place_of_cgroup(sk, 0);
+	place = place_of_cgroup(sk);
 	counters = counters_of(place);
 	if (!counters)
 		return;
 	if (from == TCP_SYN_RECV) {
 		count(&m->passive[family_of(sk)]);
 		count(&counters->passive);
-		keep_socket(m, sk, now, TCP_PASSIVE, place);
+		keep_socket(m, sk, now, TCP_PASSIVE);
 		return;
 	}
 	count(&m->active[family_of(sk)]);
 	count(&counters->active);
-	start = restart_socket(sk, now, place);
+	start = restart_socket(sk, now);
 	if (!start)
 		return;
 	took = now - start;
@@ -201,7 +203,7 @@ static __always_inline void on_closed(struct tcp_metrics *m, struct sock *sk, in
 	tp = bpf_skc_to_tcp_sock(sk);
 	if (!tp)
 		return;
-	place = place_of_cgroup(sk, known.cgroup);
+	place = place_of_cgroup(sk);
 	count_traffic(m, place, &known, tp->bytes_sent - tp->bytes_retrans,
 		      received_bytes(tp->bytes_received, sk->__sk_common.skc_flags),
 		      tp->total_retrans);
@@ -247,7 +249,7 @@ static __always_inline void on_state_change(struct sock *sk, int from, int to)
 	else if (to == TCP_CLOSE)
 		on_closed(m, sk, from);
 	else
-		keep_socket(m, sk, bpf_ktime_get_ns(), TCP_ACTIVE, 0);
+		keep_socket(m, sk, bpf_ktime_get_ns(), TCP_ACTIVE);
 }
 
 static __always_inline void on_reset_received(void)

@@ -154,7 +154,7 @@ struct tcp_socket {
 	__u64 received[2];
 	__u32 retransmitted[2];
 	__u32 direction;
-	__u32 cgroup; /* place in tcp_cgroups when it was last looked up */
+	__u32 pad;
 };
 
 struct tcp_socket_group {
@@ -169,7 +169,8 @@ struct tcp_socket_group {
  * are gone. One entry each, so that one look-up reads all.
  */
 #define TCP_CGROUPS_ENTRIES 1
-#define TCP_CGROUPS_MAX 512   /* the counters of one more fit a per-CPU value, of 32 kB */
+#define TCP_CGROUPS_MAX 512 /* the counters of one more fit a per-CPU value, of 32 kB */
+#define TCP_CGROUP_HINTS 256
 #define TCP_CGROUP_SERIES 256 /* default of the setting CGROUP_SERIES */
 #define TCP_CGROUP_LINGER 300 /* default of the setting CGROUP_LINGER, in seconds */
 #define TCP_CGROUP_PATH 228
@@ -191,7 +192,9 @@ struct tcp_cgroup {
 };
 
 struct tcp_cgroups {
-	__u64 used;				       /* places that are not free */
+	__u64 used; /* places that are not free */
+	/* Where the cgroup that last had these low bits of its id was: to be checked there. */
+	__u32 hints[TCP_CGROUP_HINTS];
 	struct tcp_cgroup places[TCP_CGROUPS_MAX + 1]; /* place 0 has no name */
 };
 

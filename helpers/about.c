@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "about.h"
 
+#include "../bpf/identity.h"
 #include "../bpf/port_tracker.h"
 
 #include "bpf.h"
@@ -50,7 +51,8 @@ static void capacity(const char *map, __u64 entries)
 	value(entries);
 }
 
-static void map_capacity(const char *map)
+/* Of a map whose entries hold EACH, but for the first FEW, which hold something else. */
+static void map_capacity(const char *map, unsigned each, unsigned few)
 {
 	struct bpf_map_info info;
 	int fd = open_map(map, BPF_F_RDONLY);
@@ -58,7 +60,7 @@ static void map_capacity(const char *map)
 	if (fd < 0)
 		return;
 	if (!bpf_map_info(fd, &info))
-		capacity(map, info.max_entries);
+		capacity(map, (info.max_entries - few) * each);
 	close(fd);
 }
 
@@ -67,8 +69,9 @@ static void print_capacities(const struct tcp_live *live)
 	family(GAUGE, "connpin_map_capacity", NULL,
 	       "How many entries a map has room for: connections, sockets, cgroups with metrics "
 	       "of their own.");
-	map_capacity("conn_to_pid_v4");
-	map_capacity("conn_to_pid_v6");
+	map_capacity("conn_to_pid_v4", 1, 0);
+	map_capacity("conn_to_pid_v6", 1, 0);
+	map_capacity("conn_identity", IDENTITY_WAYS, 1);
 	if (live) {
 		capacity("tcp_sockets", live->sockets_capacity);
 		capacity("tcp_cgroups", live->cgroup_series);
@@ -118,7 +121,7 @@ static void print_tracker(__u64 sockets_full)
 	       "duration is not counted.");
 	dropped("conn_to_pid_v4", "update", tracker.dropped_v4);
 	dropped("conn_to_pid_v6", "update", tracker.dropped_v6);
-	dropped("identity", "busy", tracker.dropped_identity);
+	dropped("conn_identity", "busy", tracker.dropped_identity);
 	dropped("tcp_sockets", "full", sockets_full);
 }
 

@@ -128,22 +128,6 @@ int bpf_attach_tracepoint(int prog, __u64 id)
 	return rc;
 }
 
-int bpf_query_cgroup(int cgroup, __u32 type, __u32 *flags, __u32 *ids, __u32 *count)
-{
-	union bpf_attr attr;
-	int rc;
-
-	memset(&attr, 0, sizeof(attr));
-	attr.query.target_fd = cgroup;
-	attr.query.attach_type = type;
-	attr.query.prog_ids = ptr(ids);
-	attr.query.prog_cnt = *count;
-	rc = sys_bpf(BPF_PROG_QUERY, &attr);
-	*flags = attr.query.attach_flags;
-	*count = attr.query.prog_cnt;
-	return rc;
-}
-
 int bpf_attach_iterator(int prog, int map)
 {
 	union bpf_iter_link_info info;
@@ -159,6 +143,22 @@ int bpf_attach_iterator(int prog, int map)
 		attr.link_create.iter_info_len = sizeof(info);
 	}
 	return sys_bpf(BPF_LINK_CREATE, &attr);
+}
+
+int bpf_query_cgroup(int cgroup, __u32 type, __u32 *flags, __u32 *ids, __u32 *count)
+{
+	union bpf_attr attr;
+	int rc;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.query.target_fd = cgroup;
+	attr.query.attach_type = type;
+	attr.query.prog_ids = ptr(ids);
+	attr.query.prog_cnt = *count;
+	rc = sys_bpf(BPF_PROG_QUERY, &attr);
+	*flags = attr.query.attach_flags;
+	*count = attr.query.prog_cnt;
+	return rc;
 }
 
 int bpf_pin(int fd, const char *path)

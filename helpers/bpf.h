@@ -39,14 +39,14 @@ int bpf_attach_tracing(int prog);
 /* Attach a loaded tracepoint program to the tracepoint with this id; the descriptor. */
 int bpf_attach_tracepoint(int prog, __u64 id);
 
+/* Make an iterator of a loaded program, over the elements of MAP unless that is -1. */
+int bpf_attach_iterator(int prog, int map);
+
 /*
  * The ids of the programs of one attach type at a cgroup, *COUNT of them at most.
  * -ENOSPC with the real *COUNT when there are more.
  */
 int bpf_query_cgroup(int cgroup, __u32 type, __u32 *flags, __u32 *ids, __u32 *count);
-
-/* Make an iterator of a loaded program, over the elements of MAP unless that is -1. */
-int bpf_attach_iterator(int prog, int map);
 
 /* Pin a link, program or map. -EEXIST when PATH is taken. */
 int bpf_pin(int fd, const char *path);

@@ -30,7 +30,7 @@ for source in bpf/*.bpf.c; do
 done
 each 644 "$libexec/bpf" .output/bpf/maps
 for name in conn-lookup conn-list tcp-metrics attach-tracing address-in carry-counters \
-	cgroup-programs run-httpd; do
+	run-httpd cgroup-programs; do
 	each 755 "$libexec/helpers" ".output/helpers/$name"
 done
 each 755 "$libexec/cgi-bin/cgi-bin" cgi-bin/cgi-bin/lookup cgi-bin/cgi-bin/list \

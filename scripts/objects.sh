@@ -41,10 +41,16 @@ set_hook() {
 
 # is_attached PIN: to CGROUP; to set_hook's hook. 1 when it is not, 2 when it can't be told.
 # Not by "bpftool cgroup show": without CAP_SYS_ADMIN, as in a container, it shows
-# nothing.
+# nothing, and what is there would be attached twice.
 is_attached() {
 	attached_program=$(bpftool prog show pinned "$1" 2>/dev/null) || return 2
-	attached_list=$("$HELPERS/cgroup-programs" "$CGROUP" 2>/dev/null) || return 2
+	attached_rc=0
+	attached_list=$("$HELPERS/cgroup-programs" "$CGROUP" 2>/dev/null) || attached_rc=$?
+	case $attached_rc in
+	0) ;;
+	1) return 1 ;; # no such cgroup any more
+	*) return 2 ;;
+	esac
 	case "
 $attached_list" in
 	*"

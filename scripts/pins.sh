@@ -88,6 +88,10 @@ ensure_maps() {
 		*",$1,"*) ;;
 		*) continue ;;
 		esac
+		# Another object of this run has it already.
+		case "$RELAID " in
+		*" $map "*) continue ;;
+		esac
 		set_entries "$map"
 		pin=$PIN_DIR/maps/$map
 		if [ ! -e "$pin" ]; then

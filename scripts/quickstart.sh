@@ -79,7 +79,8 @@ main() {
 	show_lookup
 	say "how is TCP doing?"
 	echo "\$ curl $LISTEN_URL/cgi-bin/metrics"
-	counters=$(busybox wget -q -O - "$LISTEN_URL/cgi-bin/metrics" | grep -v '^#') ||
+	counters=$(busybox wget -q -O - "$LISTEN_URL/cgi-bin/metrics" | 
+		grep -E '^tcp_((active|passive|failed)_connections|resets_(sent|received))_total ') ||
 		die "no metrics at $LISTEN_URL"
 	printf '%s\n' "$counters" | sed 's/^/    /'
 	[ "$(printf '%s\n' "$counters" | wc -l)" -eq 5 ] || die "these are not the five counters"

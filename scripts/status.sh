@@ -33,6 +33,12 @@ loaded_at() {
 	bpftool prog show pinned "$1" | sed -n 's/.*loaded_at \([^ ]*\).*/\1/p'
 }
 
+# The kernel runs a tracing program once at a time on each CPU: what happens while it was
+# interrupted in the middle by the same event is skipped.
+skipped() {
+	bpftool prog show pinned "$1" | sed -n '1s/.* recursion_misses \([0-9]*\).*/\1/p'
+}
+
 # What attach.sh wrote down about a feature, into $state, $feature_hook, $reason. An
 # ipv6_block feature is not there: ipv6-block.sh has no second choice.
 recall_feature() {
@@ -56,6 +62,13 @@ feature() {
 	else
 		is_attached "$feature_pin"
 	fi || state=off
+	if [ "$state" != off ] && [ "$hook" = tracing ]; then
+		feature_skipped=$(skipped "$feature_pin")
+		[ -z "$feature_skipped" ] || {
+			state=degraded
+			reason="${reason:+$reason; }the kernel skipped $feature_skipped events (recursion_misses)"
+		}
+	fi
 	if [ "$state" = off ]; then
 		line "$1" off "$feature_hook"
 	else

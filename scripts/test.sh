@@ -13,8 +13,8 @@ LINES_OF_KERNELS="6.1 6.12"
 NEWEST_TESTS=test/lookup.bats,test/identity.bats,test/metrics.bats
 VM=$ROOT/.output/vm
 TEST_PACKAGES="bats shellcheck clang-format curl python3 cpio qemu-system-x86 bash dash apt dpkg
-	procps xz-utils gzip mitmproxy nftables chromium-headless-shell mandoc strace valgrind lintian
-	debootstrap libclang-rt-14-dev"
+	procps xz-utils gzip mandoc strace valgrind lintian debootstrap libclang-rt-14-dev mitmproxy
+	nftables chromium-headless-shell"
 NODE_PACKAGES="playwright-core@1.64.1 axe-core@4.14.1 kubernetes-models@4.5.1 yaml@2.8.1"
 BOOT_SECONDS=30    # a trial boot takes 5 s at most where the accelerator works
 SUITE_SECONDS=3000 # emulated, both at once on two busy CPUs: 500 at best
@@ -41,6 +41,17 @@ pick_accelerator() {
 	else
 		echo tcg
 	fi
+}
+
+# The OpenMetrics parser of the Python client, which needs nothing else installed.
+fetch_parser() {
+	[ ! -d "$ROOT/.output/tools/prometheus_client" ] || return 0
+	mkdir -p "$VM/client" "$ROOT/.output/tools"
+	(cd "$VM/client" && apt-get -q download python3-prometheus-client) >>"$INSTALL_LOG" 2>&1 ||
+		die "cannot download the Prometheus client: see $INSTALL_LOG"
+	dpkg-deb -x "$VM"/client/*.deb "$VM/client/root"
+	mv "$VM/client/root/usr/lib/python3/dist-packages/prometheus_client" "$ROOT/.output/tools"
+	rm -r "$VM/client"
 }
 
 # Only unpacked: installing Debian's package would start a server.
@@ -124,6 +135,7 @@ main() {
 	test/vm/make-systemd.sh "$ROOT" "$(echo .output/connpin_*.deb)" "$VM/systemd" "$VM/systemd.cpio"
 	fetch_prometheus
 	fetch_node_packages
+	fetch_parser
 	ACCEL=$(pick_accelerator)
 	export ACCEL
 	echo "virtual machines: $(cat "$VM/6.1/version"), $(cat "$VM/6.12/version"), $(cat "$VM/newest/version"), $ACCEL"

@@ -163,6 +163,37 @@ own_ids() {
 	[ "$output" = "$PID" ]
 }
 
+@test "attach.sh (counters of an older layout) carries them over and says so" {
+	# The map of 0.1.0: five counters, for each CPU.
+	"$SCRIPTS/ipv6-block.sh" on >/dev/null 2>&1
+	[ -d "$PIN_DIR/maps" ]
+	bpftool map create "$PIN_DIR/maps/tcp_metrics" type percpu_array key 4 value 40 entries 1 \
+		flags 0 name tcp_metrics
+	value=''
+	cpus=$(tr -s ',-' '\n' </sys/devices/system/cpu/possible | tail -n 1)
+	for _ in $(seq 0 "$cpus"); do
+		value="$value 1 2 0 0 0 0 0 0 2 2 0 0 0 0 0 0 3 2 0 0 0 0 0 0 4 2 0 0 0 0 0 0 5 2 0 0 0 0 0 0"
+	done
+	# shellcheck disable=SC2086 # bytes, a word each
+	bpftool map update pinned "$PIN_DIR/maps/tcp_metrics" key 0 0 0 0 value $value
+	attach
+	grep -q 'tcp_metrics has another layout: its counts are carried over' "$BATS_FILE_TMPDIR/attach.log"
+	[ ! -e "$PIN_DIR/maps/tcp_metrics_new" ]
+	# 512 and its number, times the CPUs; what the host did meanwhile comes on top.
+	n=$((cpus + 1))
+	[ "$(metric tcp_active_connections_total)" -ge $((n * 513)) ]
+	[ "$(metric tcp_active_connections_total)" -lt $((n * 513 + 10000)) ]
+	[ "$(metric tcp_resets_received_total)" -ge $((n * 517)) ]
+	# They had no reason, and the sum still is the total.
+	[ "$(metric 'tcp_connection_failures_total{reason="other"}')" -ge $((n * 515)) ]
+	# Once more nothing changes, and counting goes on.
+	before=$(metric tcp_active_connections_total)
+	attach
+	[ "$(metric tcp_active_connections_total)" -ge "$before" ]
+	"$TRAFFIC" open 10
+	[ "$(metric tcp_active_connections_total)" -ge $((before + 10)) ]
+}
+
 @test "attach.sh (fentry object does not load) counts by tracepoint and status.sh says so" {
 	broken_tree
 	: >"$BROKEN/.output/bpf/tcp_monitor.bpf.o"
@@ -257,14 +288,14 @@ own_ids() {
 
 @test "attach.sh (a pinned map of another layout) refuses and changes nothing" {
 	mkdir -p "$PIN_DIR/maps"
-	bpftool map create "$PIN_DIR/maps/tcp_metrics" type array key 4 value 8 entries 1 name tcp_metrics
+	bpftool map create "$PIN_DIR/maps/conn_to_pid_v4" type array key 4 value 8 entries 1 name conn_to_pid_v4
 	middle=$(bpf_inventory)
 	run -3 "$SCRIPTS/attach.sh"
-	[[ $output = *"tcp_metrics has another layout than this build"* ]]
+	[[ $output = *"conn_to_pid_v4 has another layout than this build"* ]]
 	unchanged_since "$middle"
 }
 
-@test "attach.sh (kernel memory) takes at most 8 MB at the default capacities, and 8 MB for identities" {
+@test "attach.sh (kernel memory) takes at most 8 MB at the default capacities, 8 MB for identities, 2 MB for metrics" {
 	attach
 	total=0
 	for pin in "$PIN_DIR"/maps/*; do
@@ -272,6 +303,7 @@ own_ids() {
 		echo "$pin $bytes"
 		case $pin in
 		*/conn_identity) identity=$bytes ;;
+		*/tcp_*) metrics=$((${metrics-0} + bytes)) ;;
 		*) total=$((total + bytes)) ;;
 		esac
 	done
@@ -280,6 +312,7 @@ own_ids() {
 	[ "$total" -le 8000000 ]
 	[ "$identity" -gt 7000000 ]
 	[ "$identity" -le 8000000 ]
+	[ "$metrics" -le 2000000 ]
 }
 
 @test "a full table keeps the newest entries and answers for them" {

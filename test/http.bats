@@ -44,6 +44,21 @@ tcp_${name}_connections_total "[0-9]* ]]
 	done
 }
 
+@test "GET /cgi-bin/metrics (Accept names OpenMetrics) answers with that, others with text" {
+	get /cgi-bin/metrics -H 'Accept: application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1'
+	[ "$STATUS" = 200 ]
+	[ "$TYPE" = "application/openmetrics-text; version=1.0.0; charset=utf-8" ]
+	[ "$(tail -n 1 "$BATS_TEST_TMPDIR/body")" = '# EOF' ]
+	grep -qx '# TYPE tcp_active_connections counter' "$BATS_TEST_TMPDIR/body"
+	grep -q '^tcp_active_connections_created [0-9]' "$BATS_TEST_TMPDIR/body"
+	for accept in '*/*' 'text/plain' 'application/openmetrics-text;q=0.1,text/plain;q=0.9' \
+		'application/openmetrics-text;q=0' 'application/openmetrics-textual' ',;q=' ''; do
+		get /cgi-bin/metrics -H "Accept: $accept"
+		[ "$TYPE" = "text/plain; version=0.0.4" ]
+		no_line '^# EOF|_created' cat "$BATS_TEST_TMPDIR/body"
+	done
+}
+
 @test "GET /metrics redirects to a path that answers the same" {
 	get /metrics
 	[ "$STATUS" = 302 ]

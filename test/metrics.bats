@@ -162,6 +162,13 @@ received_is() {
 	[ "$SNMP_PASSIVE" -eq 4000 ]
 }
 
+@test "tcp-metrics (20,000 connections by four processes, read all the time) loses nothing" {
+	run -0 unshare -n sh -c 'ip link set lo up && exec "$@"' sh \
+		"$TREE/test/scrapes.bash" 20000 "$TRAFFIC" "$HELPERS/tcp-metrics"
+	[[ ${lines[-1]} = *" scrapes" ]]
+	[ "${lines[-1]%% *}" -ge 2 ]
+}
+
 @test "tcp-metrics (counters after attach again) goes on counting from where it was" {
 	count=$(metric tcp_active_connections_total)
 	[ "$count" -gt 0 ]

@@ -150,7 +150,7 @@ all_gone() {
 @test "serve.sh (500 slow and idle clients) goes on answering and ends them in time" {
 	clients=500 seconds=4
 	# Emulated, a process costs a hundred times as much: fewer of them, and more time.
-	[ -z "${CONNPIN_KERNEL_LINE-}" ] || clients=100 seconds=30
+	[ -z "${CONNPIN_KERNEL_LINE-}" ] || clients=60 seconds=15
 	HTTP_SECONDS=$seconds serve
 	start clients /usr/bin/python3 "$TREE/test/slow_clients.py" "$HOST" "$PORT_HTTP" "$clients"
 	[ "$(count_connections)" -ge $((clients / 2)) ]

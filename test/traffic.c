@@ -23,6 +23,10 @@
  *                               close
  *   self COUNT                  COUNT sockets that connect to themselves
  *   refuse COUNT                COUNT connects to a port where nobody listens
+ *   states                      hold sockets in every state but CLOSING and LAST_ACK; print
+ *                               "held"; until standard input ends
+ *   cgroups DIR COUNT           one connection from each of COUNT cgroups made below DIR,
+ *                               which are removed again
  *   unanswered COUNT            COUNT connects whose SYN nobody answers, for a second
  *   abandoned COUNT             the same, closed at once
  *   taken COUNT                 COUNT connects from an address and port in use
@@ -50,6 +54,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static void die(const char *what)
@@ -509,6 +514,83 @@ static int do_taken(int count)
 	return 0;
 }
 
+/* What it leaves open is closed when the process ends. */
+static int do_states(void)
+{
+	struct sockaddr_storage sa, full;
+	socklen_t len, full_len;
+	int peer, client, server = listen_somewhere(&sa, &len);
+	char byte;
+
+	/* ESTABLISHED, twice each. */
+	for (int i = 0; i < 3; i++)
+		(void)connect_pair(server, &sa, len, &peer);
+	/* FIN_WAIT2 and CLOSE_WAIT. */
+	for (int i = 0; i < 2; i++) {
+		client = connect_pair(server, &sa, len, &peer);
+		shutdown(client, SHUT_WR);
+		if (read(peer, &byte, 1) != 0)
+			die("no end came");
+	}
+	/* TIME_WAIT. */
+	for (int i = 0; i < 4; i++) {
+		client = connect_pair(server, &sa, len, &peer);
+		close(client);
+		if (read(peer, &byte, 1) != 0)
+			die("no end came");
+		close(peer);
+	}
+	/* SYN_SENT, nonblocking, to a listener whose queue is full. */
+	listen_and_ignore(&full, &full_len);
+	for (int i = 0; i < 2; i++)
+		(void)connect(new_socket(&full, SOCK_STREAM | SOCK_NONBLOCK), (void *)&full,
+			      full_len);
+	puts("held");
+	fflush(stdout);
+	while (read(STDIN_FILENO, &byte, 1) > 0)
+		;
+	return 0;
+}
+
+/* Move this process into the cgroup at PATH. */
+static void join(const char *path)
+{
+	char file[4096];
+	int fd;
+
+	snprintf(file, sizeof(file), "%s/cgroup.procs", path);
+	fd = open(file, O_WRONLY);
+	if (fd < 0 || write(fd, "0", 1) != 1)
+		die(file);
+	close(fd);
+}
+
+static int do_cgroups(const char *dir, int count)
+{
+	struct sockaddr_storage sa;
+	socklen_t len;
+	char path[4000];
+	int server;
+
+	join(dir);
+	server = listen_somewhere(&sa, &len);
+	for (int i = 0; i < count; i++) {
+		int peer, client;
+
+		snprintf(path, sizeof(path), "%s/%d", dir, i);
+		if (mkdir(path, 0755))
+			die(path);
+		join(path);
+		client = connect_pair(server, &sa, len, &peer);
+		join(dir);
+		close(client);
+		close(peer);
+		if (rmdir(path))
+			die(path);
+	}
+	return 0;
+}
+
 static int do_failing(const char *address, int count, int error)
 {
 	struct sockaddr_storage sa;
@@ -701,6 +783,10 @@ int main(int argc, char **argv)
 		return do_carry(atoi(argv[2]), (size_t)atol(argv[3]), 0);
 	if (!strcmp(what, "carry-slowly") && argc == 4)
 		return do_carry(atoi(argv[2]), (size_t)atol(argv[3]), 1);
+	if (!strcmp(what, "states") && argc == 2)
+		return do_states();
+	if (!strcmp(what, "cgroups") && argc == 4)
+		return do_cgroups(argv[2], atoi(argv[3]));
 	if (!strcmp(what, "unanswered") && argc == 3)
 		return do_unanswered(atoi(argv[2]), 0);
 	if (!strcmp(what, "abandoned") && argc == 3)

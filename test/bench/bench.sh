@@ -251,7 +251,8 @@ attached_rows() {
 	sets='bare -- control'
 	for set; do
 		case $set in
-		everything) pins=$(echo "$PIN_DIR"/*_*/*) ;;
+		# tcp_live runs when somebody reads it, and only then.
+		everything) pins=$(printf '%s ' "$PIN_DIR"/*_*/* | tr ' ' '\n' | grep -v /tcp_live/ | tr '\n' ' ') ;;
 		tracker) pins=$(echo "$PIN_DIR"/port_tracker/*) ;;
 		monitor) pins=$(echo "$PIN_DIR"/tcp_monitor*/*) ;;
 		plain) pins=$OTHERS/plain_tracker/plain_sockops ;;
@@ -272,6 +273,7 @@ attached_rows() {
 		everything) row "$title: everything" "$set" bare ${goal:+most "$goal"} ;;
 		plain) row "$title: a plain tracker" "$set" bare ;;
 		empty) row "$title: empty programs" "$set" bare ;;
+		monitor) row "$title: tcp_monitor alone" "$set" bare most 1.02 ;;
 		*) row "$title: $set" "$set" bare ;;
 		esac
 	done

@@ -15,6 +15,21 @@ teardown() {
 	detach
 	run -0 "$TREE/.output/tools/promtool" check metrics <"$BATS_TEST_TMPDIR/text"
 	[ -z "$output" ]
+	[ "$(wc -c <"$BATS_TEST_TMPDIR/text")" -lt 20000 ]
+}
+
+@test "tcp-metrics --openmetrics is read by the parser of the Python client" {
+	attach
+	"$TRAFFIC" carry 5 1000
+	"$HELPERS/tcp-metrics" --openmetrics >"$BATS_TEST_TMPDIR/text"
+	"$HELPERS/tcp-metrics" >"$BATS_TEST_TMPDIR/plain"
+	detach
+	[ "$(tail -n 1 "$BATS_TEST_TMPDIR/text")" = '# EOF' ]
+	run -0 /usr/bin/python3 "$TREE/test/openmetrics.py" "$TREE/.output/tools/prometheus_client" \
+		"$BATS_TEST_TMPDIR/text"
+	# A family each, and each with the time its counts began.
+	[ "$output" = "$(grep -c '^# TYPE' "$BATS_TEST_TMPDIR/plain") families" ]
+	[ "$(grep -c '_created[ {]' "$BATS_TEST_TMPDIR/text")" -ge "$(grep -c '_total[ {][^#]' "$BATS_TEST_TMPDIR/text")" ]
 }
 
 @test "make install and make uninstall (DESTDIR) leave nothing but an edited configuration" {
