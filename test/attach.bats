@@ -169,13 +169,10 @@ own_ids() {
 	[ -d "$PIN_DIR/maps" ]
 	bpftool map create "$PIN_DIR/maps/tcp_metrics" type percpu_array key 4 value 40 entries 1 \
 		flags 0 name tcp_metrics
-	value=''
 	cpus=$(tr -s ',-' '\n' </sys/devices/system/cpu/possible | tail -n 1)
-	for _ in $(seq 0 "$cpus"); do
-		value="$value 1 2 0 0 0 0 0 0 2 2 0 0 0 0 0 0 3 2 0 0 0 0 0 0 4 2 0 0 0 0 0 0 5 2 0 0 0 0 0 0"
-	done
-	# shellcheck disable=SC2086 # bytes, a word each
-	bpftool map update pinned "$PIN_DIR/maps/tcp_metrics" key 0 0 0 0 value $value
+	# bpftool gives it to each CPU.
+	bpftool map update pinned "$PIN_DIR/maps/tcp_metrics" key 0 0 0 0 value \
+		1 2 0 0 0 0 0 0 2 2 0 0 0 0 0 0 3 2 0 0 0 0 0 0 4 2 0 0 0 0 0 0 5 2 0 0 0 0 0 0
 	attach
 	grep -q 'tcp_metrics has another layout: its counts are carried over' "$BATS_FILE_TMPDIR/attach.log"
 	[ ! -e "$PIN_DIR/maps/tcp_metrics_new" ]

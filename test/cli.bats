@@ -65,7 +65,7 @@ lookup() {
 }
 
 @test "each helper and script (-h) prints usage on stdout and exits 0" {
-	for command in "$HELPERS"/{conn-lookup,conn-list,tcp-metrics,attach-tracing,address-in,run-httpd} \
+	for command in "$HELPERS"/{conn-lookup,conn-list,tcp-metrics,attach-tracing,address-in,run-httpd,carry-counters,cgroup-programs} \
 		"$SCRIPTS"/{attach,detach,status,ipv6-block,serve,quickstart,test}.sh "$SCRIPTS/connpin"; do
 		for option in -h --help; do
 			run -0 --separate-stderr "$command" "$option"

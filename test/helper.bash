@@ -74,7 +74,7 @@ bpf_inventory() {
 		bpftool batch file - 2>/dev/null | awk '
 		/^[0-9]+: .*  name / { sub(/^[0-9]+: /, ""); sub(/  (tag|flags) .*/, ""); if (!/name libbpf_/) print; next }
 		/^[0-9]+: / { print "link", $2; next }
-		/^\// || /^ +[0-9]/ { sub(/^ +[0-9]+ +/, "cgroup "); print }' | sort
+		/^\// || /^ *[0-9]+ +[a-z]/ { sub(/^ *[0-9]+ +/, "cgroup "); print }' | sort
 	find /sys/fs/bpf -mindepth 1 ! -name '*.debug' 2>/dev/null | sort
 }
 
