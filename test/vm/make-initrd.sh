@@ -63,7 +63,7 @@ chmod 755 "$root"
 chmod 1777 "$root/tmp"
 
 add_program busybox bash dash bpftool curl ip ss tc nstat flock setpriv nproc env stat getent sort find \
-	groupadd useradd comm kill pgrep taskset unshare nsenter timeout realpath cmp
+	groupadd useradd comm join kill pgrep taskset unshare nsenter timeout realpath cmp
 add_package bats
 version=$(/usr/bin/python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 for package in "python$version-minimal" "libpython$version-minimal" "libpython$version-stdlib"; do
