@@ -200,6 +200,7 @@ struct sock {
 
 /* include/linux/tcp.h */
 struct tcp_sock {
+	__u8 bpf_sock_ops_cb_flags;
 	__u32 segs_out;	  /* segments sent, SYN and retransmissions among them */
 	__u64 bytes_sent; /* payload, retransmissions among it */
 	__u64 bytes_retrans;

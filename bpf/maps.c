@@ -17,6 +17,9 @@
 #include <linux/bpf.h>
 #include <stdio.h>
 
+/* Who keeps the sockets of now and counts what becomes of them. */
+#define TCP_OBJECTS "tcp_monitor,tcp_monitor_tp,tcp_events,tcp_live"
+
 static void map(const char *name, const char *type, size_t key, size_t value, unsigned entries,
 		unsigned flags, const char *objects)
 {
@@ -37,19 +40,19 @@ int main(void)
 	    "port_tracker,udp_connect,udp_connect_split,udp_connect_tp");
 	map("config", "array", sizeof(__u32), sizeof(__u8), CONFIG_ENTRIES, 0, "ipv6_blocker");
 	map("tcp_metrics", "percpu_array", sizeof(__u32), sizeof(struct tcp_metrics),
-	    TCP_METRICS_ENTRIES, 0, "tcp_monitor,tcp_monitor_tp,tcp_monitor_reset,tcp_live");
+	    TCP_METRICS_ENTRIES, 0, TCP_OBJECTS ",tcp_monitor_reset");
 	map("tcp_sockets", "array", sizeof(__u32), sizeof(struct tcp_socket_group),
-	    TCP_SOCKETS / TCP_SOCKETS_GROUP, 0, "tcp_monitor,tcp_monitor_tp,tcp_live");
+	    TCP_SOCKETS / TCP_SOCKETS_GROUP, 0, TCP_OBJECTS);
 	map("tcp_cgroups", "array", sizeof(__u32), sizeof(struct tcp_cgroups), TCP_CGROUPS_ENTRIES,
-	    0, "tcp_monitor,tcp_monitor_tp,tcp_live");
+	    0, TCP_OBJECTS);
 	map("tcp_cgroup_metrics", "percpu_array", sizeof(__u32), sizeof(struct tcp_cgroup_metrics),
-	    TCP_CGROUPS_ENTRIES, 0, "tcp_monitor,tcp_monitor_tp,tcp_live");
+	    TCP_CGROUPS_ENTRIES, 0, TCP_OBJECTS);
 	map("tcp_cgroup_index", "hash", sizeof(__u64), sizeof(struct tcp_cgroup_place),
-	    TCP_CGROUPS_MAX, 0, "tcp_monitor,tcp_monitor_tp,tcp_live");
+	    TCP_CGROUPS_MAX, 0, TCP_OBJECTS);
 	map("tcp_settings", "array", sizeof(__u32), sizeof(struct tcp_settings),
-	    TCP_SETTINGS_ENTRIES, 0, "tcp_monitor,tcp_monitor_tp,tcp_live");
+	    TCP_SETTINGS_ENTRIES, 0, TCP_OBJECTS);
 	map("tcp_path_room", "percpu_array", sizeof(__u32), sizeof(struct tcp_path_room),
-	    TCP_PATH_ROOM_ENTRIES, 0, "tcp_monitor,tcp_monitor_tp,tcp_live");
+	    TCP_PATH_ROOM_ENTRIES, 0, TCP_OBJECTS);
 	map("tcp_readers", "array", sizeof(__u32), sizeof(__u64), TCP_READERS_ENTRIES, 0,
 	    "tcp_live");
 	return 0;

@@ -11,7 +11,7 @@
 SEC("fentry/tcp_set_state")
 int BPF_PROG(on_set_state, struct sock *sk, int state)
 {
-	on_state_change(sk, sk->__sk_common.skc_state, state);
+	on_traced_change(sk, sk->__sk_common.skc_state, state);
 	return 0;
 }
 
@@ -19,7 +19,7 @@ int BPF_PROG(on_set_state, struct sock *sk, int state)
 SEC("fentry/inet_csk_listen_start")
 int BPF_PROG(on_listen, struct sock *sk)
 {
-	on_state_change(sk, TCP_CLOSE, TCP_LISTEN);
+	on_traced_change(sk, TCP_CLOSE, TCP_LISTEN);
 	return 0;
 }
 

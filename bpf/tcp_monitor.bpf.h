@@ -158,7 +158,7 @@ static __always_inline void keep_socket(struct tcp_metrics *m, struct sock *sk, 
 	/* Without a cookie so far it can't have a place. */
 	bool is_new = !sk->__sk_common.skc_cookie.counter;
 
-	if (!put_socket(bpf_get_socket_cookie(sk), sk, &known, is_new))
+	if (!put_socket(cookie_of(sk), sk, &known, is_new))
 		count(&m->sockets_full);
 }
 
@@ -251,6 +251,28 @@ static __always_inline void on_state_change(struct sock *sk, int from, int to)
 	else
 		keep_socket(m, sk, bpf_ktime_get_ns(), TCP_ACTIVE);
 }
+
+#ifndef SOCKET_HAS_COOKIE
+/* Whether tcp_events counts what becomes of this socket. */
+static __always_inline bool is_followed(struct sock *sk)
+{
+	struct tcp_settings *settings;
+	struct tcp_sock *tp;
+	__u32 key = 0;
+
+	settings = bpf_map_lookup_elem(&tcp_settings, &key);
+	if (!settings || !settings->by_events)
+		return false;
+	tp = bpf_skc_to_tcp_sock(sk);
+	return tp && tp->bpf_sock_ops_cb_flags & BPF_SOCK_OPS_STATE_CB_FLAG;
+}
+
+static __always_inline void on_traced_change(struct sock *sk, int from, int to)
+{
+	if (!is_followed(sk))
+		on_state_change(sk, from, to);
+}
+#endif
 
 static __always_inline void on_reset_received(void)
 {

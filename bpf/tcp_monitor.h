@@ -237,6 +237,8 @@ struct tcp_path_room {
 struct tcp_settings {
 	__u32 cgroup_series;
 	__u32 cgroup_linger; /* seconds */
+	__u32 by_events;     /* 1: tcp_events counts the sockets that it follows */
+	__u32 pad;
 };
 
 /*

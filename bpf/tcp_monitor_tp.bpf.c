@@ -10,7 +10,7 @@
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(on_set_state, struct sock *sk, int oldstate, int newstate)
 {
-	on_state_change(sk, oldstate, newstate);
+	on_traced_change(sk, oldstate, newstate);
 	return 0;
 }
 

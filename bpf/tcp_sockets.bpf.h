@@ -21,6 +21,16 @@ struct {
 	__type(value, struct tcp_socket_group);
 } tcp_sockets SEC(".maps");
 
+/* Where the program has another way to ask, it did so, and the socket has one. */
+static __always_inline __u64 cookie_of(struct sock *sk)
+{
+#ifdef SOCKET_HAS_COOKIE
+	return sk->__sk_common.skc_cookie.counter;
+#else
+	return bpf_get_socket_cookie(sk);
+#endif
+}
+
 static __always_inline struct tcp_socket_group *group_of(__u64 cookie)
 {
 	/* The capacity is a setting. */
@@ -118,7 +128,7 @@ static __always_inline bool put_socket(__u64 cookie, void *sk, const struct know
 /* The connection of SK is established NOW. When it began, 0 when that is not known. */
 static __always_inline __u64 restart_socket(struct sock *sk, __u64 now)
 {
-	__u64 cookie = bpf_get_socket_cookie(sk), start;
+	__u64 cookie = cookie_of(sk), start;
 	struct tcp_socket_group *group = group_of(cookie);
 	__u32 i;
 
@@ -135,7 +145,7 @@ static __always_inline __u64 restart_socket(struct sock *sk, __u64 now)
 /* Fill in KNOWN and forget SK. False, and nothing filled in, when it is not kept. */
 static __always_inline bool take_socket(struct sock *sk, struct known_socket *known)
 {
-	__u64 cookie = bpf_get_socket_cookie(sk);
+	__u64 cookie = cookie_of(sk);
 	struct tcp_socket_group *group = group_of(cookie);
 	struct tcp_socket *socket;
 	__u32 i, side;

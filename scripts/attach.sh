@@ -40,9 +40,28 @@ stage_tracker() {
 	feature udp_sends_v6 on cgroup/sendmsg6
 }
 
+# All sockets are below the root of the hierarchy, which is the cgroup with the number 1.
+is_root_cgroup() {
+	[ "$(stat -c %i "$CGROUP")" -eq 1 ]
+}
+
+# Below another cgroup not all changes come to sock_ops: then none is counted there.
+stage_events() {
+	if [ "$BY_EVENTS" -eq 0 ]; then
+		feature tcp_events off sock_ops \
+			"CGROUP is not the root: changes that come while the same program is interrupted are missed"
+		return 0
+	fi
+	ensure_maps tcp_events
+	stage tcp_events tcp_events || die "cannot load tcp_events: $BPF_ERROR"
+	feature tcp_events on sock_ops
+}
+
 # fentry where the kernel takes it, the tracepoint where not.
 stage_monitor() {
 	ensure_maps tcp_monitor
+	BY_EVENTS=0
+	! is_root_cgroup || BY_EVENTS=1
 	apply_settings
 	if stage tcp_monitor tcp_monitor; then
 		feature tcp_states on fentry/tcp_set_state
@@ -136,6 +155,7 @@ main() {
 		stage ipv6_blocker ipv6_blocker || die "cannot load ipv6_blocker: $BPF_ERROR"
 	fi
 	stage_monitor
+	stage_events
 	stage_monitor_reset
 	stage_live
 

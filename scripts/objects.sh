@@ -11,7 +11,8 @@
 # The objects, by the directory of their pins, in the order of attachment. The file
 # of an object may be another variant of it: tcp_monitor_tp goes to tcp_monitor, and
 # udp_connect_split or udp_connect_tp to udp_connect.
-ALL_OBJECTS="port_tracker udp_connect ipv6_blocker tcp_monitor tcp_monitor_reset tcp_live"
+ALL_OBJECTS="port_tracker udp_connect ipv6_blocker tcp_monitor tcp_monitor_reset tcp_events
+	tcp_live"
 ALL_LINKS="on_set_state on_send_reset on_receive_reset on_listen on_v4_send_reset on_v6_send_reset
 	on_udp_connect4 on_udp_connect4_spare on_udp_connect6 on_udp_connect6_spare on_exit_connect
 	on_read_sockets on_read_older"
@@ -21,7 +22,7 @@ ALL_LINKS="on_set_state on_send_reset on_receive_reset on_listen on_v4_send_rese
 set_hook() {
 	hook_shown=
 	case $1 in
-	handle_sockops) hook=sock_ops hook_shown=cgroup_sock_ops ;;
+	handle_sockops | on_tcp_event) hook=sock_ops hook_shown=cgroup_sock_ops ;;
 	handle_sendmsg4) hook=sendmsg4 hook_shown=cgroup_udp4_sendmsg ;;
 	handle_sendmsg6 | block_sendmsg6) hook=sendmsg6 hook_shown=cgroup_udp6_sendmsg ;;
 	block_sock_create) hook=sock_create hook_shown=cgroup_inet_sock_create ;;

@@ -139,7 +139,7 @@ apply_settings() {
 	[ "$(printf '\1\0' | od -A n -t u2 | tr -d ' ')" != 1 ] || BYTE_ORDER=little
 	# shellcheck disable=SC2046 # bytes, a word each
 	bpf map update pinned "$PIN_DIR/maps/tcp_settings" key 0 0 0 0 \
-		value $(bytes_of "$CGROUP_SERIES" "$CGROUP_LINGER") ||
+		value $(bytes_of "$CGROUP_SERIES" "$CGROUP_LINGER" "$BY_EVENTS" 0) ||
 		die "cannot write the settings: $BPF_ERROR"
 }
 

@@ -91,6 +91,7 @@ features() {
 		feature connected_udp udp_connect/on_udp_connect4
 	fi
 	feature tcp_states tcp_monitor/on_set_state
+	feature tcp_events tcp_events/on_tcp_event
 	feature resets_sent tcp_monitor/on_send_reset
 	feature resets_received tcp_monitor/on_receive_reset
 	feature live_sockets tcp_live/on_read_sockets

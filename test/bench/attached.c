@@ -37,6 +37,7 @@ static const struct {
 	enum bpf_attach_type type;
 } cgroup_hooks[] = {
 	{ "handle_sockops", BPF_CGROUP_SOCK_OPS },
+	{ "on_tcp_event", BPF_CGROUP_SOCK_OPS },
 	{ "plain_sockops", BPF_CGROUP_SOCK_OPS },
 	{ "empty_sockops", BPF_CGROUP_SOCK_OPS },
 	{ "empty_sendmsg4", BPF_CGROUP_UDP4_SENDMSG },
