@@ -72,7 +72,8 @@ decode() {
 # parse_query NAME...: a call of "parameter NAME VALUE", a function of the script, for
 # each one that is given. Another name, or one given twice, is refused.
 parse_query() {
-	known=" $* "
+	names=$*
+	known=" $names "
 	seen=' '
 	set -f
 	IFS='&'
@@ -85,7 +86,7 @@ parse_query() {
 		esac
 		case $known in
 		*" $name "*) ;;
-		*) bad "unknown parameter: known are $*" ;;
+		*) bad "unknown parameter: known are $names" ;;
 		esac
 		case $seen in
 		*" $name "*) bad "parameter $name is repeated" ;;
