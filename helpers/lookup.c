@@ -77,7 +77,7 @@ static int choose(struct netns_choice *choice, struct conn_identity *found, int 
 	struct conn_identity first;
 	int at = 0;
 
-	if (choice->kind == NETNS_ANY || (choice->kind == NETNS_OWN_FIRST && count < 2))
+	if (choice->kind == NETNS_ANY || !count)
 		return count;
 	while (at < count && found[at].netns != preferred(choice))
 		at++;
@@ -109,6 +109,14 @@ static int bare_answer(struct lookup *lookup, const struct conn *conn, struct an
 	return 1;
 }
 
+static bool is_one_of(conn_pid pid, const struct conn_identity *found, int count)
+{
+	for (int i = 0; i < count; i++)
+		if (found[i].pid == pid)
+			return true;
+	return false;
+}
+
 int lookup_answers(struct lookup *lookup, const struct conn *conn,
 		   const struct identity_query *query, struct answer answers[IDENTITY_WAYS])
 {
@@ -119,6 +127,14 @@ int lookup_answers(struct lookup *lookup, const struct conn *conn,
 	if (total < 0)
 		return total;
 	count = choose(&lookup->netns, found, total);
+	/*
+	 * Another namespace's, unless the own one's was overwritten: then the bare PID is
+	 * of somebody else, and that is the one to name.
+	 */
+	if (count && lookup->netns.kind == NETNS_OWN_FIRST &&
+	    found[0].netns != preferred(&lookup->netns) &&
+	    bare_answer(lookup, conn, &answers[0]) == 1 && !is_one_of(answers[0].pid, found, count))
+		return 1;
 	/* A bare PID says nothing of its namespace. */
 	if (!count)
 		return total == 0 && lookup->netns.kind != NETNS_ONE

@@ -204,23 +204,19 @@ cgroup: /"* ]]
 @test "conn-lookup (identity was overwritten) answers with the PID and unknown" {
 	start_server 127.0.0.1
 	start client "$TRAFFIC" connect 127.0.0.1 "$PORT"
-	# An empty table in the place of the one that was written: all tags are 0 there.
-	entries=$(bpftool map show pinned "$PIN_DIR/maps/conn_identity" | sed -n 's/.*max_entries \([0-9]*\).*/\1/p')
-	mkdir -m 0755 "$PIN_DIR"_other "$PIN_DIR"_other/maps
-	for map in conn_to_pid_v4 conn_to_pid_v6; do
-		link_map "$PIN_DIR/maps/$map" "$PIN_DIR"_other/maps/"$map"
-	done
-	bpftool map create "$PIN_DIR"_other/maps/conn_identity type array key 4 value 768 entries "$entries" \
-		name empty flags 0x400
-	PIN_DIR=${PIN_DIR}_other answer tcp 127.0.0.1
-	rm -r "$PIN_DIR"_other
+	forget "$PID"
+	answer tcp 127.0.0.1
 	holds 'a["pid"] == p and a["status"] == "unknown"'
 	holds 'all(a[k] is None for k in ("comm", "exe", "cmdline", "uid", "netns", "start_time_ns", "age_seconds"))'
+	ANSWER=$(echo "tcp 127.0.0.1 $(client_port) $PORT" | "$HELPERS/conn-lookup" -)
+	holds 'a["pid"] == p and a["status"] == "unknown" and a["comm"] is None'
 }
 
-link_map() {
-	bpftool map pin pinned "$1" "$2" 2>/dev/null ||
-		bpftool map pin id "$(bpftool map show pinned "$1" | sed -n '1s/:.*//p')" "$2"
+# forget PID: its identities, as if newer ones had taken their place.
+forget() {
+	local entries
+	entries=$(bpftool map show pinned "$PIN_DIR/maps/conn_identity" | sed -n 's/.*max_entries \([0-9]*\).*/\1/p')
+	[ "$(/usr/bin/python3 "$TREE/test/forget_identity.py" "$PIN_DIR/maps/conn_identity" "$entries" "$1")" -ge 1 ]
 }
 
 @test "conn-lookup (unprivileged) has null where /proc is closed to it, and the same otherwise" {
@@ -280,6 +276,19 @@ two_namespaces() {
 	[[ $ANSWER = "{\"pid\":$there,"*',"matches":2}' ]]
 	run -0 "$HELPERS/conn-list" --src-port 53552
 	[ "${#lines[@]}" -eq 2 ]
+}
+
+@test "conn-lookup (own identity overwritten, another namespace has the tuple) does not name the other's process" {
+	PORT=53551
+	WAYS_LISTEN=1 start there unshare -n sh -ec 'ip link set lo up
+		exec "$@"' - "$WAYS" bound 53552 127.0.0.1 "$PORT"
+	there=$PID
+	WAYS_LISTEN=1 start here "$WAYS" bound 53552 127.0.0.1 "$PORT"
+	forget "$PID"
+	answer tcp 127.0.0.1
+	holds 'a["pid"] == p and a["status"] == "unknown"'
+	run -0 "$HELPERS/conn-lookup" -q --netns "$there" 127.0.0.1 53552 "$PORT"
+	[ "$output" = "$there" ]
 }
 
 @test "conn-lookup (socket of another namespace than its process) tells the socket's" {
