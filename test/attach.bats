@@ -100,7 +100,7 @@ own_ids() {
 	export REAL COUNT=$BATS_TEST_TMPDIR/count
 	# The steps are the same on each kernel; where all is emulated, every sixth.
 	stride=1
-	[ -z "${CONNPIN_KERNEL_LINE-}" ] || stride=6
+	[ -z "${CONNPIN_KERNEL_LINE-}" ] || stride=15
 	KILL_AT=1
 	while :; do
 		echo 0 >"$COUNT"
