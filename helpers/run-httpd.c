@@ -206,6 +206,21 @@ static void end_servers(void)
 }
 
 /*
+ * Whether a server has ended. As the first process of a container this one is also the
+ * parent of whoever lost its own, and what ends then may be anything.
+ */
+static bool has_server_ended(void)
+{
+	bool ended = false;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, NULL, WNOHANG)) > 0)
+		for (int i = 0; i < server_count; i++)
+			ended |= servers[i] == pid;
+	return ended;
+}
+
+/*
  * httpd binds its port and then becomes the user. Not before each has: as that user we
  * could not end one that is still root. False when one ended instead.
  */
@@ -219,7 +234,7 @@ static bool wait_for_servers(void)
 		strcpy(path, "/proc/");
 		format_u64(path + strlen(path), (uint64_t)servers[i]);
 		while (stat(path, &st) == 0 && st.st_uid != (uid_t)settings.uid) {
-			if (waitpid(-1, NULL, WNOHANG) > 0)
+			if (has_server_ended())
 				return false;
 			(void)nanosleep(&moment, NULL);
 		}
@@ -258,7 +273,7 @@ static int watch_servers(const sigset_t *signals)
 	for (;;) {
 		int signal = sigtimedwait(signals, NULL, &second);
 
-		if (signal == SIGCHLD && waitpid(-1, NULL, WNOHANG) > 0) {
+		if (signal == SIGCHLD && has_server_ended()) {
 			warn_parts("a server ended", NULL);
 			return EXIT_UNAVAILABLE;
 		}
