@@ -80,11 +80,11 @@ stage_monitor() {
 # fexit where the kernel takes it, on the functions that connect UDP sockets: others
 # from Linux 6.13 on. The tracepoint where not.
 stage_udp_connect() {
-	variant=udp_connect hook='fexit/ip[46]_datagram_connect'
+	variant=udp_connect udp_hook='fexit/ip[46]_datagram_connect'
 	! grep -azqx udp_connect /sys/kernel/btf/vmlinux || variant=udp_connect_split
-	[ "$variant" = udp_connect ] || hook='fexit/udp_connect,udpv6_connect'
+	[ "$variant" = udp_connect ] || udp_hook='fexit/udp_connect,udpv6_connect'
 	if stage udp_connect "$variant"; then
-		feature connected_udp on "$hook"
+		feature connected_udp on "$udp_hook"
 		return 0
 	fi
 	refused=$BPF_ERROR
@@ -94,7 +94,7 @@ stage_udp_connect() {
 			"each system call takes some 10 ns more, and io_uring and 32-bit programs are missed; fexit is refused"
 	else
 		note "connected UDP sockets are not recorded: fexit is refused ($refused)"
-		feature connected_udp off "$hook" \
+		feature connected_udp off "$udp_hook" \
 			"fexit is refused ($refused), and so is the tracepoint ($BPF_ERROR)"
 	fi
 }

@@ -246,13 +246,13 @@ CapAmb: 0000000000000000" ]
 }
 
 @test "run-httpd (first process of a PID namespace, others end there) goes on serving" {
-	port=$((${LISTEN##*:} + 9))
+	free_port=$((${LISTEN##*:} + 9))
 	cp "$TREE/etc/httpd.conf" "$BATS_TEST_TMPDIR/httpd.conf"
 	start server unshare -pf --mount-proc sh -c 'echo started; (sleep 0.2 & sleep 0.1 &); exec "$@"' - \
-		"$HELPERS/run-httpd" -t 10 "$TREE/cgi-bin" "$BATS_TEST_TMPDIR/httpd.conf" "127.0.0.1:$port"
-	poll curl -s -o /dev/null "http://127.0.0.1:$port/"
+		"$HELPERS/run-httpd" -t 10 "$TREE/cgi-bin" "$BATS_TEST_TMPDIR/httpd.conf" "127.0.0.1:$free_port"
+	poll curl -s -o /dev/null "http://127.0.0.1:$free_port/"
 	sleep 1.5
-	curl -s -o /dev/null "http://127.0.0.1:$port/"
+	curl -s -o /dev/null "http://127.0.0.1:$free_port/"
 	pid=$(pgrep -P "$PID")
 	kill "$pid"
 }
