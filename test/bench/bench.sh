@@ -251,10 +251,14 @@ attached_rows() {
 	sets='bare -- control'
 	for set; do
 		case $set in
-		# tcp_live runs when somebody reads it, and only then.
-		everything) pins=$(printf '%s ' "$PIN_DIR"/*_*/* | tr ' ' '\n' | grep -v /tcp_live/ | tr '\n' ' ') ;;
+		# tcp_live runs when somebody reads it, and only then; udp_connect, for UDP sockets
+		# that connect, and nobody does here.
+		everything)
+			pins=$(echo "$PIN_DIR"/port_tracker/* "$PIN_DIR"/ipv6_blocker/* "$PIN_DIR"/tcp_monitor*/* \
+				"$OTHERS"/tcp_events/*)
+			;;
 		tracker) pins=$(echo "$PIN_DIR"/port_tracker/*) ;;
-		monitor) pins=$(echo "$PIN_DIR"/tcp_monitor*/*) ;;
+		monitor) pins=$(echo "$PIN_DIR"/tcp_monitor*/* "$OTHERS"/tcp_events/*) ;;
 		plain) pins=$OTHERS/plain_tracker/plain_sockops ;;
 		empty) pins=$(echo "$OTHERS"/empty_hooks/*) ;;
 		esac
@@ -285,12 +289,26 @@ attached_rows() {
 			100 * $2 / $3 }' "$WORK/samples"
 }
 
+# attach.sh attaches it to the root alone. The third of the settings makes it count.
+load_events() {
+	arguments=
+	for map in tcp_metrics tcp_sockets tcp_cgroups tcp_cgroup_metrics tcp_cgroup_index tcp_settings \
+		tcp_path_room; do
+		arguments="$arguments map name $map pinned $PIN_DIR/maps/$map"
+	done
+	# shellcheck disable=SC2086 # words
+	bpftool prog loadall "$OBJECTS/tcp_events.bpf.o" "$OTHERS/tcp_events" $arguments &&
+		bpftool map update pinned "$PIN_DIR/maps/tcp_settings" key 0 0 0 0 \
+			value 0 1 0 0 44 1 0 0 1 0 0 0 0 0 0 0
+}
+
 load_others() {
 	mkdir "$OTHERS" &&
 		bpftool prog loadall "$BENCH/plain_tracker.bpf.o" "$OTHERS/plain_tracker" \
 			pinmaps "$OTHERS/maps" &&
 		bpftool prog loadall "$BENCH/empty_hooks.bpf.o" "$OTHERS/empty_hooks" &&
-		"$BENCH/fill" "$PIN_DIR/maps/conn_to_pid_v4" "$OTHERS/maps/plain_conns"
+		"$BENCH/fill" "$PIN_DIR/maps/conn_to_pid_v4" "$OTHERS/maps/plain_conns" &&
+		load_events
 }
 
 attachment_rows() {
@@ -321,10 +339,12 @@ memory_rows() {
 				bytes <= 8388608 ? "met" : "missed"
 		}
 		$1 == "conn_identity" { identity = $2; next }
+		$1 ~ /^tcp_/ { metrics += $2; next }
 		{ rest += $2 }
 		END {
 			row("memlock of conn_identity", identity)
-			row("memlock of the other maps", rest)
+			row("memlock of the other connection maps", rest)
+			row("memlock of the maps of the metrics", metrics)
 		}'
 	printf '%-42s %s\n' 'busybox httpd (VmRSS in /proc/PID/status)' \
 		"${SERVER_MEMORY-not measured}"
