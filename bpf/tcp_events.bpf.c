@@ -35,6 +35,8 @@ int on_tcp_event(struct bpf_sock_ops *ctx)
 		return 1;
 	from = ctx->args[0];
 	to = ctx->args[1];
+	if (op == BPF_SOCK_OPS_STATE_CB && !is_counted(to))
+		return 1;
 	/* It gets one if it has none. */
 	bpf_get_socket_cookie(ctx);
 	if (op != BPF_SOCK_OPS_STATE_CB)

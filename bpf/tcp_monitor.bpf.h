@@ -228,15 +228,18 @@ static __always_inline void on_closed(struct tcp_metrics *m, struct sock *sk, in
 			&m->round_trip_8th_us, rtt);
 }
 
+/* Half of the changes are the ways to close, and none of those counts. */
+static __always_inline bool is_counted(int to)
+{
+	return to == TCP_ESTABLISHED || to == TCP_CLOSE || to == TCP_SYN_SENT || to == TCP_LISTEN;
+}
+
 /* Either source may report a change to the same state; none of those counts. */
 static __always_inline void on_state_change(struct sock *sk, int from, int to)
 {
 	struct tcp_metrics *m;
 
-	/* Half of the changes: the ways to close. */
-	if (to != TCP_ESTABLISHED && to != TCP_CLOSE && to != TCP_SYN_SENT && to != TCP_LISTEN)
-		return;
-	if (from == to)
+	if (!is_counted(to) || from == to)
 		return;
 	/* An MPTCP parent (262) or SCTP (132) socket passes the tracepoint as well. */
 	if (sk->sk_protocol != IPPROTO_TCP)
@@ -269,7 +272,7 @@ static __always_inline bool is_followed(struct sock *sk)
 
 static __always_inline void on_traced_change(struct sock *sk, int from, int to)
 {
-	if (!is_followed(sk))
+	if (is_counted(to) && !is_followed(sk))
 		on_state_change(sk, from, to);
 }
 #endif
