@@ -60,7 +60,9 @@ ensure_bpffs() {
 	*)
 		remember bpffs "$bpffs_mode"
 		undo forget bpffs
-		run chmod o+x "$BPFFS" || die "cannot make $BPFFS searchable"
+		bpffs_error=$(LC_ALL=C run chmod o+x "$BPFFS" 2>&1) ||
+			die "cannot make $BPFFS searchable: ${bpffs_error##*: }"
+		printf '%s\n' "$bpffs_error" >&2
 		undo chmod "$bpffs_mode" "$BPFFS"
 		;;
 	esac
