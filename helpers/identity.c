@@ -240,21 +240,3 @@ int identity_find(const struct identity_table *table, const struct identity_quer
 	}
 	return count; /* what was whole */
 }
-
-int identity_read(const struct identity_table *table, __u32 n, struct identity_bucket *bucket)
-{
-	const struct identity_bucket *source = entry(table, n, bucket);
-
-	if (!source)
-		return -errno;
-	if (source != bucket)
-		memcpy(bucket, source, sizeof(*bucket));
-	return 0;
-}
-
-bool identity_is_whole(const struct identity_bucket *bucket, unsigned way)
-{
-	const struct conn_identity *record = &bucket->way[way];
-
-	return bucket->tag[way] && identity_check(record) == record->check;
-}

@@ -75,10 +75,4 @@ static inline void identity_copy(struct conn_identity *to, const struct conn_ide
 	__builtin_memcpy(p + 64, q + 64, sizeof(*to) - 64);
 }
 
-/* Copy bucket N of 1 to table->buckets. 0, or -errno. */
-int identity_read(const struct identity_table *table, __u32 n, struct identity_bucket *bucket);
-
-/* Whether a copy of a record is whole and in use. */
-bool identity_is_whole(const struct identity_bucket *bucket, unsigned way);
-
 #endif
