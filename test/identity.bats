@@ -485,7 +485,9 @@ skipped_udp_connects() {
 @test "conn-list (a DNS proxy that knows the source port alone) finds the owner" {
 	start client "$TRAFFIC" udp-connect 127.0.0.1 53 send
 	run -0 "$HELPERS/conn-list" -p udp --src-port "$(client_port)"
-	[ "$output" = "udp 127.0.0.1 $(client_port) 53 $PID live traffic" ]
+	echo "$output"
+	# One of the thousands of dead processes above may have had the port before.
+	[ "$(grep ' live ' <<<"$output")" = "udp 127.0.0.1 $(client_port) 53 $PID live traffic" ]
 }
 
 @test "conn-list (--comm, -f with -w) takes whole names, and refuses both at once" {
