@@ -6,21 +6,12 @@
 #include <string.h>
 #include <time.h>
 
-#define NS_PER_SECOND 1000000000u
-
 uint64_t boot_time(void)
 {
 	struct timespec now;
 
 	(void)clock_gettime(CLOCK_BOOTTIME, &now);
 	return (uint64_t)now.tv_sec * NS_PER_SECOND + (uint64_t)now.tv_nsec;
-}
-
-uint64_t answer_age(const struct answer *answer, uint64_t now)
-{
-	const struct conn_identity *identity = &answer->identity;
-
-	return now > identity->time ? (now - identity->time) / NS_PER_SECOND : 0;
 }
 
 void answer_of_record(struct answer *answer, const struct conn_identity *record)
@@ -73,7 +64,7 @@ static void print_identity_text(const struct answer *answer, const struct proces
 	line_number("cgroup_id", identity->cgroup_id);
 	line_number("netns", identity->netns);
 	line_number("start_time_ns", identity->start_time);
-	line_number("age_seconds", answer_age(answer, boot_time()));
+	line_number("age_seconds", identity_age(identity, boot_time()));
 }
 
 void answer_print_text(const struct answer *answer, const struct process *process)
@@ -146,7 +137,7 @@ void answer_print_json_process(const struct answer *answer, const struct process
 
 void answer_print_json_record(const struct answer *answer, uint64_t now)
 {
-	member_number("", answer->has_identity, answer_age(answer, now));
+	member_number("", answer->has_identity, identity_age(&answer->identity, now));
 	if (answer->matches > 1)
 		member_number(",\"matches\":", true, (uint64_t)answer->matches);
 	out_str("}");

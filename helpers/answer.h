@@ -33,9 +33,6 @@ void answer_print_json_conn(const struct answer *answer);
 void answer_print_json_process(const struct answer *answer, const struct process *process);
 void answer_print_json_record(const struct answer *answer, uint64_t now);
 
-/* Seconds since the connect or the first datagram. */
-uint64_t answer_age(const struct answer *answer, uint64_t now);
-
 /* Nanoseconds since boot, suspended time included: the clock of the records. */
 uint64_t boot_time(void);
 

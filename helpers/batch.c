@@ -19,8 +19,13 @@
 #define INPUT_BYTES (1 << 20)
 #define OUTPUT_BYTES (1 << 18)
 
-/* Questions that are read before the first of them is answered. */
-#define GROUP 32
+/*
+ * The table is larger than the caches, so a question is answered some questions after
+ * it was read: FETCH questions later the head of its bucket is there and its record is
+ * sent for, as many later that one is there too.
+ */
+#define FETCH 8
+#define QUEUE 16 /* a power of 2, FETCH twice */
 
 /*
  * Longer than what answer_print_json_process() can print: three texts, each byte of
@@ -39,17 +44,19 @@
 /* What was printed of a process, to be printed again. */
 struct fragment {
 	struct conn_identity of;
-	bool want_cmdline;
 	uint64_t piece; /* of input, that it was read for; 0: none */
 	size_t len;
+	size_t pid_len;
+	char pid[STEP]; /* in digits */
 	char bytes[FRAGMENT_BYTES + STEP];
 };
 
 struct question {
 	struct conn conn;
 	struct identity_query query;
-	const char *dst; /* as it was typed, when that is how it is printed; else NULL */
-	size_t dst_len;
+	/* The words as they were typed, when that is how they are printed; else dst is NULL. */
+	const char *dst, *src_port, *dst_port;
+	uint8_t dst_len, src_port_len, dst_port_len;
 	const char *bad; /* the word that is wrong, when there is an error */
 	conn_error error;
 };
@@ -60,8 +67,9 @@ struct batch {
 	bool want_cmdline;
 	uint64_t piece;
 	uint64_t now;
-	struct question questions[GROUP];
-	unsigned asked;
+	/* Questions by number, modulo QUEUE: asked >= fetched >= answered. */
+	struct question questions[QUEUE];
+	unsigned asked, fetched, answered;
 	struct process process;
 	struct fragment fragments[CACHED_PROCESSES];
 	char input[INPUT_BYTES + STEP];
@@ -70,39 +78,51 @@ struct batch {
 
 /* --- questions ------------------------------------------------------------- */
 
-/* A number of up to DIGITS digits without a leading zero, then END; NULL if it is not. */
-static const char *read_number(const char *s, unsigned digits, char end, unsigned *n)
+/*
+ * A number of up to DIGITS digits without a leading zero, then END; NULL if it is not.
+ * LENGTH: of the digits.
+ */
+static inline const char *read_number(const char *s, unsigned digits, char end, unsigned *n,
+				      uint8_t *length)
 {
 	const char *start = s;
 
 	for (*n = 0; (unsigned)*s - '0' <= 9 && s < start + digits; s++)
 		*n = *n * 10 + (unsigned)*s - '0';
+	*length = (uint8_t)(s - start);
 	return s > start && *s == end && (*start != '0' || s == start + 1) ? s + 1 : NULL;
 }
 
 /*
  * A line of the form that nearly all have: "tcp A.B.C.D PORT PORT", single spaces, the
- * numbers as they are printed. False for any other, right or wrong.
+ * numbers as they are printed, and a line end. Where the next begins; NULL for any
+ * other, right or wrong. No byte after a NUL is read.
  */
-static bool parse_plain_line(struct question *question, const char *line)
+static const char *parse_plain_line(struct question *question, const char *line)
 {
 	bool is_udp = line[0] == 'u';
 	unsigned byte[4], src_port, dst_port;
 	const char *s = line + 4;
+	uint8_t length;
 
 	if (memcmp(line, is_udp ? "udp " : "tcp ", 4) != 0)
-		return false;
+		return NULL;
 	for (int i = 0; i < 4; i++) {
-		s = read_number(s, 3, i < 3 ? '.' : ' ', &byte[i]);
+		s = read_number(s, 3, i < 3 ? '.' : ' ', &byte[i], &length);
 		if (!s || byte[i] > 255)
-			return false;
+			return NULL;
 	}
 	question->dst = line + 4;
-	question->dst_len = (size_t)(s - 1 - question->dst);
-	s = read_number(s, 5, ' ', &src_port);
-	s = s ? read_number(s, 5, '\0', &dst_port) : NULL;
-	if (!s || !src_port || src_port > 65535 || !dst_port || dst_port > 65535)
-		return false;
+	question->dst_len = (uint8_t)(s - 1 - question->dst);
+	question->src_port = s;
+	s = read_number(s, 5, ' ', &src_port, &question->src_port_len);
+	if (!s || !src_port || src_port > 65535)
+		return NULL;
+	question->dst_port = s;
+	s = read_number(s, 5, '\n', &dst_port, &question->dst_port_len);
+	if (!s || !dst_port || dst_port > 65535)
+		return NULL;
+	question->error = NULL;
 	question->conn.is_v6 = false;
 	question->conn.v4 = (struct conn_key_v4) {
 		.dst_ip = htonl(byte[0] << 24 | byte[1] << 16 | byte[2] << 8 | byte[3]),
@@ -110,7 +130,7 @@ static bool parse_plain_line(struct question *question, const char *line)
 		.dst_port = (uint16_t)dst_port,
 		.protocol = is_udp ? IPPROTO_UDP : IPPROTO_TCP,
 	};
-	return true;
+	return s;
 }
 
 /* Cut LINE into words at spaces and tabs. The number of words, WORDS + 1 for more. */
@@ -161,6 +181,7 @@ static conn_error parse_words(struct question *question, char *words[WORDS])
 	return NULL;
 }
 
+/* Any line, of LEN bytes and then a NUL. */
 static void parse_line(struct question *question, char *line, size_t len)
 {
 	char *words[WORDS];
@@ -176,9 +197,6 @@ static void parse_line(struct question *question, char *line, size_t len)
 		question->error = "the line has a NUL byte";
 		return;
 	}
-	if (parse_plain_line(question, line))
-		return;
-	question->dst = NULL;
 	if (split(line, words) != WORDS) {
 		question->error = "a line is PROTOCOL DST SRC_PORT DST_PORT";
 		return;
@@ -227,62 +245,98 @@ static char *put_number(char *p, uint64_t n)
 	return end;
 }
 
-/* Whether all that a fragment holds is the same for both. */
-static bool same_owner(const struct conn_identity *a, const struct conn_identity *b)
+static struct fragment *fragment_of(struct batch *batch, conn_pid pid)
 {
-	return a->pid == b->pid && a->start_time == b->start_time && a->tid == b->tid &&
-	       a->uid == b->uid && a->gid == b->gid && a->netns == b->netns &&
-	       a->cgroup_id == b->cgroup_id && memcmp(a->comm, b->comm, sizeof(a->comm)) == 0;
+	return &batch->fragments[pid & (CACHED_PROCESSES - 1)];
+}
+
+/* Whether all that a fragment holds is the same for this one, and fresh. */
+static inline bool is_kept(const struct batch *batch, const struct fragment *fragment,
+			   const struct conn_identity *identity)
+{
+	const struct conn_identity *of = &fragment->of;
+	uint64_t a[2], b[2];
+
+	memcpy(a, of->comm, sizeof(a));
+	memcpy(b, identity->comm, sizeof(b));
+	return fragment->piece == batch->piece && of->pid == identity->pid &&
+	       of->start_time == identity->start_time && of->tid == identity->tid &&
+	       of->uid == identity->uid && of->gid == identity->gid &&
+	       of->netns == identity->netns && of->cgroup_id == identity->cgroup_id &&
+	       a[0] == b[0] && a[1] == b[1];
 }
 
 /* What answer_print_json() prints, in one go. */
 static void print_known(const struct batch *batch, const struct question *question,
-			const struct answer *answer, const struct fragment *fragment)
+			const struct conn_identity *identity, const struct fragment *fragment)
 {
-	const struct conn_key_v4 *key = &answer->conn.v4;
 	char *p = out_reserve(REST_BYTES + fragment->len);
 
 	p = PUT(p, "{\"pid\":");
-	p = put_number(p, answer->pid);
-	p = key->protocol == IPPROTO_UDP ? PUT(p, ",\"protocol\":\"udp\",\"dst_ip\":\"")
-					 : PUT(p, ",\"protocol\":\"tcp\",\"dst_ip\":\"");
+	p = put(p, fragment->pid, fragment->pid_len);
+	p = question->conn.v4.protocol == IPPROTO_UDP
+		    ? PUT(p, ",\"protocol\":\"udp\",\"dst_ip\":\"")
+		    : PUT(p, ",\"protocol\":\"tcp\",\"dst_ip\":\"");
 	p = put(p, question->dst, question->dst_len);
 	p = PUT(p, "\",\"src_port\":");
-	p = put_number(p, key->src_port);
+	p = put(p, question->src_port, question->src_port_len);
 	p = PUT(p, ",\"dst_port\":");
-	p = put_number(p, key->dst_port);
+	p = put(p, question->dst_port, question->dst_port_len);
 	p = put(p, fragment->bytes, fragment->len);
-	p = put_number(p, answer_age(answer, batch->now));
+	p = put_number(p, identity_age(identity, batch->now));
 	p = PUT(p, "}\n");
 	out_commit(p);
+}
+
+/* Most questions: the table is memory, one record answers, its process was just seen. */
+static bool answer_at_once(struct batch *batch, const struct question *question)
+{
+	const struct fragment *fragment;
+	struct conn_identity identity;
+
+	if (!question->dst ||
+	    !identity_find_only(&batch->lookup.identities, &question->query, &identity) ||
+	    !lookup_takes(&batch->lookup, &identity))
+		return false;
+	fragment = fragment_of(batch, identity.pid);
+	if (!is_kept(batch, fragment, &identity))
+		return false;
+	print_known(batch, question, &identity, fragment);
+	return true;
+}
+
+static void keep(struct batch *batch, struct fragment *fragment, const struct answer *answer,
+		 const char *bytes, size_t len)
+{
+	fragment->of = answer->identity;
+	fragment->piece = batch->piece;
+	fragment->pid_len = (size_t)(put_number(fragment->pid, answer->pid) - fragment->pid);
+	fragment->len = len;
+	memcpy(fragment->bytes, bytes, len);
 }
 
 /* The same in steps; those that are of the process alone are kept. */
 static void print_identified(struct batch *batch, const struct question *question,
 			     const struct answer *answer)
 {
-	struct fragment *fragment = &batch->fragments[answer->pid & (CACHED_PROCESSES - 1)];
-	bool is_kept =
-		fragment->piece == batch->piece && same_owner(&fragment->of, &answer->identity);
+	struct fragment *fragment = fragment_of(batch, answer->pid);
+	bool kept = is_kept(batch, fragment, &answer->identity);
 	char *start;
 
-	if (is_kept && question->dst && answer->matches == 1) {
-		print_known(batch, question, answer, fragment);
+	if (kept && question->dst && answer->matches == 1) {
+		print_known(batch, question, &answer->identity, fragment);
 		return;
 	}
-	if (!is_kept)
+	if (!kept)
 		process_inspect(&batch->process, &answer->identity, batch->want_cmdline);
 	out_room(FRAGMENT_BYTES + REST_BYTES);
 	answer_print_json_conn(answer);
 	start = out_reserve(0);
-	if (is_kept) {
+	if (kept) {
 		out_bytes(fragment->bytes, fragment->len);
 	} else {
 		answer_print_json_process(answer, &batch->process);
-		fragment->of = answer->identity;
-		fragment->piece = batch->piece;
-		fragment->len = (size_t)(out_reserve(0) - start);
-		memcpy(fragment->bytes, start, fragment->len);
+		keep(batch, fragment, answer, start, (size_t)(out_reserve(0) - start));
 	}
 	answer_print_json_record(answer, batch->now);
 	out_str("\n");
@@ -324,34 +378,55 @@ static void answer_question(struct batch *batch, const struct question *question
 		print_nobody(&answers[0]);
 }
 
-/*
- * The table is larger than the caches: what the questions of a group need is fetched
- * while the others are being read.
- */
-static void answer_group(struct batch *batch)
+static void fetch_next(struct batch *batch)
 {
-	const struct identity_table *table = &batch->lookup.identities;
+	const struct question *question = &batch->questions[batch->fetched++ % QUEUE];
 
-	for (unsigned i = 0; i < batch->asked; i++)
-		if (!batch->questions[i].error)
-			identity_prefetch_record(table, &batch->questions[i].query);
-	for (unsigned i = 0; i < batch->asked; i++)
-		answer_question(batch, &batch->questions[i]);
-	batch->asked = 0;
+	if (!question->error)
+		identity_prefetch_record(&batch->lookup.identities, &question->query);
 }
 
-static void take_line(struct batch *batch, char *line, size_t len)
+static void answer_next(struct batch *batch)
 {
-	struct question *question = &batch->questions[batch->asked++];
+	const struct question *question = &batch->questions[batch->answered++ % QUEUE];
 
-	line[len] = '\0'; /* over the line end */
-	parse_line(question, line, len);
+	if (question->error || !answer_at_once(batch, question))
+		answer_question(batch, question);
+}
+
+static void answer_rest(struct batch *batch)
+{
+	while (batch->fetched != batch->asked)
+		fetch_next(batch);
+	while (batch->answered != batch->asked)
+		answer_next(batch);
+}
+
+/* The line that begins at LINE, if its end is before END. The next one, or NULL. */
+static char *take_line(struct batch *batch, char *line, char *end)
+{
+	struct question *question = &batch->questions[batch->asked % QUEUE];
+	char *next = (char *)parse_plain_line(question, line);
+
+	if (!next) {
+		char *line_end = memchr(line, '\n', (size_t)(end - line));
+
+		if (!line_end)
+			return NULL;
+		*line_end = '\0';
+		parse_line(question, line, (size_t)(line_end - line));
+		next = line_end + 1;
+	}
 	if (!question->error) {
 		identity_query(&question->query, &batch->lookup.identities, &question->conn);
 		identity_prefetch_bucket(&batch->lookup.identities, &question->query);
 	}
-	if (batch->asked == GROUP)
-		answer_group(batch);
+	batch->asked++;
+	if (batch->asked - batch->fetched > FETCH)
+		fetch_next(batch);
+	if (batch->asked - batch->answered == QUEUE)
+		answer_next(batch);
+	return next;
 }
 
 /*
@@ -360,13 +435,12 @@ static void take_line(struct batch *batch, char *line, size_t len)
  */
 static size_t take_input(struct batch *batch, size_t len)
 {
-	char *line = batch->input, *end = batch->input + len, *line_end;
+	char *line = batch->input, *end = batch->input + len, *next;
 
-	while ((line_end = memchr(line, '\n', (size_t)(end - line)))) {
-		take_line(batch, line, (size_t)(line_end - line));
-		line = line_end + 1;
-	}
-	answer_group(batch);
+	*end = '\0'; /* no plain line goes on there */
+	while (line < end && (next = take_line(batch, line, end)))
+		line = next;
+	answer_rest(batch);
 	len = (size_t)(end - line);
 	if (len > LINE_MAX_BYTES)
 		len = LINE_MAX_BYTES + 1;

@@ -79,7 +79,7 @@ static void print_json(const struct answer *entry, uint64_t now)
 	member(",\"cgroup_id\":", known, identity->cgroup_id);
 	member(",\"netns\":", known, identity->netns);
 	member(",\"start_time_ns\":", known, identity->start_time);
-	member(",\"age_seconds\":", known, known ? answer_age(entry, now) : 0);
+	member(",\"age_seconds\":", known, known ? identity_age(&entry->identity, now) : 0);
 	out_str("}\n");
 }
 

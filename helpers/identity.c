@@ -156,17 +156,30 @@ void identity_prefetch_bucket(const struct identity_table *table,
 	__builtin_prefetch(bucket_of(table, query));
 }
 
+/* The records whose tag is QUERY's, a bit each. Without a branch: none could be foreseen. */
+static inline unsigned tagged(const struct identity_bucket *bucket,
+			      const struct identity_query *query)
+{
+	__u32 tag = identity_tag(query->hash);
+	unsigned ways = 0;
+
+#pragma GCC unroll 8
+	for (unsigned i = 0; i < IDENTITY_WAYS; i++)
+		ways |= (unsigned)(*(const volatile __u32 *)&bucket->tag[i] == tag) << i;
+	return ways;
+}
+
 void identity_prefetch_record(const struct identity_table *table,
 			      const struct identity_query *query)
 {
 	const struct identity_bucket *bucket = bucket_of(table, query);
-	__u32 tag = identity_tag(query->hash);
+	unsigned ways = bucket ? tagged(bucket, query) : 0;
 
-	for (int i = 0; bucket && i < IDENTITY_WAYS; i++) {
-		if (bucket->tag[i] != tag)
-			continue;
-		__builtin_prefetch(&bucket->way[i]);
-		__builtin_prefetch((const char *)(&bucket->way[i] + 1) - 1);
+	for (; ways; ways &= ways - 1) {
+		const struct conn_identity *record = &bucket->way[__builtin_ctz(ways)];
+
+		__builtin_prefetch(record);
+		__builtin_prefetch((const char *)(record + 1) - 1);
 	}
 }
 
@@ -205,14 +218,12 @@ static int insert(struct conn_identity *found, int count, const struct conn_iden
 static int search(const struct identity_bucket *bucket, const struct identity_query *query,
 		  struct conn_identity *found, int *count)
 {
-	__u32 tag = identity_tag(query->hash);
+	unsigned ways = tagged(bucket, query);
 	struct conn_identity copy;
 
 	*count = 0;
-	for (int i = 0; i < IDENTITY_WAYS; i++) {
-		if (*(const volatile __u32 *)&bucket->tag[i] != tag)
-			continue;
-		identity_copy(&copy, &bucket->way[i]);
+	for (; ways; ways &= ways - 1) {
+		identity_copy(&copy, &bucket->way[__builtin_ctz(ways)]);
 		if (identity_check(&copy) != copy.check)
 			return 1;
 		if (same_key(&copy.key, &query->key))
@@ -239,4 +250,16 @@ int identity_find(const struct identity_table *table, const struct identity_quer
 		__asm__ volatile("" ::: "memory");
 	}
 	return count; /* what was whole */
+}
+
+bool identity_find_only(const struct identity_table *table, const struct identity_query *query,
+			struct conn_identity *record)
+{
+	const struct identity_bucket *bucket = bucket_of(table, query);
+	unsigned ways = bucket ? tagged(bucket, query) : 0;
+
+	if (!ways || ways & (ways - 1))
+		return false;
+	identity_copy(record, &bucket->way[__builtin_ctz(ways)]);
+	return identity_check(record) == record->check && same_key(&record->key, &query->key);
 }

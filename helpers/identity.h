@@ -62,6 +62,21 @@ int identity_find(const struct identity_table *table, const struct identity_quer
 		  struct conn_identity found[IDENTITY_WAYS]);
 
 /*
+ * The one record of QUERY, copied. False when the table is not memory or the answer not
+ * that simple: none, several, one that is being written. Then identity_find() knows.
+ */
+bool identity_find_only(const struct identity_table *table, const struct identity_query *query,
+			struct conn_identity *record);
+
+#define NS_PER_SECOND 1000000000u
+
+/* Whole seconds from the connect or the first datagram to NOW, of CLOCK_BOOTTIME. */
+static inline uint64_t identity_age(const struct conn_identity *identity, uint64_t now)
+{
+	return now > identity->time ? (now - identity->time) / NS_PER_SECOND : 0;
+}
+
+/*
  * Copy a record, in pieces that compilers turn into moves: a call of musl's memcpy() for
  * 88 bytes takes longer than all the rest of a look-up.
  */

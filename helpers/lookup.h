@@ -47,4 +47,11 @@ void lookup_refresh(struct lookup *lookup);
 int lookup_answers(struct lookup *lookup, const struct conn *conn,
 		   const struct identity_query *query, struct answer answers[IDENTITY_WAYS]);
 
+/* Whether a record that is the only one of its connection is the answer as it stands. */
+static inline bool lookup_takes(const struct lookup *lookup, const struct conn_identity *only)
+{
+	return lookup->netns.kind == NETNS_ANY ||
+	       (lookup->netns.inode && only->netns == lookup->netns.inode);
+}
+
 #endif

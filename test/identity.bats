@@ -447,6 +447,11 @@ skipped_udp_connects() {
 	# Unprivileged it may not map the table, and the answers are the same.
 	setpriv --reuid 65534 --regid connpin --clear-groups "$HELPERS/conn-lookup" - \
 		<"$BATS_TEST_TMPDIR/questions" >"$BATS_TEST_TMPDIR/unprivileged"
+	# Lines of another form take another way.
+	sed 's/ /  /g' "$BATS_TEST_TMPDIR/questions" | "$HELPERS/conn-lookup" - \
+		>"$BATS_TEST_TMPDIR/spaced"
+	cmp <(sed 's/"age_seconds":[0-9]*//' "$BATS_TEST_TMPDIR/answers") \
+		<(sed 's/"age_seconds":[0-9]*//' "$BATS_TEST_TMPDIR/spaced")
 	/usr/bin/python3 "$TREE/test/compare_answers.py" --misses "$(skipped_udp_connects)" \
 		"$BATS_TEST_TMPDIR"/{made,answers,unprivileged}
 }
