@@ -46,21 +46,33 @@ static __always_inline struct identity_bucket *bucket_at(__u32 index)
 	return bpf_map_lookup_elem(&conn_identity, &index);
 }
 
+#define NO_WAY IDENTITY_WAYS
+
 /*
- * The record of KEY in the bucket at INDEX, else a free one, else the oldest. Global, as
- * the next, so that the verifier looks at it once and goes on with one answer.
+ * The record of KEY in the bucket at INDEX; NO_WAY if there is none. Global, as the next
+ * two, so that the verifier looks at it once and goes on with one answer.
  */
-__noinline __u32 choose_way(__u32 index, const struct conn_key_v6 *key, __u32 netns, __u32 tag,
-			    __u32 now)
+__noinline __u32 find_way(__u32 index, const struct conn_key_v6 *key, __u32 netns, __u32 tag)
+{
+	struct identity_bucket *bucket = bucket_at(index);
+
+	if (!bucket || !key)
+		return NO_WAY;
+	for (__u32 i = 0; i < IDENTITY_WAYS; i++)
+		if (bucket->tag[i] == tag && is_of(&bucket->way[i], key, netns))
+			return i;
+	return NO_WAY;
+}
+
+/* A free record of the bucket at INDEX, else the one that was written longest before NOW. */
+__noinline __u32 oldest_way(__u32 index, __u32 now)
 {
 	struct identity_bucket *bucket = bucket_at(index);
 	__u32 oldest = 0, oldest_age = 0, age;
 
-	if (!bucket || !key)
+	if (!bucket)
 		return 0;
 	for (__u32 i = 0; i < IDENTITY_WAYS; i++) {
-		if (bucket->tag[i] == tag && is_of(&bucket->way[i], key, netns))
-			return i;
 		age = bucket->tag[i] ? now - bucket->stamp[i] : ~0U;
 		if (age > oldest_age) {
 			oldest = i;
@@ -69,8 +81,6 @@ __noinline __u32 choose_way(__u32 index, const struct conn_key_v6 *key, __u32 ne
 	}
 	return oldest;
 }
-
-#define NO_WAY IDENTITY_WAYS
 
 /* Claim a record of the bucket at INDEX, WAY if it can be had; NO_WAY if none can. */
 __noinline __u32 claim_way(__u32 index, __u32 way)
@@ -135,15 +145,18 @@ __noinline int identify(const struct conn_key_v6 *key, __u32 netns, bool new)
 	if (!bucket)
 		return 0;
 
+	way = find_way(index, key, netns, tag);
+	if (!new &&way < NO_WAY) {
+		record = &bucket->way[way];
+		if (record->pid == (__u32)task->tgid &&
+		    record->start_time == task->group_leader->start_boottime)
+			return 0;
+	}
+	/* The clock costs as much as the rest of the way here. */
 	now = bpf_ktime_get_boot_ns();
 	stamp = now >> 20;
-	way = choose_way(index, key, netns, tag, stamp) & (IDENTITY_WAYS - 1);
-	record = &bucket->way[way];
-	if (!new && bucket->tag[way] == tag && is_of(record, key, netns) &&
-	    record->pid == (__u32)task->tgid &&
-	    record->start_time == task->group_leader->start_boottime)
-		return 0;
-
+	if (way >= NO_WAY)
+		way = oldest_way(index, stamp);
 	way = claim_way(index, way);
 	if (way >= NO_WAY) {
 		COUNT_TRACKER(dropped_identity);

@@ -201,8 +201,9 @@ struct sock {
 /* include/linux/tcp.h */
 struct tcp_sock {
 	__u8 bpf_sock_ops_cb_flags;
-	__u32 segs_out;	  /* segments sent, SYN and retransmissions among them */
-	__u64 bytes_sent; /* payload, retransmissions among it */
+	__u8 fastopen_connect : 1; /* TCP_FASTOPEN_CONNECT is on: the SYN may wait for data */
+	__u32 segs_out;		   /* segments sent, SYN and retransmissions among them */
+	__u64 bytes_sent;	   /* payload, retransmissions among it */
 	__u64 bytes_retrans;
 	__u64 bytes_received; /* in order; a FIN counts as a byte */
 	__u32 total_retrans;  /* segments */

@@ -29,6 +29,7 @@ int on_tcp_event(struct bpf_sock_ops *ctx)
 	struct tcp_metrics *m;
 	struct tcp_sock *tp;
 	struct bpf_sock *sk;
+	bool is_new;
 
 	if (op != BPF_SOCK_OPS_TCP_CONNECT_CB && op != BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB &&
 	    op != BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB && op != BPF_SOCK_OPS_STATE_CB)
@@ -37,18 +38,20 @@ int on_tcp_event(struct bpf_sock_ops *ctx)
 	to = ctx->args[1];
 	if (op == BPF_SOCK_OPS_STATE_CB && !is_counted(to))
 		return 1;
-	/* It gets one if it has none. */
-	bpf_get_socket_cookie(ctx);
-	if (op != BPF_SOCK_OPS_STATE_CB)
-		follow_socket(ctx);
 	sk = ctx->sk;
 	tp = sk ? bpf_skc_to_tcp_sock(sk) : NULL;
 	m = metrics();
 	if (!tp || !m)
 		return 1;
-	if (op == BPF_SOCK_OPS_STATE_CB)
+	if (op == BPF_SOCK_OPS_STATE_CB) {
 		on_state_change((struct sock *)tp, from, to);
-	else if (op == BPF_SOCK_OPS_TCP_CONNECT_CB)
-		keep_socket(m, (struct sock *)tp, bpf_ktime_get_ns(), TCP_ACTIVE);
+		return 1;
+	}
+	is_new = is_new_socket((struct sock *)tp);
+	if (is_new)
+		bpf_get_socket_cookie(ctx);
+	follow_socket(ctx);
+	if (op == BPF_SOCK_OPS_TCP_CONNECT_CB)
+		keep_socket(m, (struct sock *)tp, bpf_ktime_get_ns(), TCP_ACTIVE, is_new);
 	return 1;
 }

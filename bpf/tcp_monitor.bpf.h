@@ -151,12 +151,16 @@ static __always_inline void count_traffic(struct tcp_metrics *m, __u32 place,
 		add(&traffic->retransmitted, retransmitted - known->retransmitted);
 }
 
+/* Without a cookie so far it can't have a place. To be asked before something gives it one. */
+static __always_inline bool is_new_socket(const struct sock *sk)
+{
+	return !sk->__sk_common.skc_cookie.counter;
+}
+
 static __always_inline void keep_socket(struct tcp_metrics *m, struct sock *sk, __u64 now,
-					__u32 direction)
+					__u32 direction, bool is_new)
 {
 	struct known_socket known = { .start_ns = now, .direction = direction };
-	/* Without a cookie so far it can't have a place. */
-	bool is_new = !sk->__sk_common.skc_cookie.counter;
 
 	if (!put_socket(cookie_of(sk), sk, &known, is_new))
 		count(&m->sockets_full);
@@ -177,7 +181,7 @@ static __always_inline void on_established(struct tcp_metrics *m, struct sock *s
 	if (from == TCP_SYN_RECV) {
 		count(&m->passive[family_of(sk)]);
 		count(&counters->passive);
-		keep_socket(m, sk, now, TCP_PASSIVE);
+		keep_socket(m, sk, now, TCP_PASSIVE, is_new_socket(sk));
 		return;
 	}
 	count(&m->active[family_of(sk)]);
@@ -252,12 +256,15 @@ static __always_inline void on_state_change(struct sock *sk, int from, int to)
 	else if (to == TCP_CLOSE)
 		on_closed(m, sk, from);
 	else
-		keep_socket(m, sk, bpf_ktime_get_ns(), TCP_ACTIVE);
+		keep_socket(m, sk, bpf_ktime_get_ns(), TCP_ACTIVE, is_new_socket(sk));
 }
 
 #ifndef SOCKET_HAS_COOKIE
-/* Whether tcp_events counts what becomes of this socket. */
-static __always_inline bool is_followed(struct sock *sk)
+/*
+ * Whether tcp_events counts this change. It knows nothing of a socket before the SYN, so
+ * it comes too late for one that waits for data before that, and for no other.
+ */
+static __always_inline bool is_left_to_events(struct sock *sk, int to)
 {
 	struct tcp_settings *settings;
 	struct tcp_sock *tp;
@@ -267,12 +274,16 @@ static __always_inline bool is_followed(struct sock *sk)
 	if (!settings || !settings->by_events)
 		return false;
 	tp = bpf_skc_to_tcp_sock(sk);
-	return tp && tp->bpf_sock_ops_cb_flags & BPF_SOCK_OPS_STATE_CB_FLAG;
+	if (!tp)
+		return false;
+	if (to == TCP_SYN_SENT)
+		return !BPF_CORE_READ_BITFIELD(tp, fastopen_connect);
+	return tp->bpf_sock_ops_cb_flags & BPF_SOCK_OPS_STATE_CB_FLAG;
 }
 
 static __always_inline void on_traced_change(struct sock *sk, int from, int to)
 {
-	if (is_counted(to) && !is_followed(sk))
+	if (is_counted(to) && !is_left_to_events(sk, to))
 		on_state_change(sk, from, to);
 }
 #endif

@@ -314,21 +314,21 @@ own_ids() {
 
 @test "a full table keeps the newest entries and answers for them" {
 	CONN_V4_ENTRIES=1024 attach
-	run -0 "$TRAFFIC" fan 127.0.0.1 53539 5000
+	run -0 "$TRAFFIC" fan 127.0.0.1 23539 5000
 	[ "${lines[5000]}" = "done" ]
 	ports=("${lines[@]:0:5000}")
 	"$HELPERS/conn-list" >"$BATS_TEST_TMPDIR/list"
-	listed=$(grep -c '^udp 127.0.0.1 [0-9]* 53539 ' "$BATS_TEST_TMPDIR/list")
+	listed=$(grep -c '^udp 127.0.0.1 [0-9]* 23539 ' "$BATS_TEST_TMPDIR/list")
 	echo "$listed of 1024 held"
 	# The LRU keeps some elements free on each CPU: 128 at a time change hands.
 	[ "$listed" -gt 700 ]
-	printf 'udp 127.0.0.1 %s 53539\n' "${ports[@]:4800}" >"$BATS_TEST_TMPDIR/newest"
+	printf 'udp 127.0.0.1 %s 23539\n' "${ports[@]:4800}" >"$BATS_TEST_TMPDIR/newest"
 	run -0 "$HELPERS/conn-lookup" - <"$BATS_TEST_TMPDIR/newest"
 	[ "${#lines[@]}" -eq 200 ]
 	[[ $output != *error* ]]
 	# A port that was used again later is new again.
-	printf 'udp 127.0.0.1 %s 53539\n' "${ports[@]:0:2000}" | sort -u >"$BATS_TEST_TMPDIR/oldest"
-	printf 'udp 127.0.0.1 %s 53539\n' "${ports[@]:2000}" | sort -u >"$BATS_TEST_TMPDIR/later"
+	printf 'udp 127.0.0.1 %s 23539\n' "${ports[@]:0:2000}" | sort -u >"$BATS_TEST_TMPDIR/oldest"
+	printf 'udp 127.0.0.1 %s 23539\n' "${ports[@]:2000}" | sort -u >"$BATS_TEST_TMPDIR/later"
 	comm -23 "$BATS_TEST_TMPDIR/oldest" "$BATS_TEST_TMPDIR/later" >"$BATS_TEST_TMPDIR/gone"
 	[ "$(wc -l <"$BATS_TEST_TMPDIR/gone")" -gt 500 ]
 	# Strictly by age it is not: some stay that lie in a list of another CPU. (The identity

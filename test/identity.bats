@@ -42,7 +42,7 @@ client_of() {
 }
 
 sends() {
-	PORT=53550
+	PORT=23550
 	start client "$WAYS" "$1" 127.0.0.1 "$PORT"
 	answer udp 127.0.0.1
 	holds 'a["pid"] == p and a["status"] == "live" and a["comm"] == "ways"'
@@ -243,51 +243,51 @@ forget() {
 
 # The same ports and destination once more, from a process in a namespace of its own.
 two_namespaces() {
-	PORT=53551
-	WAYS_LISTEN=1 start here "$WAYS" bound 53552 127.0.0.1 "$PORT"
+	PORT=23551
+	WAYS_LISTEN=1 start here "$WAYS" bound 23552 127.0.0.1 "$PORT"
 	here=$PID
 	WAYS_LISTEN=1 start there unshare -n sh -ec 'ip link set lo up
-		exec "$@"' - "$WAYS" bound 53552 127.0.0.1 "$PORT"
+		exec "$@"' - "$WAYS" bound 23552 127.0.0.1 "$PORT"
 	there=$PID
 }
 
 @test "conn-lookup (two network namespaces, same tuple) prefers the own, tells how many, and both with --all" {
 	two_namespaces
-	run -0 "$HELPERS/conn-lookup" -q 127.0.0.1 53552 "$PORT"
+	run -0 "$HELPERS/conn-lookup" -q 127.0.0.1 23552 "$PORT"
 	[ "$output" = "$here" ]
-	run -0 nsenter -t "$there" -n "$HELPERS/conn-lookup" -q 127.0.0.1 53552 "$PORT"
+	run -0 nsenter -t "$there" -n "$HELPERS/conn-lookup" -q 127.0.0.1 23552 "$PORT"
 	[ "$output" = "$there" ]
 	# The last to come, whose own namespace it is or not.
-	run -0 "$HELPERS/conn-lookup" -q --netns any 127.0.0.1 53552 "$PORT"
+	run -0 "$HELPERS/conn-lookup" -q --netns any 127.0.0.1 23552 "$PORT"
 	[ "$output" = "$there" ]
-	run -0 "$HELPERS/conn-lookup" -q --netns "$there" 127.0.0.1 53552 "$PORT"
+	run -0 "$HELPERS/conn-lookup" -q --netns "$there" 127.0.0.1 23552 "$PORT"
 	[ "$output" = "$there" ]
-	run -0 "$HELPERS/conn-lookup" -q --netns "/proc/$here/ns/net" 127.0.0.1 53552 "$PORT"
+	run -0 "$HELPERS/conn-lookup" -q --netns "/proc/$here/ns/net" 127.0.0.1 23552 "$PORT"
 	[ "$output" = "$here" ]
-	run -0 "$HELPERS/conn-lookup" -j --all 127.0.0.1 53552 "$PORT"
+	run -0 "$HELPERS/conn-lookup" -j --all 127.0.0.1 23552 "$PORT"
 	[ "${#lines[@]}" -eq 2 ]
 	[[ ${lines[0]} = "{\"pid\":$here,"*',"matches":2}' ]]
 	[[ ${lines[1]} = "{\"pid\":$there,"*',"matches":2}' ]]
-	run -0 "$HELPERS/conn-lookup" -q --all 127.0.0.1 53552 "$PORT"
+	run -0 "$HELPERS/conn-lookup" -q --all 127.0.0.1 23552 "$PORT"
 	[ "$output" = "$here"$'\n'"$there" ]
 	# A namespace that has no such connection.
-	run -1 unshare -n "$HELPERS/conn-lookup" -q --netns /proc/self/ns/net 127.0.0.1 53552 "$PORT"
-	ANSWER=$(echo "tcp 127.0.0.1 53552 $PORT" | "$HELPERS/conn-lookup" --netns "$there" -)
+	run -1 unshare -n "$HELPERS/conn-lookup" -q --netns /proc/self/ns/net 127.0.0.1 23552 "$PORT"
+	ANSWER=$(echo "tcp 127.0.0.1 23552 $PORT" | "$HELPERS/conn-lookup" --netns "$there" -)
 	[[ $ANSWER = "{\"pid\":$there,"*',"matches":2}' ]]
-	run -0 "$HELPERS/conn-list" --src-port 53552
+	run -0 "$HELPERS/conn-list" --src-port 23552
 	[ "${#lines[@]}" -eq 2 ]
 }
 
 @test "conn-lookup (own identity overwritten, another namespace has the tuple) does not name the other's process" {
-	PORT=53551
+	PORT=23551
 	WAYS_LISTEN=1 start there unshare -n sh -ec 'ip link set lo up
-		exec "$@"' - "$WAYS" bound 53552 127.0.0.1 "$PORT"
+		exec "$@"' - "$WAYS" bound 23552 127.0.0.1 "$PORT"
 	there=$PID
-	WAYS_LISTEN=1 start here "$WAYS" bound 53552 127.0.0.1 "$PORT"
+	WAYS_LISTEN=1 start here "$WAYS" bound 23552 127.0.0.1 "$PORT"
 	forget "$PID"
 	answer tcp 127.0.0.1
 	holds 'a["pid"] == p and a["status"] == "unknown"'
-	run -0 "$HELPERS/conn-lookup" -q --netns "$there" 127.0.0.1 53552 "$PORT"
+	run -0 "$HELPERS/conn-lookup" -q --netns "$there" 127.0.0.1 23552 "$PORT"
 	[ "$output" = "$there" ]
 }
 
@@ -302,18 +302,18 @@ there = os.stat("/proc/self/ns/net").st_ino
 udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 tcp = socket.socket()
 if libc.setns(own, 0x40000000): raise OSError(ctypes.get_errno(), "setns")
-udp.sendto(b"x", ("127.0.0.1", 53553))
-try: tcp.connect(("127.0.0.1", 53553))
+udp.sendto(b"x", ("127.0.0.1", 23553))
+try: tcp.connect(("127.0.0.1", 23553))
 except ConnectionRefusedError: pass
 print(os.getpid(), udp.getsockname()[1], there, flush=True)
 sys.stdin.read()'
 	netns=${FIRST##* }
 	FIRST=${FIRST% *}
-	PORT=53553
+	PORT=23553
 	answer udp 127.0.0.1
 	holds "a['pid'] == p and a['netns'] == $netns"
 	[ "$netns" -ne "$(stat -L -c %i /proc/self/ns/net)" ]
-	run -0 "$HELPERS/conn-list" -j -p tcp --dst-port 53553
+	run -0 "$HELPERS/conn-list" -j -p tcp --dst-port 23553
 	[[ $output = *"\"netns\":$netns,"* ]]
 }
 
@@ -325,9 +325,9 @@ sys.stdin.read()'
 }
 
 @test "conn-lookup (container: PID, network and mount namespaces of its own) names the process as the host sees it" {
-	PORT=53554
+	PORT=23554
 	WAYS_LISTEN=1 start client unshare -fpnm --mount-proc sh -ec 'ip link set lo up
-		exec "$@"' - "$WAYS" bound 53560 127.0.0.1 "$PORT"
+		exec "$@"' - "$WAYS" bound 23560 127.0.0.1 "$PORT"
 	# What it calls itself is a number of its own namespace.
 	[ "$(client_pid)" -lt 50 ]
 	inside=$(client_pid)
@@ -343,7 +343,7 @@ sys.stdin.read()'
 
 @test "conn-lookup (TCP Fast Open, immediate and deferred) names the process" {
 	for way in fastopen fastopen-later; do
-		PORT=53557
+		PORT=23557
 		# 0x607: both sides do it, for any listener, without a cookie.
 		WAYS_LISTEN=1 start client unshare -n sh -ec 'ip link set lo up
 			echo 1543 >/proc/sys/net/ipv4/tcp_fastopen
@@ -379,7 +379,7 @@ sys.stdin.read()'
 
 # follows_sender WAY: the first of its two lines is the one who sends first.
 follows_sender() {
-	PORT=53555
+	PORT=23555
 	start client "$WAYS" "$1" 127.0.0.1 "$PORT"
 	first=$FIRST
 	answer udp 127.0.0.1
@@ -402,7 +402,7 @@ follows_sender() {
 
 @test "a UDP sender that repeats (10,000 datagrams) writes one entry" {
 	before=$(recorded)
-	"$TRAFFIC" send 127.0.0.1 53556 10000 </dev/null
+	"$TRAFFIC" send 127.0.0.1 23556 10000 </dev/null
 	after=$(recorded)
 	echo "$before $after"
 	# Others on this host may connect meanwhile.

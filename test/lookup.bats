@@ -62,26 +62,26 @@ looks_up() {
 }
 
 @test "conn-lookup (UDP sendto, IPv4) names the process that sent" {
-	PORT=53531
+	PORT=23531
 	start client "$TRAFFIC" send 127.0.0.1 "$PORT"
 	looks_up udp 127.0.0.1
 }
 
 @test "conn-lookup (UDP sendto, IPv6) names the process that sent" {
-	PORT=53532
+	PORT=23532
 	start client "$TRAFFIC" send ::1 "$PORT"
 	looks_up udp ::1
 }
 
 @test "conn-lookup (UDP sendto, IPv4-mapped) finds it as IPv4" {
-	PORT=53533
+	PORT=23533
 	start client "$TRAFFIC" send ::ffff:127.0.0.1 "$PORT"
 	looks_up udp 127.0.0.1
 	looks_up udp ::ffff:127.0.0.1
 }
 
 @test "conn-lookup (UDP sendto 0.0.0.0 and ::) is keyed by loopback, where it went" {
-	PORT=53534
+	PORT=23534
 	start client "$TRAFFIC" send 0.0.0.0 "$PORT"
 	looks_up udp 127.0.0.1
 	start client6 "$TRAFFIC" send :: "$PORT"
@@ -89,7 +89,7 @@ looks_up() {
 }
 
 @test "conn-lookup (connected UDP socket, IPv4) names the process, before it sends" {
-	PORT=53541
+	PORT=23541
 	start client "$TRAFFIC" udp-connect 127.0.0.1 "$PORT"
 	looks_up udp 127.0.0.1
 	start sender "$TRAFFIC" udp-connect 127.0.0.1 "$PORT" send
@@ -97,7 +97,7 @@ looks_up() {
 }
 
 @test "conn-lookup (connected UDP socket, IPv6 and IPv4-mapped) names the process" {
-	PORT=53542
+	PORT=23542
 	start client "$TRAFFIC" udp-connect ::1 "$PORT"
 	looks_up udp ::1
 	start mapped "$TRAFFIC" udp-connect ::ffff:127.0.0.1 "$PORT"
@@ -106,7 +106,7 @@ looks_up() {
 }
 
 @test "conn-lookup (UDP socket connected to 0.0.0.0 and ::) is keyed by loopback" {
-	PORT=53543
+	PORT=23543
 	start client "$TRAFFIC" udp-connect 0.0.0.0 "$PORT"
 	looks_up udp 127.0.0.1
 	start client6 "$TRAFFIC" udp-connect :: "$PORT"
@@ -124,7 +124,7 @@ looks_up() {
 }
 
 @test "conn-lookup (connected UDP socket, control message) makes no entry for 0.0.0.0 or ::" {
-	PORT=53535
+	PORT=23535
 	start client "$TRAFFIC" sendmsg-tos 127.0.0.1 "$PORT"
 	looks_up udp 127.0.0.1
 	start client6 "$TRAFFIC" sendmsg-tos ::1 "$PORT"
@@ -134,8 +134,8 @@ looks_up() {
 }
 
 @test "conn-lookup (connected UDP socket, sendmsg elsewhere) is keyed by the address used" {
-	PORT=53536
-	start client "$TRAFFIC" sendmsg-tos 127.0.0.1 53537 "$PORT"
+	PORT=23536
+	start client "$TRAFFIC" sendmsg-tos 127.0.0.1 23537 "$PORT"
 	looks_up udp 127.0.0.1
 }
 
@@ -181,7 +181,7 @@ looks_up() {
 }
 
 @test "conn-lookup (another process takes the UDP port over) follows the sender" {
-	PORT=53538
+	PORT=23538
 	start client "$TRAFFIC" send 127.0.0.1 "$PORT"
 	port=$(client_port)
 	kill "$PID"

@@ -417,7 +417,7 @@ static int do_pass(struct address a)
 
 /* --- everything at once ---------------------------------------------------- */
 
-#define MIX_PORT 53600
+#define MIX_PORT 23600
 
 /* One in a random way, to an address that no other process of the mix uses. */
 static void mix_one(int process, int listener_port)

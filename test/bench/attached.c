@@ -26,7 +26,6 @@
 #define SETS_MAX 8
 #define PROGRAMS_MAX 16
 #define WARM_UP_ROUNDS 2	      /* do not count */
-#define WARM_UP_OPS 50		      /* after each attachment: caches, branch predictors */
 #define FIRST_ADDRESS 0x7f010000u     /* 127.1.0.0 */
 #define RECEIVE_BUFFER (16 * 1048576) /* holds the datagrams of one turn */
 
@@ -40,6 +39,7 @@ static const struct {
 	{ "on_tcp_event", BPF_CGROUP_SOCK_OPS },
 	{ "plain_sockops", BPF_CGROUP_SOCK_OPS },
 	{ "empty_sockops", BPF_CGROUP_SOCK_OPS },
+	{ "plain_sendmsg4", BPF_CGROUP_UDP4_SENDMSG },
 	{ "empty_sendmsg4", BPF_CGROUP_UDP4_SENDMSG },
 	{ "handle_sendmsg4", BPF_CGROUP_UDP4_SENDMSG },
 	{ "handle_sendmsg6", BPF_CGROUP_UDP6_SENDMSG },
@@ -271,8 +271,8 @@ static const struct operation {
 	{ "tcp", 100, false, prepare_tcp, connect_accept_reset, nothing },
 	{ "tcp-known", 100, true, prepare_tcp, connect_accept_reset, nothing },
 	{ "refused", 200, false, prepare_refused, connect_refused, nothing },
-	{ "udp-same", 1000, true, prepare_udp, send_again, receive_all },
-	{ "udp-new", 300, false, prepare_udp, send_from_new_socket, receive_all },
+	{ "udp-same", 4000, true, prepare_udp, send_again, receive_all },
+	{ "udp-new", 1000, false, prepare_udp, send_from_new_socket, receive_all },
 };
 
 /* --- turns ----------------------------------------------------------------- */
@@ -284,7 +284,8 @@ static int64_t turn_ns(const struct operation *operation, struct set *set, uint3
 	if (!operation->stays)
 		memset(seen, 0, sizeof(seen));
 	attach(set);
-	for (unsigned i = 0; i < WARM_UP_OPS; i++)
+	/* To attach writes over kernel text: caches and predictors are cold for a while. */
+	for (unsigned i = 0; i < operation->count / 2; i++)
 		operation->run(address);
 	start = now_ns(CLOCK_PROCESS_CPUTIME_ID);
 	for (unsigned i = 0; i < operation->count; i++)

@@ -263,7 +263,7 @@ attached_rows() {
 			;;
 		tracker) pins=$(echo "$PIN_DIR"/port_tracker/*) ;;
 		monitor) pins=$(echo "$PIN_DIR"/tcp_monitor*/* "$OTHERS"/tcp_events/*) ;;
-		plain) pins=$OTHERS/plain_tracker/plain_sockops ;;
+		plain) pins=$(echo "$OTHERS"/plain_tracker/*) ;;
 		empty) pins=$(echo "$OTHERS"/empty_hooks/*) ;;
 		esac
 		sets="$sets -- $set $pins"
@@ -285,8 +285,8 @@ attached_rows() {
 		*) row "$title: $set" "$set" bare ;;
 		esac
 	done
-	case " $* " in
-	*' everything '*' plain '*) quotient_row "$title: everything / a plain tracker" everything plain 1.02 ;;
+	case "$operation $* " in
+	tcp*' everything '*' plain '*) quotient_row "$title: everything / a plain tracker" everything plain 1.02 ;;
 	esac
 	awk '$1 == "known" {
 		printf "  (%.0f %% of the source ports had been used with that address before)\n",
@@ -326,8 +326,8 @@ attachment_rows() {
 	attached_rows tcp 'TCP, new key' 1.06 everything tracker monitor plain empty
 	attached_rows tcp-known 'TCP, known key' 1.06 everything tracker monitor plain empty
 	attached_rows refused 'TCP refused' '' everything tracker monitor plain
-	attached_rows udp-same 'UDP, same key' 1.10 everything tracker monitor
-	attached_rows udp-new 'UDP, new socket' 1.08 everything tracker monitor
+	attached_rows udp-same 'UDP, same key' 1.10 everything tracker plain empty
+	attached_rows udp-new 'UDP, new socket' 1.08 everything tracker plain empty
 }
 
 # --- memory ------------------------------------------------------------------
