@@ -10,6 +10,7 @@
  */
 #include "address.bpf.h"
 #include "ipv6_blocker.h"
+#include "tracker_metrics.bpf.h"
 
 #define REFUSE 0
 #define ALLOW 1
@@ -29,13 +30,19 @@ static __always_inline bool is_blocking(void)
 	return block && *block == 1;
 }
 
+static __always_inline int refuse(void)
+{
+	COUNT_TRACKER(refused_v6);
+	return REFUSE;
+}
+
 static __always_inline int verdict(struct bpf_sock_addr *ctx)
 {
 	if (!is_blocking())
 		return ALLOW;
 	if (is_v4_mapped(ctx->user_ip6[0], ctx->user_ip6[1], ctx->user_ip6[2]))
 		return ALLOW;
-	return REFUSE;
+	return refuse();
 }
 
 SEC("cgroup/connect6")
@@ -57,7 +64,7 @@ int block_sock_create(struct bpf_sock *ctx)
 		return ALLOW;
 	if (ctx->type != SOCK_RAW && ctx->protocol != IPPROTO_ICMPV6)
 		return ALLOW;
-	return is_blocking() ? REFUSE : ALLOW;
+	return is_blocking() ? refuse() : ALLOW;
 }
 
 char LICENSE[] SEC("license") = "GPL";

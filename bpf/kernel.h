@@ -244,10 +244,43 @@ struct bpf_iter__tcp {
 };
 
 struct bpf_map {
+	__u32 id;
 	__u32 max_entries;
 };
 
+struct bpf_array {
+	void *pptrs[1]; /* of a per-CPU array: each entry, for all CPUs */
+};
+
+struct bpf_prog_aux {
+	__u32 used_map_cnt;
+	struct bpf_map **used_maps;
+	__u64 load_time; /* ns since boot */
+	char name[16];
+};
+
+struct bpf_iter__bpf_prog {
+	struct bpf_iter_meta *meta;
+	struct bpf_prog *prog;
+};
+
+/* include/linux/u64_stats_sync.h, on 64-bit hosts */
+typedef struct {
+	__u64 v;
+} u64_stats_t;
+
 /* include/linux/filter.h */
+struct bpf_prog_stats {
+	u64_stats_t cnt;
+	u64_stats_t nsecs;
+	u64_stats_t misses;
+};
+
+struct bpf_prog {
+	struct bpf_prog_stats *stats; /* one for each CPU */
+	struct bpf_prog_aux *aux;
+};
+
 struct bpf_sock_addr_kern {
 	struct sock *sk;
 };

@@ -37,7 +37,7 @@ int main(void)
 	    "port_tracker,udp_connect,udp_connect_split,udp_connect_tp");
 	map("tracker_metrics", "percpu_array", sizeof(__u32), sizeof(struct tracker_metrics),
 	    TRACKER_METRICS_ENTRIES, 0,
-	    "port_tracker,udp_connect,udp_connect_split,udp_connect_tp");
+	    "port_tracker,udp_connect,udp_connect_split,udp_connect_tp,ipv6_blocker,tcp_live");
 	map("config", "array", sizeof(__u32), sizeof(__u8), CONFIG_ENTRIES, 0, "ipv6_blocker");
 	map("tcp_metrics", "percpu_array", sizeof(__u32), sizeof(struct tcp_metrics),
 	    TCP_METRICS_ENTRIES, 0, TCP_OBJECTS ",tcp_monitor_reset");

@@ -60,7 +60,7 @@ struct tracker_metrics {
 	__u64 dropped_v4;	/* updates of conn_to_pid_v4 that the kernel refused */
 	__u64 dropped_v6;	/* updates of conn_to_pid_v6 that the kernel refused */
 	__u64 dropped_identity; /* records not written: another CPU was writing the slot */
-	__u64 reserved;		/* 0 */
+	__u64 refused_v6;	/* calls that ipv6_blocker refused */
 };
 
 _Static_assert(sizeof(struct tracker_metrics) == 64, "a new layout needs a new map");

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * tcp_live: the sockets of this moment, when somebody asks.
+ * tcp_live: the sockets of this moment, and how the programs do, when somebody asks.
  *
  * A BPF iterator runs when its pin is read, with the kernel's rights: an
  * unprivileged reader gets these numbers and nothing else. It runs once for each
  * reading, over all network namespaces, and adds to the counters what each connection
  * has carried since it was last counted.
  */
+#include "programs.bpf.h"
 #include "tcp_monitor.bpf.h"
+#include "tracker_metrics.bpf.h"
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -319,5 +321,16 @@ int on_read_older(struct bpf_iter__tcp *ctx)
 	known.received = tp->bytes_received;
 	known.retransmitted = tp->total_retrans;
 	put_socket(bpf_get_socket_cookie(tp), tp, &known, false);
+	return 0;
+}
+
+/* Once for each program on the host, and once at the end without one. */
+SEC("iter/bpf_prog")
+int on_read_programs(struct bpf_iter__bpf_prog *ctx)
+{
+	struct bpf_prog *prog = ctx->prog;
+
+	if (prog && is_our_program(prog))
+		read_program(ctx->meta->seq, prog);
 	return 0;
 }

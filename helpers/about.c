@@ -8,6 +8,7 @@
 #include "counters.h"
 #include "exposition.h"
 #include "pins.h"
+#include "programs.h"
 #include "text.h"
 
 #include <errno.h>
@@ -123,6 +124,9 @@ static void print_tracker(__u64 sockets_full)
 	dropped("conn_to_pid_v6", "update", tracker.dropped_v6);
 	dropped("conn_identity", "busy", tracker.dropped_identity);
 	dropped("tcp_sockets", "full", sockets_full);
+	family(COUNTER, "connpin_ipv6_refused", NULL,
+	       "Calls that the IPv6 block refused: connects, datagrams, raw and ping sockets.");
+	counter(NULL, NULL, tracker.refused_v6);
 }
 
 /* A file that attach.sh wrote, "NAME STATE HOOK REASON..." a line; whole, or nothing. */
@@ -197,6 +201,7 @@ void print_about(const struct tcp_live *live, __u64 sockets_full, __u64 started_
 	print_capacities(live);
 	print_tracker(sockets_full);
 	print_features();
+	print_programs();
 	family(GAUGE, "connpin_scrape_duration_seconds", "seconds",
 	       "How long it took to put this together.");
 	sample("");

@@ -118,6 +118,17 @@ static void counter_sample(const char *suffix, const char *const *names, const c
 		label(names[i], values[i]);
 }
 
+void counter_since(const char *label_name, const char *label_value, uint64_t n, unsigned decimals,
+		   uint64_t since_ns)
+{
+	counter_sample("_total", &label_name, &label_value, 1);
+	value_scaled(n, decimals);
+	if (!openmetrics)
+		return;
+	counter_sample("_created", &label_name, &label_value, 1);
+	value_scaled(since_ns, 9);
+}
+
 void counter_labels(const char *const *names, const char *const *values, size_t labels, uint64_t n)
 {
 	counter_sample("_total", names, values, labels);

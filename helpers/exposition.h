@@ -34,6 +34,10 @@ void value_scaled(uint64_t n, unsigned decimals);
 void counter(const char *label_name, const char *label_value, uint64_t n);
 void counter_labels(const char *const *names, const char *const *values, size_t labels, uint64_t n);
 
+/* A counter with a label of its own time of creation, divided as by value_scaled. */
+void counter_since(const char *label_name, const char *label_value, uint64_t n, unsigned decimals,
+		   uint64_t since_ns);
+
 /*
  * The samples of a histogram: COUNT buckets, not cumulative, the last without a bound;
  * BOUNDS are the texts of the others. SUM is divided as by value_scaled.

@@ -161,7 +161,7 @@ main() {
 
 	# From here on nothing can fail that undoing would help.
 	commit_staged
-	open_iterator
+	open_iterators
 	case $STAGED in
 	*tcp_monitor*) note_older_sockets ;;
 	esac

@@ -15,7 +15,7 @@ ALL_OBJECTS="port_tracker udp_connect ipv6_blocker tcp_monitor tcp_monitor_reset
 	tcp_live"
 ALL_LINKS="on_set_state on_send_reset on_receive_reset on_listen on_v4_send_reset on_v6_send_reset
 	on_udp_connect4 on_udp_connect4_spare on_udp_connect6 on_udp_connect6_spare on_exit_connect
-	on_read_sockets on_read_older"
+	on_read_sockets on_read_older on_read_programs"
 
 # bpftool's word for the cgroup hook of PROGRAM, or "tracing", into $hook; what
 # "bpftool cgroup show" calls it into $hook_shown. Not 0 for a program not ours.
@@ -159,9 +159,11 @@ is_current() {
 		done | bpftool batch file - 2>/dev/null
 		for pin in "$PIN_DIR/$1"/*; do
 			link=$PIN_DIR/links/${pin##*/}
+			[ -e "$link" ] || continue
 			# Not in a batch, which ends at the first error: without CAP_SYS_ADMIN each
-			# has its line, and then one.
-			[ ! -e "$link" ] || bpftool link show pinned "$link" 2>/dev/null || true
+			# has its line, or the beginning of it, and then one.
+			bpftool link show pinned "$link" 2>/dev/null || true
+			echo
 		done
 	} | awk '
 		$2 ~ /^cgroup_/ && $1 !~ /:/ { attached[$1] = 1; next }

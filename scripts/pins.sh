@@ -143,10 +143,10 @@ apply_settings() {
 		die "cannot write the settings: $BPF_ERROR"
 }
 
-# Whoever may read the maps may run the iterator that reads the sockets.
-open_iterator() {
-	chgrp "$PIN_GROUP" "$PIN_DIR/links/on_read_sockets"
-	chmod 0440 "$PIN_DIR/links/on_read_sockets"
+# Whoever may read the maps may run the iterators that the metrics need.
+open_iterators() {
+	chgrp "$PIN_GROUP" "$PIN_DIR/links/on_read_sockets" "$PIN_DIR/links/on_read_programs"
+	chmod 0440 "$PIN_DIR/links/on_read_sockets" "$PIN_DIR/links/on_read_programs"
 }
 
 # "map name X pinned PIN" for each map of OBJECT, into $map_arguments.

@@ -14,7 +14,7 @@ LINES_OF_KERNELS="6.1 6.12"
 CORE_TESTS=test/lookup.bats,test/identity.bats,test/metrics.bats
 KERNEL_TESTS=$CORE_TESTS,test/attach.bats,test/ipv6_block.bats,test/reconcile.bats,test/sockets.bats
 TESTS_6_1=$KERNEL_TESTS,test/cli.bats,test/machine/missing.bats,test/machine/broken.bats
-TESTS_6_12=$KERNEL_TESTS,test/http.bats,test/serve.bats,test/machine/netem.bats
+TESTS_6_12=$KERNEL_TESTS,test/http.bats,test/serve.bats,test/upgrade.bats,test/container.bats,test/machine/netem.bats
 VM=$ROOT/.output/vm
 TEST_PACKAGES="bats shellcheck clang-format curl python3 cpio qemu-system-x86 bash dash apt dpkg
 	procps xz-utils gzip mandoc strace valgrind lintian debootstrap libclang-rt-14-dev mitmproxy

@@ -110,6 +110,18 @@ refused_traffic_is_recorded_as_documented() {
 	run -2 "$SCRIPTS/ipv6-block.sh"
 }
 
+@test "ipv6-block.sh on counts what it refuses" {
+	attach
+	block on
+	start_server 127.0.0.1
+	[ "$(metric connpin_ipv6_refused_total)" -eq 0 ]
+	[ "$(try connect ::1 "$PORT")" = "Operation not permitted" ]
+	[ "$(try send ::1 "$PORT")" = "Operation not permitted" ]
+	[ "$(try_socket raw 6)" = "Operation not permitted" ]
+	[ "$(try connect ::ffff:127.0.0.1 "$PORT")" = ok ]
+	[ "$(metric connpin_ipv6_refused_total)" -eq 3 ]
+}
+
 @test "attach.sh again (blocker on) keeps it on" {
 	block on
 	attach

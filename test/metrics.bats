@@ -175,3 +175,44 @@ received_is() {
 	attach
 	[ "$(metric tcp_active_connections_total)" -ge "$count" ]
 }
+
+# A field of what bpftool tells of the pinned PROGRAM.
+told() {
+	bpftool prog show pinned "$1" | sed -n "1s/.*$2 \([0-9]*\).*/\1/p"
+}
+
+@test "tcp-metrics (unprivileged) tells of the programs what bpftool tells root, who alone may open them" {
+	pin=$PIN_DIR/port_tracker/handle_sendmsg4
+	statistics=/proc/sys/kernel/bpf_stats_enabled
+	nobody=(setpriv --reuid 65534 --regid connpin --clear-groups)
+	were=$(cat "$statistics")
+	echo 1 >"$statistics"
+	"$TRAFFIC" send 127.0.0.1 23560 100 </dev/null >/dev/null
+	root_first="$(told "$pin" run_cnt) $(told "$pin" run_time_ns)"
+	"${nobody[@]}" "$HELPERS/tcp-metrics" >"$BATS_TEST_TMPDIR/kept" || true
+	root_then="$(told "$pin" run_cnt) $(told "$pin" run_time_ns)"
+	echo 0 >"$statistics"
+	"${nobody[@]}" "$HELPERS/tcp-metrics" >"$BATS_TEST_TMPDIR/not" || true
+	echo "$were" >"$statistics"
+
+	said() {
+		sed -n "s/^connpin_program_$1_total{program=\"$2\"} //p" "$BATS_TEST_TMPDIR/kept"
+	}
+	said="$(said runs handle_sendmsg4) $(said run_seconds handle_sendmsg4)"
+	echo "$root_first, $said, $root_then"
+	awk -v first="$root_first" -v said="$said" -v then="$root_then" 'BEGIN {
+		split(first, f); split(said, s); split(then, t)
+		ns = int(s[2] * 1e9 + 0.5)
+		exit !(f[1] >= 100 && s[1] >= f[1] && s[1] <= t[1] && ns >= f[2] && ns <= t[2])
+	}'
+	run ! grep '^connpin_program_run' "$BATS_TEST_TMPDIR/not"
+	# All of them, and no one else's.
+	sed -n 's/^connpin_program_misses_total{program="\(.*\)"} 0$/\1/p' "$BATS_TEST_TMPDIR/not" |
+		sort >"$BATS_TEST_TMPDIR/listed"
+	find "$PIN_DIR" -path "$PIN_DIR/maps" -prune -o -path "$PIN_DIR/links" -prune -o \
+		-type f ! -name '*_spare' -printf '%f\n' | sort |
+		cmp - "$BATS_TEST_TMPDIR/listed"
+	# With its descriptor anyone may attach a program once more.
+	run ! "${nobody[@]}" cat "$pin"
+	[[ $output = *"Permission denied"* ]]
+}

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * How often connpin's own programs ran, for how long, and how often the kernel skipped
+ * them. BPF side only.
+ *
+ * "bpftool prog show" tells the same to root. Who may open the pin of a program could
+ * attach it as well, so an iterator tells it to those who only read.
+ */
+#ifndef CONNPIN_PROGRAMS_BPF_H
+#define CONNPIN_PROGRAMS_BPF_H
+
+#include "kernel.h"
+#include "programs.h"
+#include "tcp_monitor.bpf.h"
+#include "tracker_metrics.bpf.h"
+
+#define PROGRAM_MAPS_MAX 64   /* BPF_PROG has no more in use: MAX_USED_MAPS */
+#define PROGRAM_CPUS_MAX 8192 /* the most that Linux can have, x86 */
+
+struct used_maps {
+	struct bpf_map **maps;
+	__u32 count;
+	__u32 ids[3]; /* one of these makes a program ours */
+	bool found;
+};
+
+static long is_our_map(__u32 index, struct used_maps *used)
+{
+	struct bpf_map *map;
+	__u32 id;
+
+	if (index >= used->count || bpf_probe_read_kernel(&map, sizeof(map), &used->maps[index]))
+		return 1;
+	id = BPF_CORE_READ(map, id);
+	used->found = id == used->ids[0] || id == used->ids[1] || id == used->ids[2];
+	return used->found;
+}
+
+struct sum_of_cpus {
+	__u64 stats; /* the struct bpf_prog_stats of each CPU, as the kernel names them all */
+	struct program_runs *runs;
+};
+
+static __always_inline __u64 read_u64_at(const void *place)
+{
+	__u64 value = 0;
+
+	bpf_probe_read_kernel(&value, sizeof(value), place);
+	return value;
+}
+
+static __always_inline __u64 read_u64(__u64 address)
+{
+	return read_u64_at((const void *)address);
+}
+
+/* A pointer as a number: with the pointer itself the verifier lets nobody calculate. */
+static __always_inline __u64 address_of(const void *pointer)
+{
+	return read_u64_at(&pointer);
+}
+
+/*
+ * What a CPU's memory is away from the address that names that of all, into AWAY. As it is
+ * for the entry of a map: the kernel's own table of it is nowhere to be found without
+ * CONFIG_KALLSYMS_ALL. False when there is no such CPU.
+ */
+static __always_inline bool offset_of_cpu(__u32 cpu, __u64 *away)
+{
+	__u64 array = address_of(&tracker_metrics);
+	__u32 key = 0;
+	void *here;
+
+	here = bpf_map_lookup_percpu_elem(&tracker_metrics, &key, cpu);
+	if (!here)
+		return false;
+	*away = address_of(here) - read_u64(array + bpf_core_field_offset(struct bpf_array, pptrs));
+	return true;
+}
+
+static long add_cpu(__u32 cpu, struct sum_of_cpus *sum)
+{
+	__u64 stats;
+
+	if (!offset_of_cpu(cpu, &stats))
+		return 1;
+	stats += sum->stats;
+	sum->runs->runs += read_u64(stats + bpf_core_field_offset(struct bpf_prog_stats, cnt));
+	sum->runs->run_ns += read_u64(stats + bpf_core_field_offset(struct bpf_prog_stats, nsecs));
+	sum->runs->misses += read_u64(stats + bpf_core_field_offset(struct bpf_prog_stats, misses));
+	return 0;
+}
+
+#define ID_OF(map) (((const struct bpf_map *)&(map))->id)
+
+/* All of ours use one of these maps, and nobody else's does. */
+static __always_inline bool is_our_program(struct bpf_prog *prog)
+{
+	struct used_maps used = {
+		.maps = BPF_CORE_READ(prog, aux, used_maps),
+		.count = BPF_CORE_READ(prog, aux, used_map_cnt),
+		.ids = { ID_OF(tracker_metrics), ID_OF(tcp_metrics), ID_OF(tcp_sockets) },
+	};
+
+	bpf_loop(PROGRAM_MAPS_MAX, is_our_map, &used, 0);
+	return used.found;
+}
+
+static __always_inline void read_program(struct seq_file *seq, struct bpf_prog *prog)
+{
+	struct program_runs runs = { .loaded_ns = prog->aux->load_time };
+	struct sum_of_cpus sum = {
+		.stats = (__u64)BPF_CORE_READ(prog, stats),
+		.runs = &runs,
+	};
+
+	bpf_probe_read_kernel_str(runs.name, sizeof(runs.name), prog->aux->name);
+	bpf_loop(PROGRAM_CPUS_MAX, add_cpu, &sum, 0);
+	bpf_seq_write(seq, &runs, sizeof(runs));
+}
+
+#endif

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+/* What connpin's own programs cost and miss, as metrics. */
+#ifndef CONNPIN_HELPERS_PROGRAMS_H
+#define CONNPIN_HELPERS_PROGRAMS_H
+
+/*
+ * Put it on standard output: how often the kernel skipped a program, and while it keeps
+ * statistics (kernel.bpf_stats_enabled) how often each ran, and for how long. Nothing
+ * where that can't be read.
+ */
+void print_programs(void);
+
+#endif
