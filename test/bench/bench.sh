@@ -139,6 +139,12 @@ process_rows() {
 	else
 		not_measured 'ss -tnp / conn-lookup, 10,000 sockets' "$(why)"
 	fi
+	if sample processes 200 empty "$BENCH/empty" -- control "$BENCH/empty" -- \
+		metrics "$HELPERS/tcp-metrics"; then
+		row 'tcp-metrics / empty, 10,000 sockets' metrics empty
+	else
+		not_measured 'tcp-metrics / empty, 10,000 sockets' "$(why)"
+	fi
 	stop "$HOLDER"
 	HOLDER=
 }
@@ -210,6 +216,9 @@ scrape_row() {
 	else
 		not_measured "$2" "$(why)"
 	fi
+	"$HELPERS/tcp-metrics" >"$WORK/scrape"
+	SCRAPED=$(wc -c <"$WORK/scrape")
+	SCRAPED_CGROUPS=$(grep -c '^tcp_cgroup_active_connections_total' "$WORK/scrape")
 	note_memory_of_server
 	EXPORTER_MEMORY=$(resident "$EXPORTER")
 	stop "$EXPORTER"
@@ -241,6 +250,13 @@ scrape_rows() {
 	cpus=$(sed -n 's/^Cpus_allowed_list:[[:space:]]*//p' /proc/self/status)
 	scrape_row "${cpus%%[-,]*}" '/metrics / node_exporter, one CPU'
 	scrape_row "$cpus" '/metrics / node_exporter, any CPU'
+	printf '%-40s %d bytes  goal 20000 %s\n' 'a default scrape' "$SCRAPED" \
+		"$([ "$SCRAPED" -lt 20000 ] && echo met || echo missed)"
+	"$ROOT/.output/test/traffic" cgroups "$CGROUP" 256 2>"$WORK/error" ||
+		not_measured '256 cgroups' "$(why)"
+	scrape_row "${cpus%%[-,]*}" '256 cgroups / node_exporter, one CPU'
+	scrape_row "$cpus" '256 cgroups / node_exporter, any CPU'
+	printf '%-40s %d bytes, %d cgroups\n' 'a scrape with 256 cgroups' "$SCRAPED" "$SCRAPED_CGROUPS"
 }
 
 # --- attachments -------------------------------------------------------------
