@@ -53,7 +53,10 @@ void sample(const char *suffix)
 static void out_label_value(const char *s)
 {
 	for (;;) {
-		size_t plain = strcspn(s, "\\\"\n");
+		size_t plain = 0;
+
+		while (s[plain] && s[plain] != '\\' && s[plain] != '"' && s[plain] != '\n')
+			plain++;
 
 		out_bytes(s, plain);
 		s += plain;

@@ -161,8 +161,13 @@ static int fail(const char *what, int rc)
 	return EXIT_UNAVAILABLE;
 }
 
+/* As much as a pipe holds: each write wakes up whoever reads. */
+#define OUTPUT_BYTES 65536
+
 int print_metrics(const char *head, bool openmetrics)
 {
+	static char output[OUTPUT_BYTES];
+
 	__u64 started = monotonic_ns();
 	struct tcp_metrics m;
 	struct tcp_live live;
@@ -186,6 +191,7 @@ int print_metrics(const char *head, bool openmetrics)
 	rc = read_tracker();
 	if (rc)
 		return fail("the map tracker_metrics", rc);
+	out_set_buffer(output, sizeof(output));
 	out_str(head);
 	print_connections(&m);
 	if (!known)

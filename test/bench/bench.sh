@@ -125,8 +125,9 @@ process_rows() {
 	lookup="$HELPERS/conn-lookup 127.0.0.1 $sport $dport"
 	# shellcheck disable=SC2086 # words
 	if sample processes 2000 empty "$BENCH/empty" -- control "$BENCH/empty" -- \
-		lookup $lookup; then
-		row 'conn-lookup / empty program' lookup empty most 1.15
+		pid $lookup -q -- lookup $lookup; then
+		row 'conn-lookup -q / empty program' pid empty most 1.15
+		row 'conn-lookup / empty program' lookup empty
 	else
 		not_measured 'conn-lookup / empty program' "$(why)"
 	fi
@@ -231,9 +232,10 @@ resident() {
 	sed -n 's/^VmRSS:[[:space:]]*//p' "/proc/$1/status"
 }
 
+# Of httpd and of its parent, which watches over it.
 note_memory_of_server() {
 	read -r server <"$RUN_DIR/httpd.pid"
-	SERVER_MEMORY=$(resident "$server")
+	SERVER_MEMORY="$(resident "$(pgrep -P "$server")") and $(resident "$server")"
 }
 
 scrape_rows() {
@@ -366,7 +368,7 @@ memory_rows() {
 			row("memlock of the other connection maps", rest)
 			row("memlock of the maps of the metrics", metrics)
 		}'
-	printf '%-42s %s\n' 'busybox httpd (VmRSS in /proc/PID/status)' \
+	printf '%-42s %s\n' 'busybox httpd, run-httpd (VmRSS)' \
 		"${SERVER_MEMORY-not measured}"
 	printf '%-42s %s\n' prometheus-node-exporter "${EXPORTER_MEMORY-not measured}"
 }
