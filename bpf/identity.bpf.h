@@ -64,6 +64,8 @@ __noinline __u32 find_way(__u32 index, const struct conn_key_v6 *key, __u32 netn
 	return NO_WAY;
 }
 
+#define STAMP_SLACK 1024 /* a second */
+
 /* A free record of the bucket at INDEX, else the one that was written longest before NOW. */
 __noinline __u32 oldest_way(__u32 index, __u32 now)
 {
@@ -73,7 +75,8 @@ __noinline __u32 oldest_way(__u32 index, __u32 now)
 	if (!bucket)
 		return 0;
 	for (__u32 i = 0; i < IDENTITY_WAYS; i++) {
-		age = bucket->tag[i] ? now - bucket->stamp[i] : ~0U;
+		/* Another CPU may have written one a little after NOW. */
+		age = bucket->tag[i] ? now + STAMP_SLACK - bucket->stamp[i] : ~0U;
 		if (age > oldest_age) {
 			oldest = i;
 			oldest_age = age;

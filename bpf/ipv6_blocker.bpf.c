@@ -4,9 +4,10 @@
  * back to IPv4, where the firewall looks.
  *
  * An IPv4-mapped address (::ffff:a.b.c.d) leaves the host as IPv4 and passes.
- * connect6 runs for TCP and UDP, sendmsg6 for datagrams with an address. Raw and
- * ping sockets run neither: they are refused when they are made. The caller sees
- * EPERM. Sockets that are open already go on, and AF_PACKET passes no hook here.
+ * connect6 runs for TCP (MPTCP's subflows, too) and UDP, sendmsg6 for datagrams with an
+ * address. Sockets of all other protocols, raw and ping sockets, UDP-Lite and SCTP among
+ * them, run neither: they are refused when they are made. The caller sees EPERM. Sockets
+ * that are open already go on, and AF_PACKET passes no hook here.
  */
 #include "address.bpf.h"
 #include "ipv6_blocker.h"
@@ -62,7 +63,9 @@ int block_sock_create(struct bpf_sock *ctx)
 {
 	if (ctx->family != AF_INET6)
 		return ALLOW;
-	if (ctx->type != SOCK_RAW && ctx->protocol != IPPROTO_ICMPV6)
+	if (ctx->type != SOCK_RAW &&
+	    (ctx->protocol == IPPROTO_TCP || ctx->protocol == IPPROTO_UDP ||
+	     ctx->protocol == IPPROTO_MPTCP))
 		return ALLOW;
 	return is_blocking() ? refuse() : ALLOW;
 }

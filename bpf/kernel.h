@@ -35,7 +35,7 @@
 #define AF_INET6 10	      /* include/linux/socket.h */
 #define IPPROTO_TCP 6	      /* include/uapi/linux/in.h */
 #define SOCK_RAW 3	      /* include/linux/net.h */
-#define IPPROTO_ICMPV6 58     /* include/uapi/linux/in6.h */
+#define IPPROTO_MPTCP 262     /* include/uapi/linux/in.h */
 #define IPPROTO_UDP 17	      /* include/uapi/linux/in.h */
 #define PF_KTHREAD 0x00200000 /* include/linux/sched.h */
 #define RTN_LOCAL 2	      /* include/uapi/linux/rtnetlink.h */
@@ -201,6 +201,7 @@ struct sock {
 /* include/linux/tcp.h */
 struct tcp_sock {
 	__u8 bpf_sock_ops_cb_flags;
+	bool is_mptcp;		   /* a subflow; with CONFIG_MPTCP */
 	__u8 fastopen_connect : 1; /* TCP_FASTOPEN_CONNECT is on: the SYN may wait for data */
 	__u32 segs_out;		   /* segments sent, SYN and retransmissions among them */
 	__u64 bytes_sent;	   /* payload, retransmissions among it */
@@ -223,6 +224,12 @@ struct request_sock_queue {
 /* include/net/inet_connection_sock.h */
 struct inet_connection_sock {
 	struct request_sock_queue icsk_accept_queue;
+	void *icsk_ulp_data; /* of MPTCP: struct mptcp_subflow_context */
+};
+
+/* net/mptcp/protocol.h */
+struct mptcp_subflow_context {
+	__u32 request_join : 1; /* a further subflow, not the one that a program connected */
 };
 
 /* include/linux/bpf.h */

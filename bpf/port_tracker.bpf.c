@@ -6,9 +6,10 @@
  * It observes and always allows. All three hooks run in the task that made the
  * system call, so the process is `current`; none runs in softirq. (A deferred
  * Fast Open connect is recorded in the first writer, which is who sends it.) The
- * exception is a connect that a kernel thread makes: for NFS, which no process
- * owns, or for a further subflow of an MPTCP connection, whose owner can't be told
- * here. Neither is recorded: no answer is better than a kworker's.
+ * exceptions: a connect that a kernel thread makes, for NFS, which no process owns; and
+ * the further subflows of an MPTCP connection, which a kernel thread opens or whoever
+ * told the kernel of an address ("ip mptcp"), and whose owner can't be told here. None of
+ * these is recorded: no answer is better than a kworker's.
  *
  * A UDP socket that was connected sends without an address, and passes none of
  * these hooks: udp_connect records it when it connects.
@@ -38,6 +39,17 @@ static __always_inline __u32 netns_of_sender(struct bpf_sock_addr *ctx)
 	return BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
 }
 
+/* Whether the connect is of a further subflow of an MPTCP connection. */
+static __always_inline bool is_join(struct tcp_sock *tp)
+{
+	struct mptcp_subflow_context *subflow;
+
+	if (!bpf_core_field_exists(tp->is_mptcp) || !tp->is_mptcp)
+		return false;
+	subflow = BPF_CORE_READ((struct inet_connection_sock *)tp, icsk_ulp_data);
+	return BPF_CORE_READ_BITFIELD_PROBED(subflow, request_join);
+}
+
 SEC("sockops")
 int handle_sockops(struct bpf_sock_ops *ctx)
 {
@@ -53,7 +65,7 @@ int handle_sockops(struct bpf_sock_ops *ctx)
 
 	sk = ctx->sk;
 	tp = sk ? bpf_skc_to_tcp_sock(sk) : NULL;
-	if (!tp)
+	if (!tp || is_join(tp))
 		return 1;
 	netns = netns_of((struct sock *)tp);
 	src_port = ctx->local_port;

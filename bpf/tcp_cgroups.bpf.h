@@ -131,19 +131,37 @@ static long descend(__u32 step, struct writing *writing)
 	return 0;
 }
 
-static __always_inline void write_path(struct tcp_cgroup *to, struct kernfs_node *kn)
+#define PATH_WORDS (TCP_CGROUP_PATH / sizeof(__u32))
+
+/* FNV-1a over the words of the path, whose end is zeroes. */
+static __always_inline __u32 hash_of_path(const struct tcp_cgroup *cgroup)
+{
+	const __u32 *words = (const void *)cgroup->path;
+	__u32 hash = 2166136261;
+
+	for (__u32 i = 0; i < PATH_WORDS; i++)
+		hash = (hash ^ words[i]) * 16777619;
+	return hash | 1;
+}
+
+/* False when it can't: another program on this CPU was interrupted in the middle of it. */
+static __always_inline bool write_path(struct tcp_cgroup *to, struct kernfs_node *kn)
 {
 	struct writing writing = { .kn = kn };
 	struct tcp_path_room *room = path_room();
 
-	if (!room)
-		return;
+	if (!room || __sync_val_compare_and_swap(&room->busy, 0, 1))
+		return false;
 	room->bytes[0] = '/';
 	room->bytes[1] = 0;
 	bpf_loop(TCP_CGROUP_DEPTH, climb, &writing, 0);
 	bpf_loop(TCP_CGROUP_DEPTH, descend, &writing, 0);
 	to->truncated = writing.used >= TCP_CGROUP_PATH || writing.depth == TCP_CGROUP_DEPTH;
+	__builtin_memset(to->path, 0, TCP_CGROUP_PATH);
 	bpf_probe_read_kernel_str(to->path, TCP_CGROUP_PATH, room->bytes);
+	to->path_hash = hash_of_path(to);
+	__sync_lock_test_and_set(&room->busy, 0);
+	return true;
 }
 
 struct search {
@@ -190,7 +208,11 @@ __noinline __u32 add_cgroup(__u64 address, __u64 id)
 	place = &all->places[search.place];
 	place->id = id;
 	place->gone_ns = 0;
-	write_path(place, BPF_CORE_READ(cgroup, kn));
+	if (!write_path(place, BPF_CORE_READ(cgroup, kn))) {
+		place->id = 0;
+		__sync_lock_test_and_set(&place->state, TCP_CGROUP_FREE);
+		return 0;
+	}
 	found.place = search.place;
 	if (bpf_map_update_elem(&tcp_cgroup_index, &id, &found, BPF_NOEXIST)) {
 		/* Another CPU was first: this connection counts elsewhere. */

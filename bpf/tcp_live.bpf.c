@@ -90,7 +90,7 @@ static __always_inline void read_socket(struct walk *walk, struct tcp_metrics *m
 	 * The memory may be another socket's by now, if a change was missed: then the
 	 * place is free. A cookie is never given out twice.
 	 */
-	if ((__u64)BPF_CORE_READ(sk, __sk_common.skc_cookie.counter) != cookie) {
+	if (cookie_bits(BPF_CORE_READ(sk, __sk_common.skc_cookie.counter)) != cookie) {
 		__sync_val_compare_and_swap(&group->words[i], word, word & TCP_COOKIE_SIDE);
 		return;
 	}
@@ -123,14 +123,20 @@ static long read_group(__u32 index, struct walk *walk)
 
 /* --- cgroups --------------------------------------------------------------- */
 
-/* Everything that the cgroup at PLACE counted, on CPU, counts as others' now. */
-static __always_inline void merge_place(struct tcp_cgroup_metrics *m, __u32 place)
-{
-	struct tcp_cgroup_counters *from, *to = &m->places[0];
+struct merging {
+	__u32 place; /* whose counts are to be counted elsewhere */
+	__u32 to;
+};
 
-	if (place > TCP_CGROUPS_MAX)
+/* Everything that the cgroup at one place counted, on a CPU, counts at the other now. */
+static __always_inline void merge_place(struct tcp_cgroup_metrics *m, __u32 place, __u32 other)
+{
+	struct tcp_cgroup_counters *from, *to;
+
+	if (place > TCP_CGROUPS_MAX || other > TCP_CGROUPS_MAX)
 		return;
 	from = &m->places[place];
+	to = &m->places[other];
 	/* First there, then away: no reader sees a count twice missing. */
 	add(&to->active, from->active);
 	add(&to->passive, from->passive);
@@ -140,7 +146,7 @@ static __always_inline void merge_place(struct tcp_cgroup_metrics *m, __u32 plac
 	from->active = from->passive = from->failed = from->sent = from->received = 0;
 }
 
-static long merge_cpu(__u32 cpu, __u32 *place)
+static long merge_cpu(__u32 cpu, struct merging *merging)
 {
 	struct tcp_cgroup_metrics *m;
 	__u32 key = 0;
@@ -148,8 +154,26 @@ static long merge_cpu(__u32 cpu, __u32 *place)
 	m = bpf_map_lookup_percpu_elem(&tcp_cgroup_metrics, &key, cpu);
 	if (!m)
 		return 1;
-	merge_place(m, *place);
+	merge_place(m, merging->place, merging->to);
 	return 0;
+}
+
+/* Whether the cgroup at INDEX has the path of the one that leaves. */
+static long is_namesake(__u32 index, struct merging *merging)
+{
+	struct tcp_cgroups *all = cgroups();
+	__u32 place = index + 1, from = merging->place;
+	struct tcp_cgroup *a, *b;
+
+	if (!all || place > TCP_CGROUPS_MAX || from > TCP_CGROUPS_MAX)
+		return 1;
+	a = &all->places[place];
+	b = &all->places[from];
+	if (place == from || a->state != TCP_CGROUP_USED || !a->path_hash ||
+	    a->path_hash != b->path_hash || a->truncated || b->truncated)
+		return 0;
+	merging->to = place;
+	return 1;
 }
 
 static __always_inline bool is_there(__u64 id)
@@ -175,11 +199,13 @@ struct tidying {
 
 /*
  * A cgroup that is gone keeps its place for a while, so that its last counts can be
- * read. Then it can't be found any more, and at the next reading it is merged.
+ * read. Then it can't be found any more, and at the next reading it is merged: with the
+ * one that has its path now, as a service that was started again has, else with place 0.
  */
 static long tidy_place(__u32 index, struct tidying *tidying)
 {
 	struct tcp_cgroups *all = cgroups();
+	struct merging merging = {};
 	struct tcp_cgroup *cgroup;
 	__u32 place = index + 1;
 	__u64 id;
@@ -201,7 +227,9 @@ static long tidy_place(__u32 index, struct tidying *tidying)
 		}
 	} else if (cgroup->state == TCP_CGROUP_LEAVING &&
 		   tidying->now - cgroup->gone_ns > GRACE_NS) {
-		bpf_loop(CPUS_MAX, merge_cpu, &place, 0);
+		merging.place = place;
+		bpf_loop(TCP_CGROUPS_MAX, is_namesake, &merging, 0);
+		bpf_loop(CPUS_MAX, merge_cpu, &merging, 0);
 		__sync_fetch_and_add(&all->used, -1);
 		__sync_lock_test_and_set(&cgroup->state, TCP_CGROUP_FREE);
 	}
@@ -320,7 +348,7 @@ int on_read_older(struct bpf_iter__tcp *ctx)
 	known.sent = tp->bytes_sent - tp->bytes_retrans;
 	known.received = tp->bytes_received;
 	known.retransmitted = tp->total_retrans;
-	put_socket(bpf_get_socket_cookie(tp), tp, &known, false);
+	put_socket(cookie_bits(bpf_get_socket_cookie(tp)), tp, &known, false);
 	return 0;
 }
 

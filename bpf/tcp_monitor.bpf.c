@@ -15,11 +15,15 @@ int BPF_PROG(on_set_state, struct sock *sk, int state)
 	return 0;
 }
 
-/* Listening is the one state that does not come through tcp_set_state(). */
-SEC("fentry/inet_csk_listen_start")
-int BPF_PROG(on_listen, struct sock *sk)
+/*
+ * Listening is the one state that does not come through tcp_set_state(), and one that
+ * fails goes back likewise: after the attempt, then.
+ */
+SEC("fexit/inet_csk_listen_start")
+int BPF_PROG(on_listen, struct sock *sk, int ret)
 {
-	on_traced_change(sk, TCP_CLOSE, TCP_LISTEN);
+	if (ret == 0)
+		on_traced_change(sk, TCP_CLOSE, TCP_LISTEN);
 	return 0;
 }
 

@@ -262,7 +262,8 @@ static __always_inline void on_state_change(struct sock *sk, int from, int to)
 #ifndef SOCKET_HAS_COOKIE
 /*
  * Whether tcp_events counts this change. It knows nothing of a socket before the SYN, so
- * it comes too late for one that waits for data before that, and for no other.
+ * it comes too late for one that waits for data before that, and for no other. Nothing
+ * tells it of one that listens.
  */
 static __always_inline bool is_left_to_events(struct sock *sk, int to)
 {
@@ -270,6 +271,8 @@ static __always_inline bool is_left_to_events(struct sock *sk, int to)
 	struct tcp_sock *tp;
 	__u32 key = 0;
 
+	if (to == TCP_LISTEN)
+		return false;
 	settings = bpf_map_lookup_elem(&tcp_settings, &key);
 	if (!settings || !settings->by_events)
 		return false;

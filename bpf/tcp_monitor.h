@@ -186,8 +186,8 @@ struct tcp_cgroup {
 	__u64 id;      /* as cgroup.id of the kernel and name_to_handle_at(2) have it; 0 leaving */
 	__u64 gone_ns; /* CLOCK_MONOTONIC when it was first found removed; 0 it is there */
 	__u32 state;
-	__u32 truncated; /* 1: the path has an end that did not fit */
-	__u32 pad;
+	__u32 truncated;	    /* 1: the path has an end that did not fit */
+	__u32 path_hash;	    /* of the path, odd; 0 of an older connpin's */
 	char path[TCP_CGROUP_PATH]; /* from the root of the hierarchy, ends with 0 */
 };
 
@@ -227,6 +227,7 @@ struct tcp_cgroup_place {
 #define TCP_CGROUP_DEPTH 16 /* of more levels the uppermost are left out */
 
 struct tcp_path_room {
+	__u64 busy;		       /* 1: somebody on this CPU is in the middle of one */
 	__u64 chain[TCP_CGROUP_DEPTH]; /* struct kernfs_node *, upwards */
 	char bytes[512];
 };

@@ -21,13 +21,23 @@ struct {
 	__type(value, struct tcp_socket_group);
 } tcp_sockets SEC(".maps");
 
+/*
+ * A cookie without the bits that have another use here. The kernel counts cookies up from
+ * 1, and down from 2^64 where one task interrupts another that gets one: these two do not
+ * meet below 2^62 either.
+ */
+static __always_inline __u64 cookie_bits(__u64 cookie)
+{
+	return cookie & ~TCP_COOKIE_BITS;
+}
+
 /* Where the program has another way to ask, it did so, and the socket has one. */
 static __always_inline __u64 cookie_of(struct sock *sk)
 {
 #ifdef SOCKET_HAS_COOKIE
-	return sk->__sk_common.skc_cookie.counter;
+	return cookie_bits(sk->__sk_common.skc_cookie.counter);
 #else
-	return bpf_get_socket_cookie(sk);
+	return cookie_bits(bpf_get_socket_cookie(sk));
 #endif
 }
 

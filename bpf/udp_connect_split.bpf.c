@@ -19,7 +19,7 @@ int BPF_PROG(on_udp_connect4, struct sock *sk, struct sockaddr *uaddr, int addr_
 }
 
 SEC("fexit/udp_connect")
-int BPF_PROG(on_udp_connect4_spare, struct sock *sk, struct sockaddr *uaddr, int addr_len, int ret)
+int BPF_PROG(on_spare_udp4, struct sock *sk, struct sockaddr *uaddr, int addr_len, int ret)
 {
 	on_connected_v4(sk, ret);
 	return 0;
@@ -33,7 +33,7 @@ int BPF_PROG(on_udp_connect6, struct sock *sk, struct sockaddr *uaddr, int addr_
 }
 
 SEC("fexit/udpv6_connect")
-int BPF_PROG(on_udp_connect6_spare, struct sock *sk, struct sockaddr *uaddr, int addr_len, int ret)
+int BPF_PROG(on_spare_udp6, struct sock *sk, struct sockaddr *uaddr, int addr_len, int ret)
 {
 	on_connected_v6(sk, ret);
 	return 0;

@@ -448,6 +448,14 @@ static size_t take_input(struct batch *batch, size_t len)
 	return len;
 }
 
+/* From here on the answers are of now: nothing that was read before holds. */
+static void begin_piece(struct batch *batch)
+{
+	lookup_refresh(&batch->lookup);
+	batch->piece++;
+	batch->now = boot_time();
+}
+
 int answer_batch(const struct netns_choice *netns, bool want_cmdline)
 {
 	struct batch *batch = mmap(NULL, sizeof(*batch), PROT_READ | PROT_WRITE,
@@ -471,9 +479,7 @@ int answer_batch(const struct netns_choice *netns, bool want_cmdline)
 			continue;
 		if (n <= 0)
 			break;
-		lookup_refresh(&batch->lookup);
-		batch->piece++;
-		batch->now = boot_time();
+		begin_piece(batch);
 		kept = take_input(batch, kept + (size_t)n);
 		if (out_flush())
 			return finish(EXIT_UNAVAILABLE);
@@ -484,6 +490,7 @@ int answer_batch(const struct netns_choice *netns, bool want_cmdline)
 		return EXIT_MISUSE;
 	}
 	if (kept > 0) {
+		begin_piece(batch);
 		batch->input[kept] = '\n';
 		(void)take_input(batch, kept + 1);
 	}

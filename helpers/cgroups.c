@@ -7,11 +7,13 @@
 #include "counters.h"
 #include "exposition.h"
 #include "pins.h"
+#include "text.h"
 
 #include <errno.h>
 #include <linux/bpf.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -28,27 +30,83 @@ static bool has_name(const struct tcp_cgroup *cgroup)
 	       cgroup->path[0] == '/';
 }
 
-/* A path that was cut could be another's, too: the id tells them apart. */
+static bool is_utf8(const char *s, size_t left)
+{
+	while (left > 0) {
+		size_t step = (unsigned char)*s < 0x80 ? 1 : utf8_length(s, left);
+
+		if (!step)
+			return false;
+		s += step;
+		left -= step;
+	}
+	return true;
+}
+
+static size_t path_length(const struct tcp_cgroup *cgroup)
+{
+	return strnlen(cgroup->path, sizeof(cgroup->path));
+}
+
+/* What is printed of a path that was cut, or is no text, could be another's, too. */
+static bool needs_id(const struct tcp_cgroup *cgroup)
+{
+	return cgroup->truncated || !is_utf8(cgroup->path, path_length(cgroup));
+}
+
+/* The path; where that does not tell which one it is, with the id. */
 static const char *name_of(const struct tcp_cgroup *cgroup)
 {
 	static char name[TCP_CGROUP_PATH + 32];
-	size_t used = strnlen(cgroup->path, sizeof(cgroup->path));
-	char digits[20], *p = digits + sizeof(digits);
-	__u64 id = cgroup->id;
+	size_t used = path_length(cgroup);
 
 	memcpy(name, cgroup->path, used);
 	name[used] = '\0';
-	if (!cgroup->truncated)
-		return name;
-	do {
-		*--p = (char)('0' + id % 10);
-		id /= 10;
-	} while (id > 0);
-	strcpy(name + used, "...#");
-	used += strlen("...#");
-	memcpy(name + used, p, (size_t)(digits + sizeof(digits) - p));
-	name[used + (size_t)(digits + sizeof(digits) - p)] = '\0';
+	if (needs_id(cgroup)) {
+		strcpy(name + used, "...#");
+		format_u64(name + used + strlen("...#"), cgroup->id);
+	}
 	return name;
+}
+
+static void add_place(size_t to, size_t from)
+{
+	__u64 *sum = (__u64 *)&metrics.places[to];
+	const __u64 *n = (const __u64 *)&metrics.places[from];
+
+	for (size_t i = 0; i < sizeof(*metrics.places) / sizeof(*n); i++)
+		sum[i] += n[i];
+	cgroups.places[from].state = TCP_CGROUP_FREE;
+}
+
+#define SLOTS 1024 /* a power of 2, twice the places and more */
+
+/*
+ * A name has one line. A cgroup that was removed and made again, as that of a service that
+ * was started again, has two places for a while. One that leaves has no id any more.
+ */
+static void merge_namesakes(void)
+{
+	static uint16_t first[SLOTS]; /* place with the hash; 0 none */
+
+	for (uint16_t place = 1; place <= TCP_CGROUPS_MAX; place++) {
+		const struct tcp_cgroup *cgroup = &cgroups.places[place];
+		unsigned slot = (cgroup->path_hash >> 1) & (SLOTS - 1);
+
+		if (!has_name(cgroup))
+			continue;
+		if (needs_id(cgroup)) {
+			if (!cgroup->id)
+				add_place(0, place);
+			continue;
+		}
+		while (first[slot] && strcmp(cgroups.places[first[slot]].path, cgroup->path) != 0)
+			slot = (slot + 1) & (SLOTS - 1);
+		if (first[slot])
+			add_place(first[slot], place);
+		else
+			first[slot] = place;
+	}
 }
 
 static void cgroup_counter(const char *name, const char *unit, const char *help, size_t offset)
@@ -79,6 +137,8 @@ int read_cgroups(void)
 	close(names);
 	close(counts);
 	is_read = !rc;
+	if (is_read)
+		merge_namesakes();
 	return rc;
 }
 

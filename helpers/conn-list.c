@@ -55,22 +55,27 @@ static void print_if_wanted(const struct answer *entry, uint64_t now)
 		entry_print(entry, json, now);
 }
 
-/* All that the identity table knows of CONN; when it knows nothing, the bare PID. */
+/*
+ * All that the identity table knows of CONN; and the bare PID, when that is another one's:
+ * whose record was overwritten.
+ */
 static void list_conn(const struct identity_table *table, const struct conn *conn, conn_pid pid,
 		      uint64_t now)
 {
 	struct conn_identity found[IDENTITY_WAYS];
 	struct identity_query query;
 	struct answer entry;
+	bool is_known = false;
 	int count;
 
 	identity_query(&query, table, conn);
 	count = identity_find(table, &query, found);
 	for (int i = 0; i < count; i++) {
+		is_known |= found[i].pid == pid;
 		answer_of_record(&entry, &found[i]);
 		print_if_wanted(&entry, now);
 	}
-	if (count <= 0) {
+	if (!is_known) {
 		entry = (struct answer) { .conn = *conn, .pid = pid, .matches = 1 };
 		print_if_wanted(&entry, now);
 	}

@@ -49,21 +49,43 @@ void sample(const char *suffix)
 	has_labels = false;
 }
 
-/* Both formats: a backslash, a quote and a line end are escaped. */
+/* How many bytes of S, LEFT of them, are to be printed as they are. */
+static size_t plain_length(const char *s, size_t left)
+{
+	size_t n = 0;
+
+	while (n < left) {
+		size_t step = (unsigned char)s[n] < 0x80 ? 1 : utf8_length(s + n, left - n);
+
+		if (!step || s[n] == '\\' || s[n] == '"' || s[n] == '\n')
+			break;
+		n += step;
+	}
+	return n;
+}
+
+/*
+ * Both formats: a backslash, a quote and a line end are escaped, and what is not UTF-8 makes
+ * a scrape worthless: U+FFFD stands for it.
+ */
 static void out_label_value(const char *s)
 {
-	for (;;) {
-		size_t plain = 0;
+	size_t left = strlen(s);
 
-		while (s[plain] && s[plain] != '\\' && s[plain] != '"' && s[plain] != '\n')
-			plain++;
+	while (left > 0) {
+		size_t plain = plain_length(s, left);
 
 		out_bytes(s, plain);
 		s += plain;
-		if (!*s)
+		left -= plain;
+		if (!left)
 			return;
-		out_str(*s == '\n' ? "\\n" : *s == '"' ? "\\\"" : "\\\\");
+		out_str(*s == '\n'   ? "\\n"
+			: *s == '"'  ? "\\\""
+			: *s == '\\' ? "\\\\"
+				     : "\357\277\275");
 		s++;
+		left--;
 	}
 }
 

@@ -18,8 +18,9 @@
 #include <time.h>
 
 #define INTERVAL_NS 100000000
-#define STAMP_SHIFT 20 /* of struct identity_bucket */
-#define BATCH 128      /* buckets a system call */
+#define STAMP_SHIFT 20	 /* of struct identity_bucket */
+#define STAMP_SLACK 1024 /* a second */
+#define BATCH 128	 /* buckets a system call */
 
 struct follower {
 	const struct entry_filter *filter;
@@ -92,8 +93,8 @@ static int look_at_copies(struct follower *f)
 
 static int look(struct follower *f)
 {
-	/* From a little before this look on: records written while it runs. */
-	__u32 now = (__u32)(boot_time() >> STAMP_SHIFT) - 2;
+	/* From a little before this look on: its writer may be slow to end a record. */
+	__u32 now = (__u32)(boot_time() >> STAMP_SHIFT) - STAMP_SLACK;
 	int rc = 0;
 
 	f->fresh_count = 0;

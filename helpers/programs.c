@@ -14,14 +14,13 @@
 #include <unistd.h>
 
 #define ITERATOR "links/on_read_programs"
-#define STATISTICS "/proc/sys/kernel/bpf_stats_enabled"
 
 /* There are some twenty; twice as many during an upgrade. */
 #define PROGRAMS_MAX 64
 
 static struct program_runs programs[PROGRAMS_MAX];
 
-/* The kernel keeps 15 bytes of a name. Spares go with what they are spares of. */
+/* The kernel keeps 15 bytes of a name. */
 static const char *const long_names[] = {
 	"block_sock_create", "on_read_programs", "on_receive_reset",
 	"on_v4_send_reset",  "on_v6_send_reset",
@@ -49,7 +48,7 @@ static size_t read_all(void)
 	return got;
 }
 
-/* Add up what has the same name: one of an old build and one of a new, or a spare. */
+/* Add up what has the same name: one of an old build and one of a new. */
 static size_t merge(size_t count)
 {
 	size_t kept = 0;
@@ -72,17 +71,13 @@ static size_t merge(size_t count)
 	return kept;
 }
 
-static bool statistics_are_kept(void)
+/* Whether the kernel keeps statistics, or has since the programs were loaded. */
+static bool has_statistics(size_t count)
 {
-	char digit = '0';
-	int fd = open(STATISTICS, O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0)
-		return false;
-	if (read(fd, &digit, 1) != 1)
-		digit = '0';
-	close(fd);
-	return digit != '0';
+	for (size_t i = 0; i < count; i++)
+		if (programs[i].runs)
+			return true;
+	return false;
 }
 
 /* The name that the program was loaded with. */
@@ -120,7 +115,7 @@ void print_programs(void)
 	for (size_t i = 0; i < count; i++)
 		counter_since("program", whole_name(&programs[i]), programs[i].misses, 0,
 			      boot + programs[i].loaded_ns);
-	if (!statistics_are_kept())
+	if (!has_statistics(count))
 		return;
 	family(COUNTER, "connpin_program_runs", NULL,
 	       "How often a program ran, while kernel.bpf_stats_enabled was 1.");

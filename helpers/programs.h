@@ -4,7 +4,7 @@
 #define CONNPIN_HELPERS_PROGRAMS_H
 
 /*
- * Put it on standard output: how often the kernel skipped a program, and while it keeps
+ * Put it on standard output: how often the kernel skipped a program, and once it has kept
  * statistics (kernel.bpf_stats_enabled) how often each ran, and for how long. Nothing
  * where that can't be read.
  */

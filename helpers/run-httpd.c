@@ -130,6 +130,7 @@ static void bound_connections(pid_t server)
 {
 	double now = seconds_since_boot(), started;
 	uint64_t excess = 0, count = 0;
+	uint64_t most = settings.clients / (uint64_t)server_count;
 	char *list = read_children(server), *p, *end;
 	pid_t parent;
 
@@ -137,8 +138,10 @@ static void bound_connections(pid_t server)
 		return;
 	for (p = list; *p; p++)
 		count += *p == ' ';
-	if (settings.clients && count > settings.clients / (uint64_t)server_count)
-		excess = count - settings.clients / (uint64_t)server_count;
+	if (most == 0)
+		most = 1;
+	if (settings.clients && count > most)
+		excess = count - most;
 	for (p = list;; p = end) {
 		pid_t pid = (pid_t)strtol(p, &end, 10);
 
@@ -323,6 +326,8 @@ int main(int argc, char **argv)
 	if (argc < 3 || argc - 2 > SERVERS_MAX)
 		return misuse("needed: HOME CONF and 1 to 16 of ADDRESS", "");
 
+	/* Whoever ignores it bequeaths that, and then the end of a server is not told. */
+	signal(SIGCHLD, SIG_DFL);
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGCHLD);
 	sigaddset(&signals, SIGHUP);

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #define ITERATOR "links/on_read_sockets"
-#define SOCKSTAT "/proc/net/sockstat"
+#define SOCKSTAT "/proc/self/net/sockstat" /* where /proc shows processes alone, too */
 
 /* By the numbers of include/net/tcp_states.h; the last is shown as SYN_RECV. */
 static const char *const names[TCP_STATES] = {

@@ -118,12 +118,9 @@ void out_u64(uint64_t n)
 	out_bytes(p, (size_t)(digits + sizeof(digits) - p));
 }
 
-/*
- * The length of the UTF-8 sequence at S, of LEFT bytes; 0 when it is none, as RFC 3629
- * has it: no overlong form, no surrogate, nothing above U+10FFFF.
- */
-static size_t utf8_length(const unsigned char *s, size_t left)
+size_t utf8_length(const char *bytes, size_t left)
 {
+	const unsigned char *s = (const unsigned char *)bytes;
 	size_t length = s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : 2;
 
 	if (s[0] < 0xc2 || s[0] > 0xf4 || length > left)
@@ -160,7 +157,7 @@ void out_escaped(const char *bytes, size_t len)
 		} else if (s[i] < 0x7f) {
 			out_bytes(bytes + i, 1);
 		} else {
-			length = utf8_length(s + i, len - i);
+			length = utf8_length(bytes + i, len - i);
 			/* U+0080 to U+009F are control characters as well. */
 			if (length == 2 && s[i] == 0xc2 && s[i + 1] < 0xa0)
 				out_code(s[i + 1]);

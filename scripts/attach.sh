@@ -124,10 +124,21 @@ stage_live() {
 # or that has a name. Further ones are seen from their next change of state on.
 note_older_sockets() {
 	pin=$PIN_DIR/links/on_read_older
+	cat "$pin" >/dev/null || note "the sockets of before are not known: cannot read $pin"
+	own=$(stat -L -c %i /proc/self/ns/net)
 	stat -L -c '%i %n' /proc/[0-9]*/ns/net /run/netns/* 2>/dev/null |
-		awk '!seen[$1]++ { print $2 }' | while read -r namespace; do
-		nsenter --net="$namespace" cat "$pin" >/dev/null 2>&1 || true # it may be gone
-	done
+		awk -v own="$own" '$1 != own && !seen[$1]++ { print $2 }' | {
+		missed=0
+		while read -r namespace; do
+			# It may be gone by now.
+			nsenter --net="$namespace" cat "$pin" >/dev/null 2>&1 || [ ! -e "$namespace" ] ||
+				missed=$((missed + 1))
+		done
+		[ "$missed" -eq 0 ] ||
+			note "the sockets of before in $missed other network namespaces are not known: may not enter them"
+	}
+	stat -L /proc/1/ns/net >/dev/null 2>&1 ||
+		note "the sockets of before in network namespaces of others are not known: may not look at them (CAP_SYS_PTRACE)"
 }
 
 main() {
@@ -161,7 +172,7 @@ main() {
 
 	# From here on nothing can fail that undoing would help.
 	commit_staged
-	open_iterators
+	open_iterators ''
 	case $STAGED in
 	*tcp_monitor*) note_older_sockets ;;
 	esac

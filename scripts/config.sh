@@ -28,6 +28,7 @@ set_default() {
 	CGROUP_SERIES) given=${CGROUP_SERIES+yes} CGROUP_SERIES=${CGROUP_SERIES-$2} ;;
 	CGROUP_LINGER) given=${CGROUP_LINGER+yes} CGROUP_LINGER=${CGROUP_LINGER-$2} ;;
 	RUN_DIR) given=${RUN_DIR+yes} RUN_DIR=${RUN_DIR-$2} ;;
+	HTTP_RUN_DIR) given=${HTTP_RUN_DIR+yes} HTTP_RUN_DIR=${HTTP_RUN_DIR-$2} ;;
 	LISTEN) given=${LISTEN+yes} LISTEN=${LISTEN-$2} ;;
 	HTTP_USER) given=${HTTP_USER+yes} HTTP_USER=${HTTP_USER-$2} ;;
 	HTTP_PASSWD) given=${HTTP_PASSWD+yes} HTTP_PASSWD=${HTTP_PASSWD-$2} ;;
@@ -54,6 +55,15 @@ setting() {
 	esac
 }
 
+# For detach.sh, who has to work whatever else is in the file.
+LENIENT=
+
+# bad_line WHAT: of the file.
+bad_line() {
+	[ -n "$LENIENT" ] || die -"$STATUS_MISUSE" "$config_path line $config_line: $1"
+	note "$config_path line $config_line: $1; left out"
+}
+
 bad_setting() {
 	die -"$STATUS_MISUSE" "$(setting "$1" "$2"): $3"
 }
@@ -68,7 +78,8 @@ check_path() {
 
 check_number() {
 	case $2 in
-	'' | *[!0-9]* | ?????????*) bad_setting "$1" "$2" "a number from $3 to $4 is needed" ;;
+	# With a 0 in front a shell would take it for octal.
+	'' | *[!0-9]* | 0?* | ?????????*) bad_setting "$1" "$2" "a number from $3 to $4 is needed" ;;
 	esac
 	if [ "$2" -lt "$3" ] || [ "$2" -gt "$4" ]; then
 		bad_setting "$1" "$2" "a number from $3 to $4 is needed"
@@ -115,11 +126,13 @@ check_settings() {
 	*.*) bad_setting PIN_DIR "$PIN_DIR" "a bpf file system takes no name with a dot" ;;
 	esac
 	check_path RUN_DIR "$RUN_DIR"
+	check_path HTTP_RUN_DIR "$HTTP_RUN_DIR"
 	CGROUP=${CGROUP%/}
 	case $CGROUP in
 	'' | /*) ;;
 	*) bad_setting CGROUP "$CGROUP" "an absolute path, or nothing, is needed" ;;
 	esac
+	[ -z "$LENIENT" ] || return 0
 	check_number CONN_V4_ENTRIES "$CONN_V4_ENTRIES" 256 16777216
 	check_number CONN_V6_ENTRIES "$CONN_V6_ENTRIES" 256 16777216
 	check_number TCP_SOCKETS "$TCP_SOCKETS" 1024 4194304
@@ -166,14 +179,16 @@ set_listen_address() {
 
 take_line() {
 	case $1 in
-	*[!A-Z0-9_]*) die -"$STATUS_MISUSE" "$config_path line $config_line: not NAME=value" ;;
+	*[!A-Z0-9_]*) bad_line 'not NAME=value' && return 0 ;;
 	esac
 	case "$CONFIG_NAMES " in
-	*" $1 "*) die -"$STATUS_MISUSE" "$config_path line $config_line: $1 is set a second time" ;;
+	*" $1 "*) bad_line "$1 is set a second time" && return 0 ;;
 	esac
 	CONFIG_NAMES="$CONFIG_NAMES $1"
-	set_default "$1" "$2" ||
-		die -"$STATUS_MISUSE" "$config_path line $config_line: no such setting $1"
+	set_default "$1" "$2" || {
+		bad_line "no such setting $1"
+		return 0
+	}
 	[ -n "$given" ] || SETTING_LINES="$SETTING_LINES $1:$config_line"
 }
 
@@ -189,7 +204,7 @@ load_settings() {
 			case $config_text in
 			'' | '#'*) continue ;;
 			[A-Z]*=*) ;;
-			*) die -"$STATUS_MISUSE" "$config_path line $config_line: not NAME=value" ;;
+			*) bad_line 'not NAME=value' && continue ;;
 			esac
 			take_line "${config_text%%=*}" "${config_text#*=}"
 		done <"$config_path"
@@ -205,6 +220,7 @@ load_settings() {
 	set_default CGROUP_SERIES 256
 	set_default CGROUP_LINGER 300
 	set_default RUN_DIR /run/connpin
+	set_default HTTP_RUN_DIR "$RUN_DIR"
 	set_default LISTEN 127.0.0.1:9090
 	set_default HTTP_USER connpin
 	set_default HTTP_PASSWD ''

@@ -49,6 +49,8 @@ main() {
 	[ $# -eq 0 ] || misuse "unexpected argument $1"
 	need_root
 	need_commands bpftool flock
+	# shellcheck disable=SC2034 # config.sh reads it
+	LENIENT=yes # a typo elsewhere is no reason to stay attached
 	load_settings
 	take_lock
 	if [ -d "$PIN_DIR" ]; then

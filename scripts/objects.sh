@@ -14,7 +14,7 @@
 ALL_OBJECTS="port_tracker udp_connect ipv6_blocker tcp_monitor tcp_monitor_reset tcp_events
 	tcp_live"
 ALL_LINKS="on_set_state on_send_reset on_receive_reset on_listen on_v4_send_reset on_v6_send_reset
-	on_udp_connect4 on_udp_connect4_spare on_udp_connect6 on_udp_connect6_spare on_exit_connect
+	on_udp_connect4 on_spare_udp4 on_udp_connect6 on_spare_udp6 on_exit_connect
 	on_read_sockets on_read_older on_read_programs"
 
 # bpftool's word for the cgroup hook of PROGRAM, or "tracing", into $hook; what
@@ -204,6 +204,8 @@ attach_new() {
 		*) attach_tracing "$pin" "$link" ;;
 		esac || return 1
 	done
+	# Before they take the place of the old ones, which are being read.
+	[ "$1" != tcp_live ] || open_iterators _new
 }
 
 # Put OBJECT_new in the place of OBJECT and take the old programs off.

@@ -143,10 +143,11 @@ apply_settings() {
 		die "cannot write the settings: $BPF_ERROR"
 }
 
-# Whoever may read the maps may run the iterators that the metrics need.
+# open_iterators SUFFIX: whoever may read the maps may run those that the metrics need.
 open_iterators() {
-	chgrp "$PIN_GROUP" "$PIN_DIR/links/on_read_sockets" "$PIN_DIR/links/on_read_programs"
-	chmod 0440 "$PIN_DIR/links/on_read_sockets" "$PIN_DIR/links/on_read_programs"
+	set -- "$PIN_DIR/links/on_read_sockets$1" "$PIN_DIR/links/on_read_programs$1"
+	chgrp "$PIN_GROUP" "$@"
+	chmod 0440 "$@"
 }
 
 # "map name X pinned PIN" for each map of OBJECT, into $map_arguments.

@@ -79,7 +79,7 @@ main() {
 	show_lookup
 	say "how is TCP doing?"
 	echo "\$ curl $LISTEN_URL/cgi-bin/metrics"
-	counters=$(busybox wget -q -O - "$LISTEN_URL/cgi-bin/metrics" | 
+	counters=$(busybox wget -Y off -q -O - "$LISTEN_URL/cgi-bin/metrics" | 
 		grep -E '^tcp_((active|passive|failed)_connections|resets_(sent|received))_total ') ||
 		die "no metrics at $LISTEN_URL"
 	printf '%s\n' "$counters" | sed 's/^/    /'

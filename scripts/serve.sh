@@ -43,8 +43,8 @@ httpd_conf() {
 
 # Only a process that is our server, whatever became of the number.
 server_pid() {
-	[ -f "$RUN_DIR/httpd.pid" ] || return 1
-	read -r pid <"$RUN_DIR/httpd.pid"
+	[ -f "$HTTP_RUN_DIR/httpd.pid" ] || return 1
+	read -r pid <"$HTTP_RUN_DIR/httpd.pid"
 	case $pid in
 	'' | *[!0-9]*) return 1 ;;
 	esac
@@ -56,12 +56,12 @@ server_pid() {
 }
 
 # At each address: the metrics, or that nothing is attached, or that a password is
-# needed. Someone else's server may never answer. (With -T or -O FILE the wget of
+# needed. Someone else's server may never answer. No proxy is asked. (With -T or -O FILE the wget of
 # Debian's busybox 1.35 can end in a segmentation fault.)
 answers() {
 	for listen_at in $LISTEN; do
 		set_listen_address "$listen_at"
-		answer=$(busybox timeout 5 busybox wget -q -O - "$LISTEN_URL/cgi-bin/metrics" 2>&1 >/dev/null) ||
+		answer=$(busybox timeout 5 busybox wget -Y off -q -O - "$LISTEN_URL/cgi-bin/metrics" 2>&1 >/dev/null) ||
 			case $answer in
 			*' 503 '* | *' 401 '*) ;;
 			*) return 1 ;;
@@ -72,14 +72,15 @@ answers() {
 # httpd's configuration, with the password that was asked for, where the server's user
 # may read it: to that user the directories above the file may be closed.
 make_conf() {
-	mkdir -p "$RUN_DIR" || die "cannot make $RUN_DIR"
-	rm -f "$RUN_DIR/httpd.conf"
-	(umask 077 && cat "$(httpd_conf)" >"$RUN_DIR/httpd.conf") 2>/dev/null ||
-		die "cannot write $RUN_DIR/httpd.conf"
+	[ -r "$(httpd_conf)" ] || die "cannot read $(httpd_conf), httpd's configuration"
+	mkdir -p "$HTTP_RUN_DIR" || die "cannot make $HTTP_RUN_DIR (setting HTTP_RUN_DIR)"
+	rm -f "$HTTP_RUN_DIR/httpd.conf"
+	(umask 077 && cat "$(httpd_conf)" >"$HTTP_RUN_DIR/httpd.conf") 2>/dev/null ||
+		die "cannot write $HTTP_RUN_DIR/httpd.conf (setting HTTP_RUN_DIR)"
 	[ -z "$HTTP_PASSWD" ] || add_passwords
 	[ "$(id -u)" -ne 0 ] || {
-		chgrp "$PIN_GROUP" "$RUN_DIR/httpd.conf"
-		chmod 640 "$RUN_DIR/httpd.conf"
+		chgrp "$PIN_GROUP" "$HTTP_RUN_DIR/httpd.conf"
+		chmod 640 "$HTTP_RUN_DIR/httpd.conf"
 	}
 }
 
@@ -98,9 +99,9 @@ add_passwords() {
 			;;
 		esac
 		die -"$STATUS_MISUSE" "$HTTP_PASSWD line $passwd_line: not USER:HASH (busybox httpd -m makes a hash)"
-	done <"$HTTP_PASSWD" >>"$RUN_DIR/httpd.conf"
+	done <"$HTTP_PASSWD" >>"$HTTP_RUN_DIR/httpd.conf"
 	# An empty file would open the server to all.
-	grep -q '^/:' "$RUN_DIR/httpd.conf" || die -"$STATUS_MISUSE" "$HTTP_PASSWD names no user"
+	grep -q '^/:' "$HTTP_RUN_DIR/httpd.conf" || die -"$STATUS_MISUSE" "$HTTP_PASSWD names no user"
 }
 
 start() {
@@ -113,30 +114,42 @@ start() {
 	"$HTTP_USER") set -- "$@" -n "$HTTP_CLIENTS" ;;
 	esac
 	# shellcheck disable=SC2086 # a list of addresses, checked
-	set -f && set -- "$@" "$ROOT/cgi-bin" "$RUN_DIR/httpd.conf" $LISTEN
+	set -f && set -- "$@" "$ROOT/cgi-bin" "$HTTP_RUN_DIR/httpd.conf" $LISTEN
 	if [ "$background" -eq 0 ]; then
 		printf '+ %s\n' "$*" >&2
 		exec "$@"
 	fi
 	printf '+ %s &\n' "$*" >&2
-	"$@" </dev/null >/dev/null 2>"$RUN_DIR/httpd.error" &
+	# In a session of its own: it stays when the terminal goes. The number is the server's,
+	# and is written down before anything can end this script.
+	busybox setsid "$@" </dev/null >/dev/null 2>"$HTTP_RUN_DIR/httpd.error" &
 	pid=$!
+	echo "$pid" >"$HTTP_RUN_DIR/httpd.pid"
 	tries=100
 	sleep 0.1
-	until kill -0 "$pid" 2>/dev/null && answers; do
-		kill -0 "$pid" 2>/dev/null || die "the server ended: $(head -n 1 "$RUN_DIR/httpd.error")"
+	until is_running && answers; do
+		is_running || ended
 		tries=$((tries - 1))
 		[ "$tries" -gt 0 ] || {
 			kill "$pid"
+			rm -f "$HTTP_RUN_DIR/httpd.pid"
 			die "the server does not answer with metrics at $LISTEN_URL"
 		}
 		sleep 0.1
 	done
 	# Someone else's server may have answered while ours failed to bind.
 	sleep 0.1
-	kill -0 "$pid" 2>/dev/null || die "the server ended: $(head -n 1 "$RUN_DIR/httpd.error")"
-	echo "$pid" >"$RUN_DIR/httpd.pid"
+	is_running || ended
 	note "serving at $LISTEN, process $pid"
+}
+
+is_running() {
+	kill -0 "$pid" 2>/dev/null
+}
+
+ended() {
+	rm -f "$HTTP_RUN_DIR/httpd.pid"
+	die "the server ended: $(head -n 1 "$HTTP_RUN_DIR/httpd.error")"
 }
 
 group_id() {
@@ -149,7 +162,7 @@ stop() {
 		return 0
 	}
 	run kill "$pid"
-	rm -f "$RUN_DIR/httpd.pid" "$RUN_DIR/httpd.error" "$RUN_DIR/httpd.conf"
+	rm -f "$HTTP_RUN_DIR/httpd.pid" "$HTTP_RUN_DIR/httpd.error" "$HTTP_RUN_DIR/httpd.conf"
 }
 
 main() {

@@ -37,7 +37,12 @@ loaded_at() {
 # interrupted in the middle by the same event is skipped. With a spare, what both skip.
 skipped() {
 	skipped_by=$1
-	[ ! -e "$1_spare" ] || skipped_by=$1_spare
+	case $1 in
+	*/on_udp_connect[46])
+		spare=${1%/*}/on_spare_udp${1##*connect}
+		[ ! -e "$spare" ] || skipped_by=$spare
+		;;
+	esac
 	bpftool prog show pinned "$skipped_by" | sed -n '1s/.* recursion_misses \([0-9]*\).*/\1/p'
 }
 

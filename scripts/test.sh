@@ -13,8 +13,8 @@ LINES_OF_KERNELS="6.1 6.12"
 # host all. On the newest kernel that Debian has, for what changed since, the core.
 CORE_TESTS=test/lookup.bats,test/identity.bats,test/metrics.bats
 KERNEL_TESTS=$CORE_TESTS,test/attach.bats,test/ipv6_block.bats,test/reconcile.bats,test/sockets.bats
-TESTS_6_1=$KERNEL_TESTS,test/cli.bats,test/machine/missing.bats,test/machine/broken.bats
-TESTS_6_12=$KERNEL_TESTS,test/http.bats,test/serve.bats,test/upgrade.bats,test/container.bats,test/machine/netem.bats
+TESTS_6_1=$KERNEL_TESTS,test/cli.bats,test/machine/missing.bats,test/machine/broken.bats,test/machine/openrc.bats
+TESTS_6_12=$KERNEL_TESTS,test/http.bats,test/serve.bats,test/upgrade.bats,test/container.bats,test/machine/broken.bats,test/machine/netem.bats
 VM=$ROOT/.output/vm
 TEST_PACKAGES="bats shellcheck clang-format curl python3 cpio qemu-system-x86 bash dash apt dpkg
 	procps xz-utils gzip mandoc strace valgrind lintian debootstrap libclang-rt-14-dev mitmproxy
@@ -56,6 +56,19 @@ fetch_parser() {
 	dpkg-deb -x "$VM"/client/*.deb "$VM/client/root"
 	mv "$VM/client/root/usr/lib/python3/dist-packages/prometheus_client" "$ROOT/.output/tools"
 	rm -r "$VM/client"
+}
+
+# Only unpacked: installed, it would take the place of the host's init.
+fetch_openrc() {
+	[ ! -d "$ROOT/.output/tools/openrc" ] || return 0
+	mkdir -p "$VM/openrc" "$ROOT/.output/tools"
+	(cd "$VM/openrc" && apt-get -q download openrc librc1 libeinfo1) >>"$INSTALL_LOG" 2>&1 ||
+		die "cannot download openrc: see $INSTALL_LOG"
+	for package in "$VM"/openrc/*.deb; do
+		dpkg-deb -x "$package" "$VM/openrc/root"
+	done
+	mv "$VM/openrc/root" "$ROOT/.output/tools/openrc"
+	rm -r "$VM/openrc"
 }
 
 # Only unpacked: installing Debian's package would start a server.
@@ -134,6 +147,7 @@ main() {
 	for line in $LINES_OF_KERNELS newest; do
 		test/vm/fetch-kernel.sh "$line" "$VM/$line"
 	done
+	fetch_openrc
 	test/vm/make-initrd.sh "$ROOT" "$VM/initrd.cpio"
 	make deb
 	test/vm/make-systemd.sh "$ROOT" "$(echo .output/connpin_*.deb)" "$VM/systemd" "$VM/systemd.cpio"

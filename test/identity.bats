@@ -424,11 +424,11 @@ print(sum(sum(struct.unpack("=4Q", c[:32])) for c in cpus))'
 # bpf/udp_connect_split.bpf.c.
 skipped_udp_connects() {
 	local pin counts
-	[ -e "$PIN_DIR/udp_connect/on_udp_connect4_spare" ] || {
+	[ -e "$PIN_DIR/udp_connect/on_spare_udp4" ] || {
 		echo 0
 		return
 	}
-	for pin in "$PIN_DIR"/udp_connect/on_udp_connect4*; do
+	for pin in "$PIN_DIR"/udp_connect/on_{udp_connect,spare_udp}4; do
 		bpftool prog show pinned "$pin" | sed -n '1s/.*recursion_misses \([0-9]*\).*/\1/p'
 	done >"$BATS_TEST_TMPDIR/skipped"
 	counts=$(wc -l <"$BATS_TEST_TMPDIR/skipped")

@@ -50,14 +50,18 @@ try_socket() {
 		exec "$0" try-socket "$1" "$2"' "$TRAFFIC" "$1" "$2"
 }
 
-@test "ipv6-block.sh on refuses raw and ping IPv6 sockets, off lets them pass, IPv4 ones pass" {
+@test "ipv6-block.sh on refuses raw, ping and UDP-Lite IPv6 sockets, off lets them pass, IPv4 ones pass" {
 	block on
-	for kind in raw ping; do
+	for kind in raw ping udplite; do
 		[ "$(try_socket "$kind" 6)" = "Operation not permitted" ]
 		[ "$(try_socket "$kind" 4)" = ok ]
 	done
+	# Of these the connects and datagrams are looked at.
+	for kind in tcp udp mptcp; do
+		[ "$(try_socket "$kind" 6)" = ok ]
+	done
 	block off
-	for kind in raw ping; do
+	for kind in raw ping udplite; do
 		[ "$(try_socket "$kind" 6)" = ok ]
 	done
 }

@@ -139,18 +139,29 @@ looks_up() {
 	looks_up udp 127.0.0.1
 }
 
-@test "conn-list (MPTCP subflow that a kernel thread connects) names no kernel thread" {
+# mptcp_join BEFORE [COMMAND...]: see test/mptcp_join.py; BEFORE is run first.
+mptcp_join() {
 	unshare -n sh -ec 'ip link set lo up
 		ip addr add 10.9.9.1/32 dev lo
 		ip addr add 10.9.9.2/32 dev lo
 		ip mptcp limits set subflow 2 add_addr_accepted 2
-		ip mptcp endpoint add 10.9.9.2 subflow
-		exec /usr/bin/python3 "$0"' "$TREE/test/mptcp_join.py" >"$BATS_TEST_TMPDIR/out"
+		$1
+		shift
+		exec /usr/bin/python3 "$0" "$@"' "$TREE/test/mptcp_join.py" "$@" >"$BATS_TEST_TMPDIR/out"
 	read -r pid port opens <"$BATS_TEST_TMPDIR/out"
 	[ "$opens" -ge 2 ]
 	"$HELPERS/conn-list" | grep "^tcp 10.9.9.1 [0-9]* $port " >"$BATS_TEST_TMPDIR/list"
+	cat "$BATS_TEST_TMPDIR/list"
 	[ "$(wc -l <"$BATS_TEST_TMPDIR/list")" -eq 1 ]
 	grep -q " $pid exited python3" "$BATS_TEST_TMPDIR/list"
+}
+
+@test "conn-list (MPTCP subflow that a kernel thread connects) names no kernel thread" {
+	mptcp_join 'ip mptcp endpoint add 10.9.9.2 subflow'
+}
+
+@test "conn-list (MPTCP subflow that ip mptcp brings about) does not name ip" {
+	mptcp_join : ip mptcp endpoint add 10.9.9.2 dev lo subflow
 }
 
 @test "conn-lookup (TCP and UDP with the same ports) keeps them apart" {

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: MIT
 """One MPTCP connection with a second subflow, in a namespace made for it.
 
-usage: mptcp_join.py, where lo has 10.9.9.1 and 10.9.9.2 and the second one is a
-subflow endpoint. Prints "PID PORT OPENS": this process, the server's port, and how
-many active opens the kernel counted. Those after the first are a kernel thread's.
+usage: mptcp_join.py [COMMAND...], where lo has 10.9.9.1 and 10.9.9.2 and the second one
+is a subflow endpoint, or becomes one by COMMAND, which is run once connected. Prints "PID
+PORT OPENS": this process, the server's port, and how many active opens the kernel
+counted. Those after the first are a kernel thread's, or that command's.
 """
 import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 
@@ -30,6 +33,10 @@ server.listen(1)
 threading.Thread(target=serve, args=(server,), daemon=True).start()
 client = socket.socket(socket.AF_INET, socket.SOCK_STREAM, IPPROTO_MPTCP)
 client.connect(server.getsockname())
+client.send(b"x")
+client.recv(1)
+if sys.argv[1:]:
+    subprocess.run(sys.argv[1:], check=True)
 for _ in range(100):
     client.send(b"x")
     client.recv(1)

@@ -162,6 +162,44 @@ in_cgroup() {
 	[ "$(cgroup_metric active_connections "${WORK#"$CGROUP_ROOT"}/new.service")" -eq 3 ]
 }
 
+@test "metrics by cgroup (one that is made again under its name) have one line, which never goes down" {
+	CGROUP_LINGER=1 attach
+	mkdir -p "$WORK/again.service"
+	in_cgroup "$WORK/again.service" "$TRAFFIC" open 5
+	name=${WORK#"$CGROUP_ROOT"}/again.service
+	[ "$(cgroup_metric active_connections "$name")" -eq 5 ]
+	poll rmdir "$WORK/again.service" 2>/dev/null
+	mkdir "$WORK/again.service"
+	in_cgroup "$WORK/again.service" "$TRAFFIC" open 3
+	[ "$(cgroup_metric active_connections "$name")" -eq 8 ]
+	# The old one leaves its place, and then the counts are the new one's.
+	for _ in 1 2 3 4 5 6; do
+		sleep 1
+		[ "$(cgroup_metric active_connections "$name")" -eq 8 ]
+	done
+	places() {
+		bpftool -j map dump pinned "$PIN_DIR/maps/tcp_cgroups" | /usr/bin/python3 -c '
+import json, sys
+used = bytes(int(b, 16) for b in json.load(sys.stdin)[0]["value"])
+name = sys.argv[1].encode() + b"\0"
+print(sum(used[at + 28 : at + 28 + len(name)] == name and used[at + 16] == 2
+          for at in range(8 + 4 * 256, len(used), 256)))' "$name"
+	}
+	[ "$(places)" -eq 1 ]
+}
+
+@test "metrics by cgroup (names that are not UTF-8) are labels that a scrape survives" {
+	attach
+	mkdir -p "$WORK/$(printf 'x\377')" "$WORK/$(printf 'x\376')"
+	in_cgroup "$WORK/$(printf 'x\377')" "$TRAFFIC" open 2
+	in_cgroup "$WORK/$(printf 'x\376')" "$TRAFFIC" open 2
+	"$HELPERS/tcp-metrics" >"$BATS_TEST_TMPDIR/text"
+	/usr/bin/python3 -c 'import sys; open(sys.argv[1], encoding="utf-8").read()' "$BATS_TEST_TMPDIR/text"
+	name=${WORK#"$CGROUP_ROOT"}/x$(printf '\357\277\275')
+	[ "$(grep -c "^tcp_cgroup_active_connections_total{cgroup=\"$name\.\.\.#[0-9]*\"} 2\$" "$BATS_TEST_TMPDIR/text")" -eq 2 ]
+	[ -z "$(grep -v '^#' "$BATS_TEST_TMPDIR/text" | cut -d ' ' -f 1 | sort | uniq -d)" ]
+}
+
 @test "metrics by cgroup (a name that needs escaping, a path of 300 bytes) are labels nobody takes for two" {
 	attach
 	long=$(printf '%0150d' 0)

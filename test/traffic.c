@@ -38,7 +38,8 @@
  *                               sends after: a TIME_WAIT socket answers with a reset;
  *   late COUNT linger           so long a TCP_LINGER2 that the full socket does
  *   try connect|send ADDR PORT  print "ok" or the errno text
- *   try-socket raw|ping 4|6     make one; print "ok" or the errno text
+ *   try-socket KIND 4|6         make one of raw, ping, udplite, tcp, udp, mptcp; print "ok" or the
+ * errno text
  *
  * An address with a colon makes an AF_INET6 socket, ::ffff:a.b.c.d too. Port 0 of
  * listen prints "ready PORT". Exit 1 with a message when a call fails.
@@ -743,14 +744,30 @@ static int do_try(const char *how, const char *address, const char *port)
 
 static int do_try_socket(const char *kind, const char *version)
 {
+	static const struct {
+		const char *name;
+		int type, v4, v6;
+	} kinds[] = {
+		{ "raw", SOCK_RAW, IPPROTO_ICMP, IPPROTO_ICMPV6 },
+		{ "ping", SOCK_DGRAM, IPPROTO_ICMP, IPPROTO_ICMPV6 },
+		{ "udplite", SOCK_DGRAM, IPPROTO_UDPLITE, IPPROTO_UDPLITE },
+		{ "tcp", SOCK_STREAM, 0, 0 },
+		{ "udp", SOCK_DGRAM, 0, 0 },
+		{ "mptcp", SOCK_STREAM, IPPROTO_MPTCP, IPPROTO_MPTCP },
+	};
 	int v6 = strcmp(version, "6") == 0;
 
-	if (socket(v6 ? AF_INET6 : AF_INET, strcmp(kind, "raw") ? SOCK_DGRAM : SOCK_RAW,
-		   v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP) < 0)
-		puts(strerror(errno));
-	else
-		puts("ok");
-	return 0;
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
+		if (strcmp(kinds[i].name, kind) != 0)
+			continue;
+		if (socket(v6 ? AF_INET6 : AF_INET, kinds[i].type, v6 ? kinds[i].v6 : kinds[i].v4) <
+		    0)
+			puts(strerror(errno));
+		else
+			puts("ok");
+		return 0;
+	}
+	return 2;
 }
 
 int main(int argc, char **argv)

@@ -24,7 +24,7 @@ check_method() {
 	[ "$REQUEST_METHOD" = GET ] || fail '405 Method Not Allowed' 'only GET is answered here'
 }
 
-# A page of somewhere else whose name was made to lead here is asked for by that
+# Of clients on this host alone. A page of somewhere else whose name was made to lead here is asked for by that
 # name (DNS rebinding): a browser on this host must use an address or our own name.
 check_host() {
 	host=${HTTP_HOST-}
@@ -33,8 +33,7 @@ check_host() {
 	*[!0-9.:]*) ;;
 	*) return 0 ;;
 	esac
-	read -r own 2>/dev/null </proc/sys/kernel/hostname || own=localhost
-	[ "${host%:*}" = "$own" ] || fail '403 Forbidden' 'ask by address or as localhost'
+	[ "${host%:*}" = "$(uname -n)" ] || fail '403 Forbidden' 'ask by address or as localhost'
 }
 
 # This host itself, and the networks of the setting LOOKUP_ALLOW.

@@ -63,7 +63,7 @@ chmod 755 "$root"
 chmod 1777 "$root/tmp"
 
 add_program busybox bash dash bpftool curl ip ss tc nstat flock setpriv nproc env stat getent sort find \
-	groupadd useradd comm join kill pgrep taskset unshare nsenter timeout realpath cmp
+	groupadd useradd comm join kill pgrep taskset unshare nsenter timeout realpath cmp install
 add_package bats
 version=$(/usr/bin/python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 for package in "python$version-minimal" "libpython$version-minimal" "libpython$version-stdlib"; do
@@ -77,6 +77,20 @@ for applet in $(busybox --list); do
 done
 rm -f "$root/bin/sh"
 [ -e "$root/bin/bash" ] || ln -s /usr/bin/bash "$root/bin/bash"
+
+# OpenRC, where test.sh has fetched it; not installed, for it would take the host's init over.
+openrc=$tree/.output/tools/openrc
+if [ -d "$openrc" ]; then
+	for program in "$openrc"/sbin/* "$openrc"/lib/rc/sbin/* "$openrc"/lib/rc/bin/* "$openrc"/lib/*/*.so.*; do
+		add_libraries "$program"
+	done
+	cp -a "$openrc"/lib/. "$root/usr/lib/"
+	cp -a "$openrc"/sbin/. "$root/sbin/"
+	cp -a "$openrc"/bin/. "$root/bin/"
+	cp -a "$openrc"/etc/rc.conf "$root/etc/"
+	mkdir -p "$root/etc/init.d" "$root/etc/conf.d"
+	: >"$root/etc/insserv.conf" # of another package of Debian
+fi
 
 printf '%s\n' 'root:x:0:0:root:/root:/bin/sh' \
 	'nobody:x:65534:65534:nobody:/nonexistent:/bin/false' >"$root/etc/passwd"
