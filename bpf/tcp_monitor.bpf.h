@@ -134,11 +134,17 @@ static __always_inline void count_traffic(struct tcp_metrics *m, __u32 place,
 					  __u64 received, __u32 retransmitted)
 {
 	struct tcp_cgroup_counters *counters = counters_of(place);
+	__u32 direction = known->direction;
 	struct tcp_traffic *traffic;
 
-	if (known->direction >= TCP_DIRECTIONS || !counters)
+	/* The register that is checked has to be the one that is used, at once. */
+	barrier_var(direction);
+	if (direction >= TCP_DIRECTIONS)
 		return;
-	traffic = &m->traffic[known->direction];
+	traffic = &m->traffic[direction];
+	barrier_var(traffic);
+	if (!counters)
+		return;
 	if ((__s64)(sent - known->sent) > 0) {
 		add(&traffic->sent, sent - known->sent);
 		add(&counters->sent, sent - known->sent);

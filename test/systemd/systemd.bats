@@ -44,6 +44,17 @@ own_tags() {
 	[ -z "$output" ]
 }
 
+# As cloud-init.service has it, which wants a network and is itself wanted early.
+@test "systemd-analyze verify finds no cycle with what is between the network and sysinit.target" {
+	printf '[Unit]\nDefaultDependencies=no\nAfter=%s\nBefore=sysinit.target\n[Service]\nType=oneshot\nExecStart=/bin/true\n' \
+		network-pre.target >/run/systemd/system/early-network.service
+	mkdir -p /run/systemd/system/sysinit.target.wants
+	ln -sf ../early-network.service /run/systemd/system/sysinit.target.wants/
+	run -0 systemd-analyze verify --man=no connpin.service early-network.service
+	rm -r /run/systemd/system/early-network.service /run/systemd/system/sysinit.target.wants/early-network.service
+	[[ $output != *cycle* ]]
+}
+
 @test "systemd-analyze security: the server's exposure is 1.5 at the most" {
 	run -0 systemd-analyze security --no-pager --threshold=15 connpin-http.service
 	[[ $output =~ "Overall exposure level for connpin-http.service: "(0|1\.[0-5])" " ]] ||
@@ -56,6 +67,15 @@ own_tags() {
 	systemctl start connpin-http.service
 	poll answers
 	grep -q '^tcp_active_connections_total ' "$BATS_TEST_TMPDIR/body"
+	# Nothing of it is out of the unit's sight.
+	grep -q '^connpin_feature_info{feature="tcp_opens",hook="sock_ops",state="on"} 1' "$BATS_TEST_TMPDIR/body"
+	grep -q '^connpin_program_misses_total{program="handle_sockops"} 0' "$BATS_TEST_TMPDIR/body"
+	/usr/bin/python3 -c 'import socket, sys; s = socket.socket(); print("made", flush=True); sys.stdin.read()' \
+		< <(sleep 600) >"$BATS_TEST_TMPDIR/unconnected" 3>&- &
+	STARTED="$STARTED $!"
+	poll grep -q made "$BATS_TEST_TMPDIR/unconnected"
+	[ "$(get http://127.0.0.1:9091/cgi-bin/metrics)" = 200 ]
+	[ "$(sed -n 's/^tcp_connections{state="close"} //p' "$BATS_TEST_TMPDIR/body")" -ge 1 ]
 	[ "$(get 'http://[::1]:9091/cgi-bin/metrics')" = 200 ]
 	start_server 127.0.0.1
 	start client "$TRAFFIC" connect 127.0.0.1 "$PORT"
@@ -164,10 +184,18 @@ other_package() {
 	start client "$TRAFFIC" connect 127.0.0.1 "$PORT"
 	run -0 conn-lookup -q 127.0.0.1 "$(client_port)" "$PORT"
 	[ "$output" = "$PID" ]
-	# Removed, not purged: the configuration stays, nothing is attached.
+	run -0 systemctl enable connpin-http.service
+	# Removed, not purged: the configuration stays, nothing is attached, typos in it or not.
+	echo 'TYPO=1' >>/etc/connpin.conf
 	run -0 dpkg --remove connpin
 	[ -e /etc/connpin.conf ]
 	[ ! -e "$PIN_DIR" ]
+	sed -i '/^TYPO=1$/d' /etc/connpin.conf
+	# Installed again, both units can be started.
+	run -0 dpkg -i /root/connpin.deb
+	run -0 systemctl enable --now connpin-http.service
+	[ "$(systemctl is-active connpin.service)" = active ]
 	run -0 dpkg --purge connpin
 	[ ! -e /etc/connpin.conf ]
+	[ -z "$(find /etc/systemd/system -name 'connpin*.service')" ]
 }
