@@ -72,7 +72,8 @@ feature() {
 	if [ "$state" != off ] && [ "$hook" = tracing ]; then
 		feature_skipped=$(skipped "$feature_pin")
 		[ -z "$feature_skipped" ] || {
-			state=degraded
+			# tcp_events has seen those that matter, but of sockets that are older.
+			[ "$1" = tcp_states ] && [ -e "$PIN_DIR/tcp_events" ] || state=degraded
 			reason="${reason:+$reason; }the kernel skipped $feature_skipped events (recursion_misses)"
 		}
 	fi

@@ -79,7 +79,7 @@ limited() {
 	# As in the second container: its own mounts, the pins read-only, a place of its own.
 	mkdir -m 0777 "$BATS_TEST_TMPDIR/run"
 	chmod 0711 "$BATS_RUN_TMPDIR" "$BATS_FILE_TMPDIR" "$BATS_TEST_TMPDIR" "${BATS_TEST_TMPDIR%/*}"
-	RUN_DIR=$BATS_TEST_TMPDIR/run unshare --mount sh -c 'mount --bind /sys/fs/bpf /sys/fs/bpf && mount -o remount,bind,ro /sys/fs/bpf &&
+	HTTP_RUN_DIR=$BATS_TEST_TMPDIR/run unshare --mount sh -c 'mount --bind /sys/fs/bpf /sys/fs/bpf && mount -o remount,bind,ro /sys/fs/bpf &&
 		exec setpriv --reuid 65534 --regid connpin --clear-groups --bounding-set -all --no-new-privs "$@"' \
 		- "$SCRIPTS/serve.sh" >"$BATS_TEST_TMPDIR/server" 2>&1 3>&- &
 	server=$!
@@ -91,7 +91,9 @@ limited() {
 		return 1
 	}
 	[ "$(awk '$1 == "CapEff:" || $1 == "CapBnd:" { print $2 }' "/proc/$server/status" | sort -u)" = 0000000000000000 ]
+	curl -s "http://$LISTEN/cgi-bin/metrics" >"$BATS_TEST_TMPDIR/metrics"
 	curl -s "http://$LISTEN/cgi-bin/list" >"$BATS_TEST_TMPDIR/list"
 	kill "$server"
 	grep -q '"comm":"curl"' "$BATS_TEST_TMPDIR/list"
+	grep -q '^connpin_feature_info{feature="tcp_opens",hook="sock_ops",state="on"} 1' "$BATS_TEST_TMPDIR/metrics"
 }

@@ -64,7 +64,7 @@ hostile() {
 
 @test "the page (processes with markup, control characters, bad UTF-8, 128 kB) shows harmless text" {
 	# Served with command lines, which the setting of the other server leaves out.
-	export LISTEN=127.0.0.1:$((${LISTEN##*:} + 3)) RUN_DIR=${RUN_DIR}_page LOOKUP_CMDLINE=yes
+	export LISTEN=127.0.0.1:$((${LISTEN##*:} + 3)) HTTP_RUN_DIR=${RUN_DIR}_page LOOKUP_CMDLINE=yes
 	"$SCRIPTS/serve.sh" -b 3>&-
 	start_server 127.0.0.1
 	hostile 1 '3c696d67207372633d78206f3d313e' '<img src=x o=1>'
@@ -80,7 +80,7 @@ hostile() {
 		curl -s "http://$LISTEN/cgi-bin/lookup?dst=127.0.0.1&sport=${source_port%%,*}&dport=$PORT"
 	done >>"$BATS_TEST_TMPDIR/list"
 	"$SCRIPTS/serve.sh" -k
-	rmdir "$RUN_DIR"
+	rmdir "$HTTP_RUN_DIR"
 	[ "$rc" -eq 0 ]
 	/usr/bin/python3 -c 'import json, sys
 lines = open(sys.argv[1], "rb").read().decode("utf-8").splitlines()
