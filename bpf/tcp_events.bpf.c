@@ -9,6 +9,9 @@
  * state changes of a socket (BPF_SOCK_OPS_STATE_CB_FLAG) when it connects or is accepted,
  * and counts them; tcp_monitor leaves such sockets alone and counts the rest: those older
  * than the attachment, and attempts that never came as far as a SYN.
+ *
+ * Another's sock_ops program that clears the flags of a socket while its last change is
+ * told would make a tracepoint count that change once more; fentry comes before it.
  */
 #define SOCKET_HAS_COOKIE
 #include "tcp_monitor.bpf.h"

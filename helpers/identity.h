@@ -88,6 +88,8 @@ static inline void identity_copy(struct conn_identity *to, const struct conn_ide
 	__builtin_memcpy(p, q, 32);
 	__builtin_memcpy(p + 32, q + 32, 32);
 	__builtin_memcpy(p + 64, q + 64, sizeof(*to) - 64);
+	/* What is looked at from here on is the copy: FROM may be changing. */
+	__asm__ volatile("" ::: "memory");
 }
 
 #endif
