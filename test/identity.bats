@@ -289,6 +289,11 @@ two_namespaces() {
 	holds 'a["pid"] == p and a["status"] == "unknown"'
 	run -0 "$HELPERS/conn-lookup" -q --netns "$there" 127.0.0.1 23552 "$PORT"
 	[ "$output" = "$there" ]
+	# The list has both.
+	"$HELPERS/conn-list" --src-port 23552 --dst-port "$PORT" >"$BATS_TEST_TMPDIR/list"
+	cat "$BATS_TEST_TMPDIR/list"
+	grep -q "^tcp 127.0.0.1 23552 $PORT $there live ways" "$BATS_TEST_TMPDIR/list"
+	grep -q "^tcp 127.0.0.1 23552 $PORT $PID unknown" "$BATS_TEST_TMPDIR/list"
 }
 
 @test "conn-lookup (socket of another namespace than its process) tells the socket's" {

@@ -107,6 +107,33 @@ all_gone() {
 	poll all_gone "$first" "$two"
 }
 
+@test "serve.sh -b (started at a terminal that is closed) goes on serving" {
+	/usr/bin/python3 -c 'import os, pty, sys
+sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))' "$SCRIPTS/serve.sh" -b </dev/null 3>&-
+	sleep 0.5
+	[ "$(code "http://$LISTEN/cgi-bin/metrics")" = 200 ]
+}
+
+@test "serve.sh -b (a proxy is set) asks its own server, not that" {
+	http_proxy=http://127.0.0.1:1 serve
+	[ "$(code "http://$LISTEN/cgi-bin/metrics")" = 200 ]
+}
+
+@test "serve.sh (SIGCHLD ignored by who starts it) ends when its server dies" {
+	/usr/bin/python3 -c 'import os, signal, sys
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+os.execv(sys.argv[1], sys.argv[1:])' "$SCRIPTS/serve.sh" >"$BATS_TEST_TMPDIR/serve.log" 2>&1 3>&- &
+	first=$!
+	answers() {
+		[ "$(code "http://$LISTEN/cgi-bin/metrics")" = 200 ]
+	}
+	poll answers
+	kill "$(cat "/proc/$first/task/$first/children")"
+	rc=0
+	wait "$first" || rc=$?
+	[ "$rc" -eq 3 ]
+}
+
 @test "serve.sh -k ends every process of the server" {
 	serve
 	start clients /usr/bin/python3 "$TREE/test/slow_clients.py" "$HOST" "$PORT_HTTP" 5
