@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #define COUNTERS (sizeof(struct tcp_cgroup_metrics) / sizeof(__u64))
@@ -119,6 +120,19 @@ static void cgroup_counter(const char *name, const char *unit, const char *help,
 	counter("cgroup", "other", *(const __u64 *)((const char *)&metrics.places[0] + offset));
 }
 
+#define PAGE 4096
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 /* include/uapi/asm-generic/mman-common.h, since 5.14 */
+#endif
+
+/* All of it will be written: a fault for each page takes longer. Where it can't, it does. */
+static void populate(void *bytes, size_t size)
+{
+	uintptr_t start = (uintptr_t)bytes & ~(uintptr_t)(PAGE - 1);
+
+	(void)madvise((void *)start, (uintptr_t)bytes + size - start, MADV_POPULATE_WRITE);
+}
+
 int read_cgroups(void)
 {
 	__u32 key = 0;
@@ -130,6 +144,8 @@ int read_cgroups(void)
 		return 0;
 	if (names < 0 || counts < 0)
 		return names < 0 ? names : counts;
+	populate(&cgroups, sizeof(cgroups));
+	populate(&metrics, sizeof(metrics));
 	/* The names first: a place that is taken in between has no name yet, and no line. */
 	rc = bpf_lookup(names, &key, &cgroups);
 	if (!rc)
