@@ -64,8 +64,6 @@ __noinline __u32 find_way(__u32 index, const struct conn_key_v6 *key, __u32 netn
 	return NO_WAY;
 }
 
-#define STAMP_SLACK 1024 /* a second */
-
 /* A free record of the bucket at INDEX, else the one that was written longest before NOW. */
 __noinline __u32 oldest_way(__u32 index, __u32 now)
 {
@@ -76,7 +74,7 @@ __noinline __u32 oldest_way(__u32 index, __u32 now)
 		return 0;
 	for (__u32 i = 0; i < IDENTITY_WAYS; i++) {
 		/* Another CPU may have written one a little after NOW. */
-		age = bucket->tag[i] ? now + STAMP_SLACK - bucket->stamp[i] : ~0U;
+		age = bucket->tag[i] ? now + IDENTITY_STAMP_SLACK - bucket->stamp[i] : ~0U;
 		if (age > oldest_age) {
 			oldest = i;
 			oldest_age = age;
@@ -149,7 +147,7 @@ __noinline int identify(const struct conn_key_v6 *key, __u32 netns, bool new)
 		return 0;
 
 	way = find_way(index, key, netns, tag);
-	if (!new &&way < NO_WAY) {
+	if (way < NO_WAY && !new) {
 		record = &bucket->way[way];
 		if (record->pid == (__u32)task->tgid &&
 		    record->start_time == task->group_leader->start_boottime)
@@ -157,7 +155,7 @@ __noinline int identify(const struct conn_key_v6 *key, __u32 netns, bool new)
 	}
 	/* The clock costs as much as the rest of the way here. */
 	now = bpf_ktime_get_boot_ns();
-	stamp = now >> 20;
+	stamp = now >> IDENTITY_STAMP_SHIFT;
 	if (way >= NO_WAY)
 		way = oldest_way(index, stamp);
 	way = claim_way(index, way);

@@ -43,6 +43,9 @@ struct conn_identity {
 	char comm[IDENTITY_COMM_BYTES]; /* of the process, not of the thread; NUL-ended */
 };
 
+#define IDENTITY_STAMP_SHIFT 20	  /* a stamp counts 2^20 ns, a millisecond */
+#define IDENTITY_STAMP_SLACK 1024 /* how much later than it says one may be written */
+
 struct identity_bucket {
 	__u32 tag[IDENTITY_WAYS];   /* of each record; 0: free */
 	__u32 stamp[IDENTITY_WAYS]; /* when it was written, in 2^20 ns, wraps */

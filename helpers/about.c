@@ -5,6 +5,7 @@
 #include "../bpf/port_tracker.h"
 
 #include "bpf.h"
+#include "clock.h"
 #include "counters.h"
 #include "exposition.h"
 #include "pins.h"
@@ -16,18 +17,9 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define RUN_DIR_DEFAULT "/run/connpin"
-
-__u64 monotonic_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (__u64)t.tv_sec * 1000000000 + (__u64)t.tv_nsec;
-}
 
 static void print_build(void)
 {
@@ -207,5 +199,5 @@ void print_about(const struct tcp_live *live, __u64 sockets_full, __u64 started_
 	family(GAUGE, "connpin_scrape_duration_seconds", "seconds",
 	       "How long it took to put this together.");
 	sample("");
-	value_scaled(monotonic_ns() - started_ns, 9);
+	value_scaled(clock_ns(CLOCK_MONOTONIC) - started_ns, 9);
 }

@@ -13,6 +13,4 @@ int read_tracker(void);
  */
 void print_about(const struct tcp_live *live, __u64 sockets_full, __u64 started_ns);
 
-__u64 monotonic_ns(void);
-
 #endif

@@ -4,14 +4,10 @@
 #include "text.h"
 
 #include <string.h>
-#include <time.h>
 
 uint64_t boot_time(void)
 {
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_BOOTTIME, &now);
-	return (uint64_t)now.tv_sec * NS_PER_SECOND + (uint64_t)now.tv_nsec;
+	return clock_ns(CLOCK_BOOTTIME);
 }
 
 void answer_of_record(struct answer *answer, const struct conn_identity *record)

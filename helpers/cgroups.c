@@ -34,7 +34,7 @@ static bool has_name(const struct tcp_cgroup *cgroup)
 static bool is_utf8(const char *s, size_t left)
 {
 	while (left > 0) {
-		size_t step = (unsigned char)*s < 0x80 ? 1 : utf8_length(s, left);
+		size_t step = utf8_length(s, left);
 
 		if (!step)
 			return false;

@@ -55,7 +55,7 @@ static size_t plain_length(const char *s, size_t left)
 	size_t n = 0;
 
 	while (n < left) {
-		size_t step = (unsigned char)s[n] < 0x80 ? 1 : utf8_length(s + n, left - n);
+		size_t step = utf8_length(s + n, left - n);
 
 		if (!step || s[n] == '\\' || s[n] == '"' || s[n] == '\n')
 			break;

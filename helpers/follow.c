@@ -18,9 +18,7 @@
 #include <time.h>
 
 #define INTERVAL_NS 100000000
-#define STAMP_SHIFT 20	 /* of struct identity_bucket */
-#define STAMP_SLACK 1024 /* a second */
-#define BATCH 128	 /* buckets a system call */
+#define BATCH 128 /* buckets a system call */
 
 struct follower {
 	const struct entry_filter *filter;
@@ -94,7 +92,7 @@ static int look_at_copies(struct follower *f)
 static int look(struct follower *f)
 {
 	/* From a little before this look on: its writer may be slow to end a record. */
-	__u32 now = (__u32)(boot_time() >> STAMP_SHIFT) - STAMP_SLACK;
+	__u32 now = (__u32)(boot_time() >> IDENTITY_STAMP_SHIFT) - IDENTITY_STAMP_SLACK;
 	int rc = 0;
 
 	f->fresh_count = 0;
@@ -147,7 +145,7 @@ static int make_room(struct follower *f)
 		return -ENOMEM;
 	f->records = records;
 	f->inode = f->table.inode;
-	f->since = (__u32)(f->started >> STAMP_SHIFT) - 2;
+	f->since = (__u32)(f->started >> IDENTITY_STAMP_SHIFT) - 2;
 	return 0;
 }
 

@@ -5,6 +5,7 @@
 
 #include "../bpf/identity.h"
 
+#include "clock.h"
 #include "conn.h"
 
 #include <stdbool.h>
@@ -67,8 +68,6 @@ int identity_find(const struct identity_table *table, const struct identity_quer
  */
 bool identity_find_only(const struct identity_table *table, const struct identity_query *query,
 			struct conn_identity *record);
-
-#define NS_PER_SECOND 1000000000u
 
 /* Whole seconds from the connect or the first datagram to NOW, of CLOCK_BOOTTIME. */
 static inline uint64_t identity_age(const struct conn_identity *identity, uint64_t now)

@@ -5,6 +5,7 @@
 
 #include "about.h"
 #include "cgroups.h"
+#include "clock.h"
 #include "counters.h"
 #include "exposition.h"
 #include "pins.h"
@@ -168,7 +169,7 @@ int print_metrics(const char *head, bool openmetrics)
 {
 	static char output[OUTPUT_BYTES];
 
-	__u64 started = monotonic_ns();
+	__u64 started = clock_ns(CLOCK_MONOTONIC);
 	struct tcp_metrics m;
 	struct tcp_live live;
 	int map, rc, known;

@@ -3,6 +3,7 @@
 
 #include "../bpf/programs.h"
 
+#include "clock.h"
 #include "exposition.h"
 #include "pins.h"
 
@@ -10,7 +11,6 @@
 #include <fcntl.h>
 #include <stdbool.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define ITERATOR "links/on_read_programs"
@@ -91,14 +91,6 @@ static const char *whole_name(const struct program_runs *program)
 		if (strncmp(long_names[i], name, sizeof(name) - 1) == 0)
 			return long_names[i];
 	return name;
-}
-
-static __u64 clock_ns(clockid_t clock)
-{
-	struct timespec now;
-
-	(void)clock_gettime(clock, &now);
-	return (__u64)now.tv_sec * 1000000000 + (__u64)now.tv_nsec;
 }
 
 void print_programs(void)

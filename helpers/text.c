@@ -123,6 +123,8 @@ size_t utf8_length(const char *bytes, size_t left)
 	const unsigned char *s = (const unsigned char *)bytes;
 	size_t length = s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : 2;
 
+	if (s[0] < 0x80)
+		return 1;
 	if (s[0] < 0xc2 || s[0] > 0xf4 || length > left)
 		return 0;
 	for (size_t i = 1; i < length; i++)

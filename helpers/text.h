@@ -94,8 +94,8 @@ int bad_option(int answer, char **argv);
 bool parse_number(const char *s, uint64_t min, uint64_t max, uint64_t *n);
 
 /*
- * The length of the UTF-8 sequence at S, of LEFT bytes, whose first is no ASCII; 0 when it
- * is none, as RFC 3629 has it: no overlong form, no surrogate, nothing above U+10FFFF.
+ * The length of the UTF-8 sequence at S, of LEFT bytes, 1 at least; 0 when it is none, as
+ * RFC 3629 has it: no overlong form, no surrogate, nothing above U+10FFFF.
  */
 size_t utf8_length(const char *s, size_t left);
 

@@ -56,8 +56,8 @@ server_pid() {
 }
 
 # At each address: the metrics, or that nothing is attached, or that a password is
-# needed. Someone else's server may never answer. No proxy is asked. (With -T or -O FILE the wget of
-# Debian's busybox 1.35 can end in a segmentation fault.)
+# needed. Someone else's server may never answer. No proxy is asked. (With -T or -O FILE
+# the wget of Debian's busybox 1.35 can end in a segmentation fault.)
 answers() {
 	for listen_at in $LISTEN; do
 		set_listen_address "$listen_at"

@@ -47,37 +47,38 @@ pick_accelerator() {
 	fi
 }
 
+# unpack NAME PACKAGE...: the files of Debian packages, not installed, in $VM/NAME/root.
+unpack() {
+	unpacked=$VM/$1
+	shift
+	mkdir -p "$unpacked" "$ROOT/.output/tools"
+	(cd "$unpacked" && apt-get -q download "$@") >>"$INSTALL_LOG" 2>&1 ||
+		die "cannot download $*: see $INSTALL_LOG"
+	for package in "$unpacked"/*.deb; do
+		dpkg-deb -x "$package" "$unpacked/root"
+	done
+}
+
 # The OpenMetrics parser of the Python client, which needs nothing else installed.
 fetch_parser() {
 	[ ! -d "$ROOT/.output/tools/prometheus_client" ] || return 0
-	mkdir -p "$VM/client" "$ROOT/.output/tools"
-	(cd "$VM/client" && apt-get -q download python3-prometheus-client) >>"$INSTALL_LOG" 2>&1 ||
-		die "cannot download the Prometheus client: see $INSTALL_LOG"
-	dpkg-deb -x "$VM"/client/*.deb "$VM/client/root"
+	unpack client python3-prometheus-client
 	mv "$VM/client/root/usr/lib/python3/dist-packages/prometheus_client" "$ROOT/.output/tools"
 	rm -r "$VM/client"
 }
 
-# Only unpacked: installed, it would take the place of the host's init.
+# Installed, it would take the place of the host's init.
 fetch_openrc() {
 	[ ! -d "$ROOT/.output/tools/openrc" ] || return 0
-	mkdir -p "$VM/openrc" "$ROOT/.output/tools"
-	(cd "$VM/openrc" && apt-get -q download openrc librc1 libeinfo1) >>"$INSTALL_LOG" 2>&1 ||
-		die "cannot download openrc: see $INSTALL_LOG"
-	for package in "$VM"/openrc/*.deb; do
-		dpkg-deb -x "$package" "$VM/openrc/root"
-	done
+	unpack openrc openrc librc1 libeinfo1
 	mv "$VM/openrc/root" "$ROOT/.output/tools/openrc"
 	rm -r "$VM/openrc"
 }
 
-# Only unpacked: installing Debian's package would start a server.
+# Installing Debian's package would start a server.
 fetch_prometheus() {
 	[ ! -x "$ROOT/.output/tools/prometheus" ] || return 0
-	mkdir -p "$VM/prometheus" "$ROOT/.output/tools"
-	(cd "$VM/prometheus" && apt-get -q download prometheus) >>"$INSTALL_LOG" 2>&1 ||
-		die "cannot download prometheus: see $INSTALL_LOG"
-	dpkg-deb -x "$VM"/prometheus/*.deb "$VM/prometheus/root"
+	unpack prometheus prometheus
 	cp "$VM/prometheus/root/usr/bin/promtool" "$VM/prometheus/root/usr/bin/prometheus" \
 		"$ROOT/.output/tools/"
 	rm -r "$VM/prometheus"

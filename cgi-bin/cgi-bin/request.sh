@@ -24,8 +24,9 @@ check_method() {
 	[ "$REQUEST_METHOD" = GET ] || fail '405 Method Not Allowed' 'only GET is answered here'
 }
 
-# Of clients on this host alone. A page of somewhere else whose name was made to lead here is asked for by that
-# name (DNS rebinding): a browser on this host must use an address or our own name.
+# Of clients on this host alone. A page of somewhere else whose name was made to lead here
+# is asked for by that name (DNS rebinding): a browser on this host must use an address or
+# our own name. The unit of systemd shows no /proc/sys.
 check_host() {
 	host=${HTTP_HOST-}
 	case $host in
@@ -33,7 +34,8 @@ check_host() {
 	*[!0-9.:]*) ;;
 	*) return 0 ;;
 	esac
-	[ "${host%:*}" = "$(uname -n)" ] || fail '403 Forbidden' 'ask by address or as localhost'
+	read -r own 2>/dev/null </proc/sys/kernel/hostname || own=$(uname -n)
+	[ "${host%:*}" = "$own" ] || fail '403 Forbidden' 'ask by address or as localhost'
 }
 
 # This host itself, and the networks of the setting LOOKUP_ALLOW.
