@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Overwrite the records of a process in the identity table, as newer ones would.
 
-usage: forget_identity.py PIN ENTRIES PID
+usage: forget_identity.py PIN ENTRIES PID [DST_PORT]
+With DST_PORT: the record of that destination becomes one of another source port, whole and
+with the tag that it had, as two connections may share one.
 Knows nothing but the layout of bpf/identity.h. Prints how many there were.
 """
 import ctypes
@@ -14,6 +16,24 @@ SYS_BPF = {"x86_64": 321, "aarch64": 280}[os.uname().machine]
 BPF_OBJ_GET = 7
 BUCKET, WAYS, HEAD, RECORD, PID = 768, 8, 64, 88, 32
 
+SRC_PORT, DST_PORT = 24, 26
+# Of identity_check(): the first is that of netns, the others of the words behind it.
+FACTORS = (
+    0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB, 0xD6E8FEB86659FD93,
+    0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53, 0x2545F4914F6CDD1D, 0x5851F42D4C957F2D,
+    0xDA942042E4DD58B5, 0xAEF17502108EF2D9, 0x9FB21C651E98DF25,
+)
+
+
+def give_to_other_port(table, record):
+    port = struct.unpack_from("=H", table, record + SRC_PORT)[0]
+    struct.pack_into("=H", table, record + SRC_PORT, port ^ 1)
+    words = list(struct.unpack_from("=11Q", table, record))
+    words[0] = struct.unpack_from("=I", table, record + 4)[0]
+    total = sum(word * factor for word, factor in zip(words, FACTORS))
+    struct.pack_into("=I", table, record, total >> 32 & 0xFFFFFFFE)
+
+
 path = ctypes.create_string_buffer(sys.argv[1].encode())
 attr = ctypes.create_string_buffer(struct.pack("=QII", ctypes.addressof(path), 0, 0), 128)
 fd = ctypes.CDLL(None, use_errno=True).syscall(SYS_BPF, BPF_OBJ_GET, attr, len(attr))
@@ -25,7 +45,13 @@ for bucket in range(BUCKET, len(table), BUCKET):
         tag, record = bucket + 4 * way, bucket + HEAD + RECORD * way
         if table[tag : tag + 4] == bytes(4):
             continue
-        if struct.unpack_from("=I", table, record + PID)[0] == int(sys.argv[3]):
+        if struct.unpack_from("=I", table, record + PID)[0] != int(sys.argv[3]):
+            continue
+        if len(sys.argv) == 4:
             table[tag : tag + 4] = bytes(4)
-            found += 1
+        elif struct.unpack_from("=H", table, record + DST_PORT)[0] == int(sys.argv[4]):
+            give_to_other_port(table, record)
+        else:
+            continue
+        found += 1
 print(found)

@@ -212,11 +212,31 @@ cgroup: /"* ]]
 	holds 'a["pid"] == p and a["status"] == "unknown" and a["comm"] is None'
 }
 
-# forget PID: its identities, as if newer ones had taken their place.
+# forget PID [DST_PORT]: its identities, as if newer ones had taken their place; or see
+# test/forget_identity.py.
 forget() {
 	local entries
 	entries=$(bpftool map show pinned "$PIN_DIR/maps/conn_identity" | sed -n 's/.*max_entries \([0-9]*\).*/\1/p')
-	[ "$(/usr/bin/python3 "$TREE/test/forget_identity.py" "$PIN_DIR/maps/conn_identity" "$entries" "$1")" -ge 1 ]
+	[ "$(/usr/bin/python3 "$TREE/test/forget_identity.py" "$PIN_DIR/maps/conn_identity" "$entries" "$@")" -ge 1 ]
+}
+
+@test "conn-lookup (the tag is another connection's) does not take its record" {
+	start client /usr/bin/python3 -c 'import os, socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for port in 23561, 23562:
+    s.sendto(b"x", ("127.0.0.1", port))
+print(os.getpid(), s.getsockname()[1], flush=True)
+sys.stdin.read()'
+	PORT=23562
+	answer udp 127.0.0.1
+	holds 'a["pid"] == p and a["status"] == "live"'
+	forget "$PID" "$PORT"
+	answer udp 127.0.0.1
+	holds 'a["pid"] == p and a["status"] == "unknown"'
+	# The process itself is known from the question before, which has to come at once with it.
+	printf 'udp 127.0.0.1 %s %s\n' "$(client_port)" 23561 "$(client_port)" "$PORT" >"$BATS_TEST_TMPDIR/questions"
+	ANSWER=$("$HELPERS/conn-lookup" - <"$BATS_TEST_TMPDIR/questions" | tail -n 1)
+	holds 'a["pid"] == p and a["dst_port"] == 23562 and a["status"] == "unknown"'
 }
 
 @test "conn-lookup (unprivileged) has null where /proc is closed to it, and the same otherwise" {

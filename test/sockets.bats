@@ -70,6 +70,21 @@ state() {
 	same_states_soon
 }
 
+@test "tcp_connections (a Fast Open connect that waits for its data) is what ss shows" {
+	attach
+	in_namespace deferred sh -c 'echo 5 >/proc/sys/net/ipv4/tcp_fastopen && exec "$@"' sh /usr/bin/python3 -c '
+import socket, sys
+s = socket.socket()
+s.setsockopt(socket.IPPROTO_TCP, 30, 1)  # TCP_FASTOPEN_CONNECT
+s.connect(("127.0.0.1", 9))
+print("waits", flush=True)
+sys.stdin.read()'
+	same_states_soon
+	[ "$(state syn_sent)" -ge 1 ]
+	stop_all
+	same_states_soon
+}
+
 @test "tcp_connections (sockets older than the attachment) is what ss shows" {
 	in_namespace states "$TRAFFIC" states
 	start_server 127.0.0.1
