@@ -246,13 +246,16 @@ assert want.items() <= a.items(), a' "$output" "$PID" "$(client_port)" "$PORT"
 	start client "$TRAFFIC" connect 127.0.0.1 "$PORT"
 	question="tcp 127.0.0.1 $(client_port) $PORT"
 	coproc LOOKUP { "$HELPERS/conn-lookup" - 3>&-; }
-	pid=$LOOKUP_PID from=${LOOKUP[0]} to=${LOOKUP[1]}
+	pid=$LOOKUP_PID to=${LOOKUP[1]}
+	# bash closes its own end as soon as the coprocess has ended.
+	exec {from}<&"${LOOKUP[0]}"
 	printf '%s\n%s' "$question" "$question" >&"$to"
 	read -r -t 10 first <&"$from"
 	stop_all
 	sleep 2
 	exec {to}>&-
 	read -r -t 10 last <&"$from"
+	exec {from}<&-
 	wait "$pid"
 	echo "$first $last"
 	[[ $first = "{\"pid\":$PID,"*'"status":"live"'* ]]
