@@ -19,6 +19,17 @@ void answer_of_record(struct answer *answer, const struct conn_identity *record)
 	identity_copy(&answer->identity, record);
 }
 
+void answer_inspect(const struct answer *answer, struct process *process, bool want_cmdline)
+{
+	if (answer->has_identity) {
+		process_inspect(process, &answer->identity, want_cmdline);
+		return;
+	}
+	process->status = PROCESS_UNKNOWN;
+	process->has_ppid = false;
+	process->exe.len = process->cmdline.len = process->cgroup.len = -1;
+}
+
 static size_t comm_length(const struct conn_identity *identity)
 {
 	return strnlen(identity->comm, sizeof(identity->comm));

@@ -19,6 +19,9 @@ struct answer {
 /* The answer that a record of the identity table is. */
 void answer_of_record(struct answer *answer, const struct conn_identity *record);
 
+/* What became of the process; unknown, like the rest, without an identity. */
+void answer_inspect(const struct answer *answer, struct process *process, bool want_cmdline);
+
 /* Lines "name: value"; what is not known is left out. */
 void answer_print_text(const struct answer *answer, const struct process *process);
 

@@ -1,17 +1,10 @@
 // SPDX-License-Identifier: MIT
-/*
- * conn-list: which connections are tracked?
- *
- * Reads both maps in batches: 65,536 entries take a few hundred system calls.
- * An entry that is written while the table is read may be missing or old.
- */
-#include "bpf.h"
+/* conn-list: which connections are tracked? */
 #include "conn.h"
-#include "entry.h"
 #include "follow.h"
+#include "list.h"
 #include "text.h"
 
-#include <errno.h>
 #include <getopt.h>
 #include <string.h>
 #include <time.h>
@@ -40,95 +33,15 @@ static const char usage[] =
 	"Exit status: 0 done, 2 bad arguments, 3 the maps can't be read.\n"
 	"Environment: PIN_DIR, where the maps are pinned (/sys/fs/bpf/connpin).\n";
 
-/*
- * Entries a batch. The kernel answers whole buckets, so it must hold the fullest
- * one (-ENOSPC otherwise); with a hash over 65,536 buckets that is a handful.
- */
-#define BATCH 1024
-
-static struct entry_filter filter;
-static bool json;
-
-static void print_if_wanted(const struct answer *entry, uint64_t now)
+static int list_all(const struct entry_filter *filter, bool json, uint64_t seconds)
 {
-	if (entry_is_wanted(&filter, entry))
-		entry_print(entry, json, now);
-}
-
-/*
- * All that the identity table knows of CONN; and the bare PID, when that is another one's:
- * whose record was overwritten.
- */
-static void list_conn(const struct identity_table *table, const struct conn *conn, conn_pid pid,
-		      uint64_t now)
-{
-	struct conn_identity found[IDENTITY_WAYS];
-	struct identity_query query;
-	struct answer entry;
-	bool is_known = false;
-	int count;
-
-	identity_query(&query, table, conn);
-	count = identity_find(table, &query, found);
-	for (int i = 0; i < count; i++) {
-		is_known |= found[i].pid == pid;
-		answer_of_record(&entry, &found[i]);
-		print_if_wanted(&entry, now);
-	}
-	if (!is_known) {
-		entry = (struct answer) { .conn = *conn, .pid = pid, .matches = 1 };
-		print_if_wanted(&entry, now);
-	}
-}
-
-/* One map, whose keys are KEY_SIZE bytes: as large as its member of struct conn. */
-static int list_map(int map, bool is_v6, size_t key_size, const struct identity_table *table)
-{
-	static unsigned char keys[BATCH * sizeof(struct conn_key_v6)];
-	static conn_pid pids[BATCH];
-	uint64_t now = boot_time();
-	__u64 cursor = 0;
-	const void *in = NULL;
-	__u32 count;
+	struct list list;
 	int rc;
 
-	do {
-		count = BATCH;
-		rc = bpf_lookup_batch(map, in, &cursor, keys, pids, &count);
-		if (rc && rc != -ENOENT)
-			return rc;
-		for (__u32 i = 0; i < count; i++) {
-			struct conn conn = { .is_v6 = is_v6 };
-
-			memcpy(&conn.v6, keys + i * key_size, key_size);
-			list_conn(table, &conn, pids[i], now);
-		}
-		in = &cursor;
-	} while (rc == 0);
-	return out_flush();
-}
-
-static int list(const struct conn_maps *maps, const struct identity_table *table)
-{
-	int rc;
-
-	entry_forget_processes();
-	rc = list_map(maps->v4, false, sizeof(struct conn_key_v4), table);
-	return rc ? rc : list_map(maps->v6, true, sizeof(struct conn_key_v6), table);
-}
-
-static int list_all(uint64_t seconds)
-{
-	struct identity_table table;
-	struct conn_maps maps;
-	int rc;
-
-	if (conn_open(&maps))
+	if (list_open(&list))
 		return EXIT_UNAVAILABLE;
-	/* Without it the lines have no identity. */
-	(void)identity_open(&table, true);
 	for (;;) {
-		rc = list(&maps, &table);
+		rc = list_print(&list, filter, json);
 		if (rc || !seconds)
 			break;
 		if (!json)
@@ -137,8 +50,7 @@ static int list_all(uint64_t seconds)
 		if (rc)
 			break;
 		(void)nanosleep(&(struct timespec) { .tv_sec = (time_t)seconds }, NULL);
-		conn_reopen(&maps);
-		identity_refresh(&table, true);
+		list_refresh(&list);
 	}
 	/* A failed write is finish()'s to tell. */
 	if (rc && !out_flush()) {
@@ -166,7 +78,8 @@ int main(int argc, char **argv)
 		{ "version", no_argument, NULL, 'V' },
 		{ NULL, 0, NULL, 0 },
 	};
-	bool is_following = false;
+	struct entry_filter filter = { 0 };
+	bool json = false, is_following = false;
 	uint64_t seconds = 0;
 	conn_error error;
 	int c;
@@ -225,5 +138,5 @@ int main(int argc, char **argv)
 
 	if (is_following && seconds)
 		return misuse("-f and -w exclude each other", "");
-	return is_following ? follow(&filter, json) : list_all(seconds);
+	return is_following ? follow(&filter, json) : list_all(&filter, json, seconds);
 }

@@ -50,17 +50,14 @@ static int bad_operand(const char *name, const char *value, conn_error error)
 
 static void print_answer(const struct answer *answer, enum format format, bool want_cmdline)
 {
-	struct process process = {
-		.status = PROCESS_UNKNOWN, .exe.len = -1, .cmdline.len = -1, .cgroup.len = -1
-	};
+	struct process process;
 
 	if (format == FORMAT_QUIET) {
 		out_u64(answer->pid);
 		out_str("\n");
 		return;
 	}
-	if (answer->has_identity)
-		process_inspect(&process, &answer->identity, want_cmdline);
+	answer_inspect(answer, &process, want_cmdline);
 	if (format == FORMAT_JSON) {
 		answer_print_json(answer, &process);
 		out_str("\n");

@@ -21,7 +21,7 @@ static size_t buffer_size = sizeof(first_buffer);
 static size_t used;
 static int write_error;
 static const char *program = "connpin";
-static const char *warn_head;
+static void (*warning_writer)(const char *message);
 
 static int write_all(int fd, const char *bytes, size_t len)
 {
@@ -212,29 +212,30 @@ static size_t append_printable(char *line, size_t size, size_t len, const char *
 void warn_parts(const char *part, ...)
 {
 	char line[512]; /* longer than any message; a longer argument is cut */
-	size_t len;
+	size_t len = 0;
 	va_list parts;
 
-	len = append_printable(line, sizeof(line) - 1, 0, program);
-	len = append_printable(line, sizeof(line) - 1, len, ": ");
+	if (!warning_writer) {
+		len = append_printable(line, sizeof(line) - 1, len, program);
+		len = append_printable(line, sizeof(line) - 1, len, ": ");
+	}
 	va_start(parts, part);
 	for (; part; part = va_arg(parts, const char *))
 		len = append_printable(line, sizeof(line) - 1, len, part);
 	va_end(parts);
-	line[len++] = '\n';
-	if (warn_head) {
-		out_str(warn_head);
-		warn_head = "";
-		out_bytes(line, len);
+	if (warning_writer) {
+		line[len] = '\0';
+		warning_writer(line);
 		return;
 	}
+	line[len++] = '\n';
 	/* Nowhere is left to tell that standard error is closed. */
 	(void)write_all(STDERR_FILENO, line, len);
 }
 
-void warn_on_output(const char *head)
+void warn_with(void (*writer)(const char *message))
 {
-	warn_head = head;
+	warning_writer = writer;
 }
 
 int finish(int status)

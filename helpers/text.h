@@ -61,10 +61,10 @@ int out_flush(void);
 void warn_parts(const char *part, ...);
 
 /*
- * From now on messages go to standard output, the first one after HEAD: a CGI
- * program has nobody at its standard error.
+ * From now on messages go to WRITER instead, without the name in front and the line end: a
+ * CGI program has nobody at its standard error.
  */
-void warn_on_output(const char *head);
+void warn_with(void (*writer)(const char *message));
 
 /* The name in front of messages: the last part of argv[0]. */
 void set_program_name(const char *argv0);

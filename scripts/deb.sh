@@ -84,7 +84,7 @@ main() {
 	make install DESTDIR="$tree" PREFIX=/usr SYSCONFDIR=/etc LIBEXECDIR=/usr/libexec \
 		UNITDIR=/lib/systemd/system
 	strip --strip-all "$tree"/usr/bin/conn-* "$tree"/usr/bin/tcp-metrics \
-		"$tree"/usr/libexec/connpin/helpers/* "$tree"/usr/libexec/connpin/cgi-bin/cgi-bin/metrics
+		"$tree"/usr/libexec/connpin/helpers/* "$tree"/usr/libexec/connpin/cgi-bin/cgi-bin/[lm]*
 	documents
 	control
 	find "$tree" -newermt "@$SOURCE_DATE_EPOCH" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +

@@ -29,14 +29,14 @@ for source in bpf/*.bpf.c; do
 	each 644 "$libexec/bpf" ".output/bpf/${object%.c}.o"
 done
 each 644 "$libexec/bpf" .output/bpf/maps
-for name in conn-lookup conn-list tcp-metrics attach-tracing address-in carry-counters \
-	run-httpd cgroup-programs; do
+for name in conn-lookup conn-list tcp-metrics attach-tracing carry-counters run-httpd \
+	cgroup-programs read-settings; do
 	each 755 "$libexec/helpers" ".output/helpers/$name"
 done
-each 755 "$libexec/cgi-bin/cgi-bin" cgi-bin/cgi-bin/lookup cgi-bin/cgi-bin/list \
-	cgi-bin/cgi-bin/index.cgi
-each 644 "$libexec/cgi-bin/cgi-bin" cgi-bin/cgi-bin/request.sh
-printf '755 .output/helpers/metrics-cgi %s\n' "$libexec/cgi-bin/cgi-bin/metrics"
+each 755 "$libexec/cgi-bin/cgi-bin" cgi-bin/cgi-bin/index.cgi
+for name in lookup list metrics; do
+	printf '755 .output/helpers/%s %s\n' "$name-cgi" "$libexec/cgi-bin/cgi-bin/$name"
+done
 each 644 "$libexec/cgi-bin/metrics" cgi-bin/metrics/README
 each 644 "$libexec/cgi-bin" cgi-bin/index.html cgi-bin/connpin.css cgi-bin/connpin.js
 each 644 "$PREFIX/share/connpin/mitmproxy" etc/mitmproxy/*.py

@@ -65,7 +65,7 @@ lookup() {
 }
 
 @test "each helper and script (-h) prints usage on stdout and exits 0" {
-	for command in "$HELPERS"/{conn-lookup,conn-list,tcp-metrics,attach-tracing,address-in,run-httpd,carry-counters,cgroup-programs} \
+	for command in "$HELPERS"/{conn-lookup,conn-list,tcp-metrics,attach-tracing,run-httpd,carry-counters,cgroup-programs,read-settings} \
 		"$SCRIPTS"/{attach,detach,status,ipv6-block,serve,quickstart,test}.sh "$SCRIPTS/connpin"; do
 		for option in -h --help; do
 			run -0 --separate-stderr "$command" "$option"
@@ -76,7 +76,7 @@ lookup() {
 }
 
 @test "each helper and script (unknown argument) exits 2" {
-	for command in "$HELPERS"/{conn-lookup,conn-list,tcp-metrics,attach-tracing,address-in,run-httpd} \
+	for command in "$HELPERS"/{conn-lookup,conn-list,tcp-metrics,attach-tracing,run-httpd,read-settings} \
 		"$SCRIPTS"/{attach,detach,status,ipv6-block,serve,quickstart,test}.sh "$SCRIPTS/connpin"; do
 		run -2 --separate-stderr "$command" --nonsense
 		[ -z "$output" ]
@@ -135,22 +135,6 @@ lookup() {
 	refuses 2 "unexpected argument what" "$HELPERS/conn-list" what
 }
 
-@test "address-in tells whether an address is in a network" {
-	for yes in "10.1.2.3 10.0.0.0/8" "10.1.2.3 10.1.2.3" "::1 ::1" "2001:db8::5 2001:db8::/32" \
-		"::ffff:10.1.2.3 10.0.0.0/8" "1.2.3.4 9.9.9.9 1.2.3.0/25" "1.2.3.4 0.0.0.0/0"; do
-		# shellcheck disable=SC2086 # words
-		run -0 "$HELPERS/address-in" $yes
-	done
-	for no in "10.1.2.3 11.0.0.0/8" "1.2.3.129 1.2.3.0/25" "::1 0.0.0.0/0" "::2 ::1" "1.2.3.4"; do
-		# shellcheck disable=SC2086 # words
-		run -1 "$HELPERS/address-in" $no
-	done
-	refuses 2 "NETWORK '1.2.3.0/33'" "$HELPERS/address-in" 1.2.3.4 1.2.3.0/33
-	refuses 2 "NETWORK '::/129'" "$HELPERS/address-in" 1.2.3.4 ::/129
-	refuses 2 "NETWORK 'x'" "$HELPERS/address-in" 1.2.3.4 1.2.3.4 x
-	refuses 2 "ADDRESS 'x'" "$HELPERS/address-in" x 1.2.3.4
-}
-
 @test "settings (out of range, unknown, not NAME=value) are named with file and line" {
 	conf=$BATS_TEST_TMPDIR/conf
 	printf '# fine\n\nPIN_DIRR=/x\n' >"$conf"
@@ -184,7 +168,7 @@ lookup() {
 		'[::g]:90' 127.0.0.1:9x '127.0.0.1:90 what' '*:90' '[:]:90' '[1]:90' 'a:90'; do
 		LISTEN=$listen refuses 2 "setting LISTEN='$listen': ADDRESS:PORT is needed" "$SCRIPTS/serve.sh"
 	done
-	LISTEN=127.0.0.1:99999 refuses 2 "setting LISTEN='99999': a number from 1 to 65535" "$SCRIPTS/serve.sh"
+	LISTEN=127.0.0.1:99999 refuses 2 "setting LISTEN='127.0.0.1:99999': ADDRESS:PORT is needed" "$SCRIPTS/serve.sh"
 	HTTP_CLIENTS=0 refuses 2 "setting HTTP_CLIENTS='0': a number from 1 to 10000" "$SCRIPTS/serve.sh"
 	HTTP_SECONDS=-1 refuses 2 "setting HTTP_SECONDS='-1': a number from 1 to 3600" "$SCRIPTS/serve.sh"
 	LOOKUP_ALLOW='1.2.3.4/99' refuses 2 "setting LOOKUP_ALLOW='1.2.3.4/99'" "$SCRIPTS/serve.sh"
@@ -192,6 +176,49 @@ lookup() {
 	CGROUP=/nonexistent refuses 3 "setting CGROUP='/nonexistent': no such directory" "$SCRIPTS/attach.sh"
 	CGROUP=/tmp refuses 3 "setting CGROUP='/tmp': not a cgroup of version 2" "$SCRIPTS/attach.sh"
 	HTTP_USER='a b' refuses 2 "setting HTTP_USER='a b'" "$SCRIPTS/serve.sh"
+}
+
+@test "settings (a NUL, a control character, too long, a file too large) are refused in one line" {
+	conf=$BATS_TEST_TMPDIR/conf
+	printf 'CGROUP=\nPIN_\0GROUP=x\n' >"$conf"
+	refuses 2 "$conf line 2: a NUL byte" "$HELPERS/read-settings" "$conf"
+	printf 'CGROUP=/a\033[2J\n' >"$conf"
+	refuses 2 "$conf line 1: setting CGROUP='/a?[2J': a control character is in it" "$HELPERS/read-settings" "$conf"
+	CGROUP=$'/a\nPIN_DIR:0=/x' refuses 2 "setting CGROUP='/a?PIN_DIR:0=/x': a control character" "$HELPERS/read-settings"
+	printf 'CGROUP=/%05000d\n' 0 >"$conf"
+	refuses 2 "it is longer than 4095 bytes" "$HELPERS/read-settings" "$conf"
+	head -c 65537 /dev/zero | tr '\0' '#' >"$conf"
+	refuses 2 "cannot read $conf: File too large" "$HELPERS/read-settings" "$conf"
+	printf '\n' >>"$conf"
+	truncate -s 65536 "$conf"
+	run -0 "$HELPERS/read-settings" "$conf"
+	refuses 2 "cannot read /: Is a directory" "$HELPERS/read-settings" /
+}
+
+@test "settings (as etc/connpin.conf tells the defaults) are the defaults" {
+	env -i "$HELPERS/read-settings" >"$BATS_TEST_TMPDIR/defaults"
+	sed -n 's/^#\([A-Z0-9_]*=.*\)/\1/p' "$TREE/etc/connpin.conf" >"$BATS_TEST_TMPDIR/told"
+	[ "$(wc -l <"$BATS_TEST_TMPDIR/told")" -eq 17 ]
+	diff <(sort "$BATS_TEST_TMPDIR/told") <(sed 's/:0=/=/' "$BATS_TEST_TMPDIR/defaults" | sort)
+	env -i "$HELPERS/read-settings" "$BATS_TEST_TMPDIR/told" | sed 's/:[1-9][0-9]*=/:0=/' | diff - "$BATS_TEST_TMPDIR/defaults"
+}
+
+@test "settings (values with every character that is not a control) reach the scripts as they are" {
+	printf '%s\n' 'CGROUP=/a "b" $(id) `id` \n %s * ~ ; é'"'" >"$BATS_TEST_TMPDIR/conf"
+	for shell in dash 'busybox sh'; do
+		# shellcheck disable=SC2016,SC2086 # another shell's, words
+		CONNPIN_CONF=$BATS_TEST_TMPDIR/conf run -0 env ROOT="$TREE" $shell -euc '. "$ROOT/scripts/lib.sh"; . "$ROOT/scripts/config.sh"
+			load_settings; printf "%s\n" "CGROUP=$CGROUP"' x
+		diff <(echo "$output") "$BATS_TEST_TMPDIR/conf"
+	done
+}
+
+@test "scripts (nothing built) say so in one line" {
+	mkdir "$BATS_TEST_TMPDIR/tree"
+	cp -r "$TREE/scripts" "$TREE/etc" "$BATS_TEST_TMPDIR/tree"
+	for script in attach detach status serve; do
+		refuses 3 "nothing is built: run make first" "$BATS_TEST_TMPDIR/tree/scripts/$script.sh"
+	done
 }
 
 @test "settings (from the file) count, and the environment goes first" {
@@ -233,7 +260,7 @@ lookup() {
 
 @test "each helper and script (--version) prints its name and the one version" {
 	version=$(sed -n 's/^VERSION := //p' "$TREE/GNUmakefile")
-	for command in "$HELPERS"/{conn-lookup,conn-list,tcp-metrics,attach-tracing,address-in,run-httpd} \
+	for command in "$HELPERS"/{conn-lookup,conn-list,tcp-metrics,attach-tracing,run-httpd,read-settings} \
 		"$SCRIPTS"/{attach,detach,status,ipv6-block,serve,quickstart,test}.sh; do
 		for option in -V --version; do
 			run -0 --separate-stderr "$command" "$option"

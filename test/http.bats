@@ -230,7 +230,7 @@ bad() {
 	[ "$STATUS" = 404 ]
 	get /
 	[[ $STATUS = [24]* ]]
-	for script in metrics lookup list request.sh index.cgi; do
+	for script in metrics lookup list index.cgi; do
 		get "/cgi-bin/cgi-bin/$script"
 		[ "$STATUS" = 404 ]
 		get "/cgi-bin/../cgi-bin/$script" --path-as-is

@@ -8,10 +8,13 @@
 
 #include "../../helpers/text.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <spawn.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -43,6 +46,61 @@ void *__wrap_mmap(void *at, size_t len, int prot, int flags, int fd, off_t offse
 		mappings[mapping_count++].len = len;
 	}
 	return mapped;
+}
+
+/* The environment that a target makes: a value, or NULL for none. --wrap=getenv. */
+static const char *(*fuzzed_environment)(const char *name);
+
+char *__real_getenv(const char *name);
+char *__wrap_getenv(const char *name);
+
+char *__wrap_getenv(const char *name)
+{
+	if (mapping_count < 0 || !fuzzed_environment || strcmp(name, "PIN_DIR") == 0)
+		return __real_getenv(name);
+	return (char *)fuzzed_environment(name);
+}
+
+/* No process is started. --wrap=posix_spawnp. */
+int __wrap_posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_actions_t *actions,
+			const posix_spawnattr_t *attributes, char *const argv[],
+			char *const environment[]);
+
+int __wrap_posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_actions_t *actions,
+			const posix_spawnattr_t *attributes, char *const argv[],
+			char *const environment[])
+{
+	(void)pid, (void)file, (void)actions, (void)attributes, (void)argv, (void)environment;
+	return ENOENT;
+}
+
+/* DESCRIPTOR is a file of SIZE bytes in memory from now on, read from its beginning. */
+static inline void make_file(int descriptor, const void *data, size_t size)
+{
+	static bool is_memory[2];
+
+	if (!is_memory[descriptor]) {
+		int file = memfd_create("fuzz", 0);
+
+		if (file < 0 || dup2(file, descriptor) < 0)
+			abort();
+		close(file);
+		is_memory[descriptor] = true;
+	}
+	if (ftruncate(descriptor, 0) || pwrite(descriptor, data, size, 0) != (ssize_t)size ||
+	    lseek(descriptor, 0, SEEK_SET))
+		abort();
+}
+
+/* What the helper wrote to standard output since make_file(), ended by a NUL, at TEXT. */
+static inline size_t read_output(char *text, size_t size)
+{
+	ssize_t len = pread(STDOUT_FILENO, text, size - 1, 0);
+
+	if (len < 0 || len == (ssize_t)size - 1 || memchr(text, '\0', (size_t)len))
+		abort();
+	text[len] = '\0';
+	return (size_t)len;
 }
 
 /* A helper ends with its process: it closes and unmaps nothing. */

@@ -59,7 +59,7 @@ clean() {
 	done
 }
 
-@test "conn-list, tcp-metrics, metrics-cgi, address-in (valgrind) have nothing to complain of" {
+@test "conn-list, tcp-metrics, metrics-cgi, read-settings (valgrind) have nothing to complain of" {
 	run -0 "$TRAFFIC" open 50
 	clean 0 conn-list
 	clean 0 conn-list -j --dst 127.0.0.1 -p tcp
@@ -68,9 +68,41 @@ clean() {
 	PIN_DIR=/nonexistent clean 3 tcp-metrics
 	REQUEST_METHOD=GET clean 0 metrics-cgi
 	REQUEST_METHOD=POST clean 0 metrics-cgi
-	clean 0 address-in ::ffff:10.1.2.3 192.0.2.0/24 10.0.0.0/8
-	clean 1 address-in ::1 2001:db8::/32
-	clean 2 address-in ::1 1.2.3.4/33
+	for file in "$TREE"/test/fuzz/corpus/config/{default,set,all}; do
+		clean 0 read-settings "$file"
+	done
+	clean 2 read-settings "$TREE/test/fuzz/corpus/config/bad"
+	clean 0 read-settings --lenient "$TREE/test/fuzz/corpus/config/bad"
+}
+
+# answers STATUS NAME QUERY [VARIABLE=VALUE...]: that status line, and no complaint.
+answers() {
+	local status=$1 name=$2 query=$3
+	shift 3
+	(
+		# shellcheck disable=SC2163 # words NAME=VALUE
+		export REQUEST_METHOD=GET REMOTE_ADDR=127.0.0.1 QUERY_STRING="$query" "$@"
+		clean 0 "$name"
+	)
+	grep -q "^Status: $status " "$BATS_TEST_TMPDIR/out"
+}
+
+@test "lookup-cgi, list-cgi (valgrind) have nothing to complain of" {
+	start_server 127.0.0.1
+	start client "$TRAFFIC" connect 127.0.0.1 "$PORT"
+	for name in lookup-cgi list-cgi; do
+		answers 200 "$name" "dst=127.0.0.1&sport=$(client_port)&dport=$PORT&protocol=tcp"
+		grep -q "\"pid\":$PID," "$BATS_TEST_TMPDIR/out"
+		answers 400 "$name" "dst=x&sport=1&dport=2"
+		answers 400 "$name" "dst=%3&sport=1&dport=2"
+		answers 403 "$name" "" REMOTE_ADDR=192.0.2.1 LOOKUP_ALLOW='2001:db8::/32 198.51.100.1'
+		answers 403 "$name" "" HTTP_HOST=rebound.example
+		answers 405 "$name" "" REQUEST_METHOD=POST
+		answers 503 "$name" "dst=1.2.3.4&sport=1&dport=2" PIN_DIR=/nonexistent
+	done
+	answers 404 lookup-cgi "dst=192.0.2.1&sport=1&dport=2"
+	answers 200 list-cgi "dport=$PORT&encoding=gzip"
+	sed '1,/^\r$/d' "$BATS_TEST_TMPDIR/out" | gzip -d | grep -q "\"pid\":$PID,"
 }
 
 @test "run-httpd (valgrind) has nothing to complain of" {

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Reads both maps in batches: 65,536 entries take a few hundred system calls.
+ * An entry that is written while the table is read may be missing or old.
+ */
+#include "list.h"
+
+#include "bpf.h"
+#include "text.h"
+
+#include <errno.h>
+#include <string.h>
+
+/*
+ * Entries a batch. The kernel answers whole buckets, so it must hold the fullest
+ * one (-ENOSPC otherwise); with a hash over 65,536 buckets that is a handful.
+ */
+#define BATCH 1024
+
+struct listing {
+	const struct identity_table *identities;
+	const struct entry_filter *filter;
+	bool json;
+	uint64_t now;
+};
+
+static void print_if_wanted(const struct listing *listing, const struct answer *entry)
+{
+	if (entry_is_wanted(listing->filter, entry))
+		entry_print(entry, listing->json, listing->now);
+}
+
+/*
+ * All that the identity table knows of CONN; and the bare PID, when that is another one's:
+ * whose record was overwritten.
+ */
+static void list_conn(const struct listing *listing, const struct conn *conn, conn_pid pid)
+{
+	struct conn_identity found[IDENTITY_WAYS];
+	struct identity_query query;
+	struct answer entry;
+	bool is_known = false;
+	int count;
+
+	identity_query(&query, listing->identities, conn);
+	count = identity_find(listing->identities, &query, found);
+	for (int i = 0; i < count; i++) {
+		is_known |= found[i].pid == pid;
+		answer_of_record(&entry, &found[i]);
+		print_if_wanted(listing, &entry);
+	}
+	if (!is_known) {
+		entry = (struct answer) { .conn = *conn, .pid = pid, .matches = 1 };
+		print_if_wanted(listing, &entry);
+	}
+}
+
+/* One map, whose keys are KEY_SIZE bytes: as large as its member of struct conn. */
+static int list_map(struct listing *listing, int map, bool is_v6, size_t key_size)
+{
+	static unsigned char keys[BATCH * sizeof(struct conn_key_v6)];
+	static conn_pid pids[BATCH];
+	__u64 cursor = 0;
+	const void *in = NULL;
+	__u32 count;
+	int rc;
+
+	listing->now = boot_time();
+	do {
+		count = BATCH;
+		rc = bpf_lookup_batch(map, in, &cursor, keys, pids, &count);
+		if (rc && rc != -ENOENT)
+			return rc;
+		for (__u32 i = 0; i < count; i++) {
+			struct conn conn = { .is_v6 = is_v6 };
+
+			memcpy(&conn.v6, keys + i * key_size, key_size);
+			list_conn(listing, &conn, pids[i]);
+		}
+		in = &cursor;
+	} while (rc == 0);
+	return out_flush();
+}
+
+int list_open(struct list *list)
+{
+	/* Without it the lines have no identity. */
+	(void)identity_open(&list->identities, true);
+	return conn_open(&list->maps);
+}
+
+void list_refresh(struct list *list)
+{
+	conn_reopen(&list->maps);
+	identity_refresh(&list->identities, true);
+}
+
+int list_print(const struct list *list, const struct entry_filter *filter, bool json)
+{
+	struct listing listing = { .identities = &list->identities,
+				   .filter = filter,
+				   .json = json };
+	int rc;
+
+	entry_forget_processes();
+	rc = list_map(&listing, list->maps.v4, false, sizeof(struct conn_key_v4));
+	return rc ? rc : list_map(&listing, list->maps.v6, true, sizeof(struct conn_key_v6));
+}

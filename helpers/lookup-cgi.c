@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: MIT
+/*
+ * lookup-cgi: GET /cgi-bin/lookup?dst=A&sport=N&dport=N&protocol=tcp, what conn-lookup -j
+ * prints.
+ */
+#include "lookup.h"
+#include "request.h"
+#include "text.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { DST, SPORT, DPORT, PROTOCOL, PARAMETERS };
+
+/* False when the query was refused. */
+static bool read_question(struct conn *conn)
+{
+	struct parameter parameters[PARAMETERS] = {
+		[DST] = { .name = "dst" },
+		[SPORT] = { .name = "sport" },
+		[DPORT] = { .name = "dport" },
+		[PROTOCOL] = { .name = "protocol" },
+	};
+	conn_error errors[PARAMETERS] = { NULL };
+	uint16_t src_port = 0, dst_port = 0;
+	uint8_t protocol = 6;
+
+	if (!request_read_query(parameters, PARAMETERS))
+		return false;
+	errors[DST] = conn_parse_address(parameters[DST].value, conn);
+	errors[SPORT] = conn_parse_port(parameters[SPORT].value, &src_port);
+	errors[DPORT] = conn_parse_port(parameters[DPORT].value, &dst_port);
+	if (*parameters[PROTOCOL].value)
+		errors[PROTOCOL] = conn_parse_protocol(parameters[PROTOCOL].value, &protocol);
+	for (int i = 0; i < PARAMETERS; i++) {
+		if (errors[i]) {
+			request_refuse(parameters[i].name,
+				       *parameters[i].value ? errors[i] : "is missing");
+			return false;
+		}
+	}
+	conn_set_ports(conn, protocol, src_port, dst_port);
+	return true;
+}
+
+static void answer_question(const struct conn *conn)
+{
+	struct answer answers[IDENTITY_WAYS];
+	struct identity_query query;
+	struct process process;
+	struct lookup lookup = { .netns = { .kind = NETNS_OWN_FIRST } };
+	const char *cmdline = getenv("LOOKUP_CMDLINE");
+	int count;
+
+	lookup_open(&lookup);
+	identity_query(&query, &lookup.identities, conn);
+	count = lookup_answers(&lookup, conn, &query, answers);
+	if (count == 0)
+		request_fail("404 Not Found", "not found");
+	else if (count < 0 && count != -ENODEV) /* that one was told */
+		warn_parts("cannot read the connection table: ", strerror(-count), NULL);
+	if (count <= 0)
+		return;
+	/* A command line may hold secrets. */
+	answer_inspect(&answers[0], &process, cmdline && strcmp(cmdline, "yes") == 0);
+	out_str(CGI_HEAD("200 OK", "application/json"));
+	answer_print_json(&answers[0], &process);
+	out_str("\n");
+}
+
+int main(int argc, char **argv)
+{
+	struct conn conn;
+
+	(void)argc;
+	set_program_name(argv[0]);
+	if (request_begin() && read_question(&conn))
+		answer_question(&conn);
+	return finish(EXIT_FOUND);
+}

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: MIT
+#include "network.h"
+
+#include "text.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+
+#define NETWORK_LEN (INET6_ADDRSTRLEN + sizeof("/128"))
+
+/* *BITS is what an address of this family has. */
+static bool parse(const char *text, struct network *address, unsigned *bits)
+{
+	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+
+	address->prefix = 128;
+	if (inet_pton(AF_INET, text, address->address + sizeof(mapped)) == 1) {
+		memcpy(address->address, mapped, sizeof(mapped));
+		*bits = 32;
+		return true;
+	}
+	*bits = 128;
+	return inet_pton(AF_INET6, text, address->address) == 1;
+}
+
+bool parse_address(const char *text, struct network *address)
+{
+	unsigned bits;
+
+	return parse(text, address, &bits);
+}
+
+bool parse_network(const char *text, struct network *network)
+{
+	char address[INET6_ADDRSTRLEN];
+	size_t len = strcspn(text, "/");
+	unsigned bits;
+	uint64_t n;
+
+	if (len >= sizeof(address))
+		return false;
+	memcpy(address, text, len);
+	address[len] = '\0';
+	if (!parse(address, network, &bits))
+		return false;
+	n = bits;
+	if (text[len] == '/' && !parse_number(text + len + 1, 0, bits, &n))
+		return false;
+	network->prefix = (unsigned)n + 128 - bits;
+	return true;
+}
+
+bool network_has(const struct network *network, const struct network *address)
+{
+	unsigned bytes = network->prefix / 8, rest = network->prefix % 8;
+
+	if (memcmp(network->address, address->address, bytes) != 0)
+		return false;
+	return rest == 0 ||
+	       ((network->address[bytes] ^ address->address[bytes]) >> (8 - rest)) == 0;
+}
+
+int networks_have(const char *list, const struct network *address)
+{
+	char word[NETWORK_LEN];
+	struct network network;
+	int rc = 0;
+
+	for (;;) {
+		size_t len;
+
+		list += strspn(list, " ");
+		len = strcspn(list, " ");
+		if (len == 0)
+			return rc;
+		if (len >= sizeof(word))
+			return -1;
+		memcpy(word, list, len);
+		word[len] = '\0';
+		if (!parse_network(word, &network))
+			return -1;
+		rc |= network_has(&network, address);
+		list += len;
+	}
+}

@@ -1,0 +1,453 @@
+// SPDX-License-Identifier: MIT
+/*
+ * read-settings: the settings, from a file and the environment, checked.
+ *
+ * The scripts read its lines. Nothing in the file is ever run.
+ */
+#include "network.h"
+#include "text.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char usage[] =
+	"usage: read-settings [--lenient] [--for NAME] [FILE]\n"
+	"\n"
+	"Print every setting as NAME:LINE=value. LINE is where FILE has it, 0 when it is\n"
+	"of the environment, which goes first, or the default.\n"
+	"\n"
+	"  --for NAME     the name in front of messages\n"
+	"  --lenient      leave out what is wrong, and tell it, unless it says where\n"
+	"                 connpin is attached\n"
+	"  -h, --help     this text\n"
+	"  -V, --version  the version\n"
+	"\n"
+	"Exit status: 0 done, 2 FILE is missing or a setting is wrong, 3 FILE can't be read.\n";
+
+#define FILE_BYTES_MAX 65536
+#define VALUE_BYTES_MAX 4095 /* as long as a path */
+
+struct setting {
+	const char *name;
+	const char *fallback;
+	/* Whether the value is right; if not, it was told. */
+	bool (*check)(struct setting *setting);
+	unsigned min, max; /* of a number */
+	const char *owner; /* of a name: what it names */
+	bool says_where;   /* what is attached can't be found without it */
+	bool is_seen;	   /* in the file */
+	unsigned line;	   /* 0: not the file's */
+	const char *value;
+};
+
+static const char *path; /* of the file */
+static bool is_lenient;
+
+/* --- messages --------------------------------------------------------------- */
+
+/* Room for "PATH line N: ". */
+static const char *place(unsigned line)
+{
+	static char text[256];
+	size_t len;
+
+	if (!line)
+		return "";
+	len = strnlen(path, sizeof(text) - sizeof(" line 4294967295: "));
+	memcpy(text, path, len);
+	strcpy(text + len, " line ");
+	format_u64(text + strlen(text), line);
+	strcat(text, ": ");
+	return text;
+}
+
+/* Always false: a value that is not WHY (and MORE, if there is). */
+static bool refuse_more(const struct setting *setting, const char *why, const char *more)
+{
+	char shown[101]; /* enough to find it by */
+	size_t len = strnlen(setting->value, sizeof(shown) - 1);
+
+	memcpy(shown, setting->value, len);
+	shown[len] = '\0';
+	warn_parts(place(setting->line), "setting ", setting->name, "='", shown, "': ", why, more,
+		   is_lenient && !setting->says_where ? "; left out" : "", NULL);
+	return false;
+}
+
+static bool refuse(const struct setting *setting, const char *why)
+{
+	return refuse_more(setting, why, "");
+}
+
+/* --- checks ----------------------------------------------------------------- */
+
+#define DIGITS "0123456789"
+#define LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+static bool is_path(const char *value)
+{
+	return value[0] == '/' && value[1] && !value[strspn(value, DIGITS LETTERS "_/.-")];
+}
+
+static bool check_path(struct setting *setting)
+{
+	return is_path(setting->value) ||
+	       refuse(setting, "an absolute path of letters, digits, '_', '-' and '.' is needed");
+}
+
+static bool check_path_or_none(struct setting *setting)
+{
+	return !*setting->value || check_path(setting);
+}
+
+/* Without the slash at its end, if there is one. */
+static void cut_slash(struct setting *setting)
+{
+	static char cut[2][VALUE_BYTES_MAX + 1]; /* for PIN_DIR and for CGROUP */
+	size_t len = strlen(setting->value);
+	char *copy = cut[strcmp(setting->name, "CGROUP") == 0];
+
+	if (!len || setting->value[len - 1] != '/')
+		return;
+	memcpy(copy, setting->value, len - 1);
+	copy[len - 1] = '\0';
+	setting->value = copy;
+}
+
+static bool check_pin_dir(struct setting *setting)
+{
+	cut_slash(setting);
+	if (!check_path(setting))
+		return false;
+	if (strcmp(setting->value, "/sys/fs/bpf") == 0)
+		return refuse(setting, "a directory of its own below that is needed");
+	return !strchr(setting->value, '.') ||
+	       refuse(setting, "a bpf file system takes no name with a dot");
+}
+
+/* The name of a cgroup may hold anything. */
+static bool check_cgroup(struct setting *setting)
+{
+	cut_slash(setting);
+	return !*setting->value || *setting->value == '/' ||
+	       refuse(setting, "an absolute path, or nothing, is needed");
+}
+
+static bool check_number(struct setting *setting)
+{
+	char range[64] = "a number from ";
+	uint64_t n;
+
+	/* With a 0 in front a shell would take it for octal. */
+	if (parse_number(setting->value, setting->min, setting->max, &n) &&
+	    (*setting->value != '0' || !setting->value[1]))
+		return true;
+	format_u64(range + strlen(range), setting->min);
+	strcat(range, " to ");
+	format_u64(range + strlen(range), setting->max);
+	return refuse_more(setting, range, " is needed");
+}
+
+static bool check_name(struct setting *setting)
+{
+	const char *value = setting->value;
+
+	return (*value && *value != '-' && !value[strspn(value, DIGITS LETTERS "_-")]) ||
+	       refuse_more(setting, "a name of a ", setting->owner);
+}
+
+/* Of LEN bytes: PORT, IPv4:PORT or [IPv6]:PORT. */
+static bool is_listen_address(const char *word, size_t len)
+{
+	char text[sizeof("[]:65535") + 64]; /* and an address */
+	struct network address;
+	char *host = text, *colon;
+	uint64_t port;
+
+	if (len >= sizeof(text))
+		return false;
+	memcpy(text, word, len);
+	text[len] = '\0';
+	colon = strrchr(text, ':');
+	if (!parse_number(colon ? colon + 1 : text, 1, 65535, &port))
+		return false;
+	if (!colon)
+		return true;
+	*colon = '\0';
+	if (*host != '[')
+		return !strchr(host, ':') && parse_address(host, &address);
+	host++;
+	if (colon[-1] != ']')
+		return false;
+	colon[-1] = '\0';
+	return strchr(host, ':') && parse_address(host, &address);
+}
+
+static bool check_listen(struct setting *setting)
+{
+	const char *word = setting->value;
+	bool is_right = *word && *word != ' ';
+
+	while (*word && is_right) {
+		size_t len = strcspn(word, " ");
+
+		is_right = is_listen_address(word, len);
+		word += len;
+		word += strspn(word, " ");
+	}
+	return is_right ||
+	       refuse(setting,
+		      "ADDRESS:PORT is needed, an IPv6 address in brackets, or several of them");
+}
+
+static bool check_networks(struct setting *setting)
+{
+	static const struct network any;
+
+	return networks_have(setting->value, &any) >= 0 ||
+	       refuse(setting,
+		      "addresses or networks (ADDRESS/BITS), separated by spaces, are needed");
+}
+
+static bool check_yes(struct setting *setting)
+{
+	return strcmp(setting->value, "yes") == 0 || strcmp(setting->value, "no") == 0 ||
+	       refuse(setting, "yes or no is needed");
+}
+
+/* --- the settings ----------------------------------------------------------- */
+
+#define TEXT(name, fallback, check)                                      \
+	{                                                                \
+		name, fallback, check, 0, 0, NULL, false, false, 0, NULL \
+	}
+#define NUMBER(name, fallback, min, max)                                            \
+	{                                                                           \
+		name, fallback, check_number, min, max, NULL, false, false, 0, NULL \
+	}
+#define NAME(name, fallback, owner)                                                         \
+	{                                                                                   \
+		name, fallback, check_name, 0, 0, owner " is needed", false, false, 0, NULL \
+	}
+#define WHERE(name, fallback, check)                                    \
+	{                                                               \
+		name, fallback, check, 0, 0, NULL, true, false, 0, NULL \
+	}
+
+/* As etc/connpin.conf has them. */
+static const struct setting known[] = {
+	WHERE("PIN_DIR", "/sys/fs/bpf/connpin", check_pin_dir),
+	NAME("PIN_GROUP", "connpin", "group"),
+	WHERE("CGROUP", "", check_cgroup),
+	NUMBER("CONN_V4_ENTRIES", "65536", 256, 16777216),
+	NUMBER("CONN_V6_ENTRIES", "16384", 256, 16777216),
+	NUMBER("TCP_SOCKETS", "16384", 1024, 4194304),
+	NUMBER("CGROUP_SERIES", "256", 0, 512),
+	NUMBER("CGROUP_LINGER", "300", 0, 86400),
+	WHERE("RUN_DIR", "/run/connpin", check_path),
+	TEXT("HTTP_RUN_DIR", NULL /* RUN_DIR */, check_path),
+	TEXT("LISTEN", "127.0.0.1:9090", check_listen),
+	NAME("HTTP_USER", "connpin", "user"),
+	TEXT("HTTP_PASSWD", "", check_path_or_none),
+	NUMBER("HTTP_CLIENTS", "512", 1, 10000),
+	NUMBER("HTTP_SECONDS", "10", 1, 3600),
+	TEXT("LOOKUP_ALLOW", "", check_networks),
+	TEXT("LOOKUP_CMDLINE", "no", check_yes),
+};
+
+#define SETTINGS (sizeof(known) / sizeof(known[0]))
+
+static struct setting *find(struct setting *settings, const char *name)
+{
+	for (size_t i = 0; i < SETTINGS; i++)
+		if (strcmp(settings[i].name, name) == 0)
+			return &settings[i];
+	return NULL;
+}
+
+/* Of the file. Whether to go on. */
+static bool bad_line(unsigned line, const char *why, const char *name, const char *more)
+{
+	warn_parts(place(line), why, name, more, is_lenient ? "; left out" : "", NULL);
+	return is_lenient;
+}
+
+/* One line of LEN bytes, ended by a NUL. Whether to go on. */
+static bool read_line(struct setting *settings, char *text, size_t len, unsigned line)
+{
+	struct setting *setting;
+	char *equals = strchr(text, '=');
+
+	if (strlen(text) != len)
+		return bad_line(line, "a NUL byte", "", "");
+	if (!*text || *text == '#')
+		return true;
+	if (!equals || *text < 'A' || *text > 'Z')
+		return bad_line(line, "not NAME=value", "", "");
+	*equals = '\0';
+	if (text[strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ" DIGITS "_")])
+		return bad_line(line, "not NAME=value", "", "");
+	setting = find(settings, text);
+	if (!setting)
+		return bad_line(line, "no such setting ", text, "");
+	if (setting->is_seen)
+		return bad_line(line, "", text, " is set a second time");
+	setting->is_seen = true;
+	if (!setting->value) {
+		setting->value = equals + 1;
+		setting->line = line;
+	}
+	return true;
+}
+
+static bool read_lines(struct setting *settings, char *text, size_t size)
+{
+	unsigned line = 0;
+
+	for (size_t at = 0; at < size;) {
+		char *end = memchr(text + at, '\n', size - at);
+		size_t len = (end ? (size_t)(end - text) : size) - at;
+
+		text[at + len] = '\0';
+		line++;
+		if (!read_line(settings, text + at, len, line))
+			return false;
+		at += len + 1;
+	}
+	return true;
+}
+
+/* The file at TEXT, which has room for a byte more. Its length or -errno. */
+static ssize_t read_file(char text[FILE_BYTES_MAX + 1])
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	size_t len = 0;
+	ssize_t n;
+
+	if (fd < 0)
+		return -errno;
+	do {
+		n = read(fd, text + len, FILE_BYTES_MAX + 1 - len);
+		if (n > 0)
+			len += (size_t)n;
+	} while (n > 0 || (n < 0 && errno == EINTR));
+	if (n < 0)
+		n = -errno;
+	else
+		n = len > FILE_BYTES_MAX ? -EFBIG : (ssize_t)len;
+	close(fd);
+	return n;
+}
+
+/* EXIT_FOUND, or what to exit with after a line on standard error. */
+static int take_file(struct setting *settings)
+{
+	static char text[FILE_BYTES_MAX + 1];
+	ssize_t len = read_file(text);
+
+	if (len >= 0)
+		return read_lines(settings, text, (size_t)len) ? EXIT_FOUND : EXIT_MISUSE;
+	warn_parts("cannot read ", path, ": ", strerror((int)-len), NULL);
+	return len == -ENOENT || len == -ENOTDIR || len == -EISDIR || len == -EFBIG
+		       ? EXIT_MISUSE
+		       : EXIT_UNAVAILABLE;
+}
+
+/* Whatever a setting is for, it is printed as a line. */
+static bool is_line(const struct setting *setting)
+{
+	const char *p = setting->value;
+
+	while ((unsigned char)*p >= ' ' && *p != 0x7f)
+		p++;
+	if (*p)
+		return refuse(setting, "a control character is in it");
+	return (size_t)(p - setting->value) <= VALUE_BYTES_MAX ||
+	       refuse(setting, "it is longer than 4095 bytes");
+}
+
+/* False when a setting is wrong that may not be left out. */
+static bool check_settings(struct setting *settings)
+{
+	for (size_t i = 0; i < SETTINGS; i++) {
+		struct setting *setting = &settings[i];
+
+		if (!setting->fallback)
+			setting->fallback = find(settings, "RUN_DIR")->value;
+		if (!setting->value)
+			setting->value = setting->fallback;
+		if (is_line(setting) && setting->check(setting))
+			continue;
+		if (!is_lenient || setting->says_where)
+			return false;
+		setting->value = setting->fallback;
+		setting->line = 0;
+	}
+	return true;
+}
+
+static void print_settings(const struct setting *settings)
+{
+	for (size_t i = 0; i < SETTINGS; i++) {
+		out_str(settings[i].name);
+		out_str(":");
+		out_u64(settings[i].line);
+		out_str("=");
+		out_str(settings[i].value);
+		out_str("\n");
+	}
+}
+
+enum { OPTION_LENIENT = 256, OPTION_FOR };
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "lenient", no_argument, NULL, OPTION_LENIENT },
+		{ "for", required_argument, NULL, OPTION_FOR },
+		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'V' },
+		{ NULL, 0, NULL, 0 },
+	};
+	struct setting settings[SETTINGS];
+	int c, rc = EXIT_FOUND;
+
+	set_program_name(argv[0]);
+	is_lenient = false;
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, ":hV", options, NULL)) != -1) {
+		switch (c) {
+		case OPTION_LENIENT:
+			is_lenient = true;
+			break;
+		case OPTION_FOR:
+			set_program_name(optarg);
+			break;
+		case 'h':
+			out_str(usage);
+			return finish(EXIT_FOUND);
+		case 'V':
+			out_version();
+			return finish(EXIT_FOUND);
+		default:
+			return bad_option(c, argv);
+		}
+	}
+	if (argc - optind > 1)
+		return misuse("unexpected argument ", argv[optind + 1]);
+	memcpy(settings, known, sizeof(settings));
+	for (size_t i = 0; i < SETTINGS; i++)
+		settings[i].value = getenv(settings[i].name);
+	path = argv[optind];
+	if (path)
+		rc = take_file(settings);
+	if (rc == EXIT_FOUND && !check_settings(settings))
+		rc = EXIT_MISUSE;
+	if (rc == EXIT_FOUND)
+		print_settings(settings);
+	return finish(rc);
+}
