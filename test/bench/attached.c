@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 /*
  * attached: what does an operation cost with these programs attached, and with
- * those?
+ * those, and while that agent runs?
  *
  * Each set of pinned programs has its turn once a round: attach it, do some
  * hundred operations, take it off. The CPU time of this process is what counts,
- * the kernel's receiving side included: on loopback it runs in the sender. Each
- * set is reported on beside the first.
+ * the kernel's receiving side included: on loopback it runs in the sender; and that
+ * of the agent, which has started, runs for the turn, and is then asked to end (SIGINT).
+ * Each set is reported on beside the first.
  *
  * Each turn goes to another address of 127.0.0.0/8, so that every connection is
  * a new key of the table; only "tcp-known" and "udp-same" stay at one address. The
@@ -19,9 +20,15 @@
 #include "../../helpers/bpf.c"
 
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
 #include <stdbool.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 
 #define SETS_MAX 8
 #define PROGRAMS_MAX 16
@@ -60,6 +67,7 @@ struct set {
 	const char *name;
 	struct program programs[PROGRAMS_MAX];
 	unsigned count;
+	char **agent; /* its command, or NULL */
 	int64_t *samples;
 };
 
@@ -99,8 +107,133 @@ static struct program open_program(const char *pin)
 	return program;
 }
 
+/* --- an agent -------------------------------------------------------------- */
+
+#define AGENT_WAIT_MS 10000 /* for its start */
+#define SETTLE_MS 20	    /* for it to read what is in its buffers */
+
+static pid_t agent;
+static int agent_output;      /* a file in memory */
+static uint64_t agent_memory; /* kB, resident, the most of all turns */
+
+static void sleep_ms(long ms)
+{
+	nanosleep(&(struct timespec) { .tv_nsec = ms * 1000000 }, NULL);
+}
+
+/* The file NAME of the agent in /proc, ended by a NUL. */
+static void read_agent(const char *name, char *text, size_t size)
+{
+	char path[64];
+	ssize_t n = -1;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", agent, name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		n = read(fd, text, size - 1);
+		close(fd);
+	}
+	if (n < 0)
+		die("cannot read", path);
+	text[n] = '\0';
+}
+
+/* What it has spent, on a CPU. */
+static int64_t agent_ns(void)
+{
+	char text[256];
+
+	if (!agent)
+		return 0;
+	read_agent("schedstat", text, sizeof(text));
+	return strtoll(text, NULL, 10);
+}
+
+/* Whether it has opened what it waits at for events, which comes last. */
+static bool waits_for_events(void)
+{
+	char path[64], target[PATH_MAX];
+	struct dirent *entry;
+	bool found = false;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", agent);
+	dir = opendir(path);
+	while (dir && !found && (entry = readdir(dir)) != NULL) {
+		ssize_t n = readlinkat(dirfd(dir), entry->d_name, target, sizeof(target) - 1);
+
+		if (n > 0) {
+			target[n] = '\0';
+			found = strcmp(target, "anon_inode:[eventpoll]") == 0;
+		}
+	}
+	if (dir)
+		closedir(dir);
+	return found;
+}
+
+static void start_agent(char **command)
+{
+	if (!agent_output)
+		agent_output = memfd_create("agent", 0);
+	if (agent_output < 0 || ftruncate(agent_output, 0) || lseek(agent_output, 0, SEEK_SET) != 0)
+		die("cannot make", "a file in memory");
+	agent = fork();
+	if (agent < 0)
+		die("cannot start", command[0]);
+	if (agent == 0) {
+		cpu_set_t any;
+
+		memset(&any, 0xff, sizeof(any));
+		(void)sched_setaffinity(0, sizeof(any), &any);
+		(void)prctl(PR_SET_PDEATHSIG, SIGINT);
+		if (dup2(agent_output, STDOUT_FILENO) < 0)
+			_exit(127);
+		execvp(command[0], command);
+		_exit(127);
+	}
+	for (int ms = 0; !waits_for_events(); ms++) {
+		if (ms == AGENT_WAIT_MS || waitpid(agent, NULL, WNOHANG) != 0) {
+			agent = 0;
+			errno = ECHILD;
+			die("did not start:", command[0]);
+		}
+		sleep_ms(1);
+	}
+	sleep_ms(SETTLE_MS);
+}
+
+/* It must have told of COUNT connections at least, a line each. */
+static void end_agent(const char *name, unsigned count)
+{
+	static char text[1 << 20];
+	char status[2048], *memory;
+	unsigned lines = 0;
+	ssize_t n;
+
+	read_agent("status", status, sizeof(status));
+	memory = strstr(status, "VmRSS:");
+	if (memory && strtoull(memory + 6, NULL, 10) > agent_memory)
+		agent_memory = strtoull(memory + 6, NULL, 10);
+	kill(agent, SIGINT);
+	waitpid(agent, NULL, 0);
+	agent = 0;
+	n = pread(agent_output, text, sizeof(text), 0);
+	for (ssize_t i = 0; i < n; i++)
+		lines += text[i] == '\n';
+	if (lines < count) {
+		errno = ENODATA;
+		die("missed connections:", name);
+	}
+}
+
+/* --- sets ------------------------------------------------------------------ */
+
 static void attach(struct set *set)
 {
+	if (set->agent)
+		start_agent(set->agent);
 	for (unsigned i = 0; i < set->count; i++) {
 		struct program *program = &set->programs[i];
 		int rc;
@@ -116,8 +249,10 @@ static void attach(struct set *set)
 	}
 }
 
-static void detach(struct set *set)
+static void detach(struct set *set, unsigned count)
 {
+	if (set->agent)
+		end_agent(set->name, count);
 	for (unsigned i = 0; i < set->count; i++) {
 		struct program *program = &set->programs[i];
 
@@ -279,7 +414,7 @@ static const struct operation {
 
 static int64_t turn_ns(const struct operation *operation, struct set *set, uint32_t address)
 {
-	int64_t start;
+	int64_t start, agents;
 
 	if (!operation->stays)
 		memset(seen, 0, sizeof(seen));
@@ -287,16 +422,22 @@ static int64_t turn_ns(const struct operation *operation, struct set *set, uint3
 	/* To attach writes over kernel text: caches and predictors are cold for a while. */
 	for (unsigned i = 0; i < operation->count / 2; i++)
 		operation->run(address);
+	if (set->agent)
+		sleep_ms(SETTLE_MS);
+	agents = agent_ns();
 	start = now_ns(CLOCK_PROCESS_CPUTIME_ID);
 	for (unsigned i = 0; i < operation->count; i++)
 		operation->run(address);
 	start = now_ns(CLOCK_PROCESS_CPUTIME_ID) - start;
-	detach(set);
+	if (set->agent)
+		sleep_ms(SETTLE_MS);
+	start += agent_ns() - agents;
+	detach(set, operation->count);
 	operation->tidy();
 	return start / operation->count;
 }
 
-/* NAME [PIN...] -- NAME [PIN...] */
+/* NAME [PIN...] -- NAME + COMMAND [ARGUMENT...] */
 static unsigned parse_sets(char **argv, struct set *sets)
 {
 	unsigned count = 0;
@@ -305,11 +446,13 @@ static unsigned parse_sets(char **argv, struct set *sets)
 		struct set *set = &sets[count++];
 
 		set->name = *argv++;
+		if (*argv && strcmp(*argv, "+") == 0)
+			set->agent = ++argv;
 		for (; *argv && strcmp(*argv, "--") != 0; argv++)
-			if (set->count < PROGRAMS_MAX)
+			if (!set->agent && set->count < PROGRAMS_MAX)
 				set->programs[set->count++] = open_program(*argv);
 		if (*argv)
-			argv++;
+			*argv++ = NULL; /* and the end of a command */
 	}
 	return count;
 }
@@ -332,7 +475,7 @@ int main(int argc, char **argv)
 
 	if (argc < 5) {
 		fputs("usage: attached tcp|tcp-known|refused|udp-same|udp-new ROUNDS CGROUP\n"
-		      "                SET [PROGRAM_PIN...] [-- SET ...]\n",
+		      "                SET [PROGRAM_PIN...|+ COMMAND...] [-- SET ...]\n",
 		      stderr);
 		return 2;
 	}
@@ -360,6 +503,8 @@ int main(int argc, char **argv)
 	}
 	for (unsigned i = 0; i < count; i++)
 		report(sets[i].name, sets[i].samples, sets[0].samples, rounds);
+	if (agent_memory)
+		printf("agent_kB %llu\n", (unsigned long long)agent_memory);
 	if (recorded)
 		printf("known %u %u\n", repeated, recorded);
 	return fflush(stdout) ? 1 : 0;

@@ -263,6 +263,22 @@ scrape_rows() {
 
 # --- attachments -------------------------------------------------------------
 
+# pins_of SET: its programs.
+pins_of() {
+	case $1 in
+	# tcp_live runs when somebody reads it, and only then; udp_connect, for UDP sockets
+	# that connect, and nobody does here.
+	everything)
+		echo "$PIN_DIR"/port_tracker/* "$PIN_DIR"/ipv6_blocker/* "$PIN_DIR"/tcp_monitor*/* \
+			"$OTHERS"/tcp_events/*
+		;;
+	tracker) echo "$PIN_DIR"/port_tracker/* ;;
+	monitor) echo "$PIN_DIR"/tcp_monitor*/* "$OTHERS"/tcp_events/* ;;
+	plain) echo "$OTHERS"/plain_tracker/* ;;
+	empty) echo "$OTHERS"/empty_hooks/* ;;
+	esac
+}
+
 # attached_rows OPERATION TITLE GOAL SET...: each set against nothing attached. The
 # process that is measured joins the cgroup; this script stays out of it.
 attached_rows() {
@@ -272,19 +288,7 @@ attached_rows() {
 	shift 3
 	sets='bare -- control'
 	for set; do
-		case $set in
-		# tcp_live runs when somebody reads it, and only then; udp_connect, for UDP sockets
-		# that connect, and nobody does here.
-		everything)
-			pins=$(echo "$PIN_DIR"/port_tracker/* "$PIN_DIR"/ipv6_blocker/* "$PIN_DIR"/tcp_monitor*/* \
-				"$OTHERS"/tcp_events/*)
-			;;
-		tracker) pins=$(echo "$PIN_DIR"/port_tracker/*) ;;
-		monitor) pins=$(echo "$PIN_DIR"/tcp_monitor*/* "$OTHERS"/tcp_events/*) ;;
-		plain) pins=$(echo "$OTHERS"/plain_tracker/*) ;;
-		empty) pins=$(echo "$OTHERS"/empty_hooks/*) ;;
-		esac
-		sets="$sets -- $set $pins"
+		sets="$sets -- $set $(pins_of "$set")"
 	done
 	# shellcheck disable=SC2086 # words
 	if ! (
@@ -309,6 +313,29 @@ attached_rows() {
 	awk '$1 == "known" {
 		printf "  (%.0f %% of the source ports had been used with that address before)\n",
 			100 * $2 / $3 }' "$WORK/samples"
+}
+
+# A tool that many run, beside which nothing is to be asked: it prints each connection
+# with its process when that ends. It wants tracefs, mounted for it alone.
+agent_rows() {
+	heading 'CPU time, with that of an agent / bare'
+	if ! command -v tcplife >/dev/null; then
+		not_measured 'TCP, new key: tcplife runs' 'apt-get install --no-install-recommends libbpf-tools'
+		return 0
+	fi
+	# shellcheck disable=SC2046,SC2016 # words; of another shell
+	if ! (
+		echo 0 >"$CGROUP/cgroup.procs"
+		sample attached tcp 60 "$CGROUP" bare -- control -- \
+			agent + unshare --mount sh -c 'mount -t tracefs tracefs /sys/kernel/tracing; exec tcplife' -- \
+			everything $(pins_of everything)
+	); then
+		not_measured 'TCP, new key: tcplife runs' "$(why)"
+		return 0
+	fi
+	row 'TCP, new key: tcplife runs' agent bare
+	row 'TCP, new key: everything, in its turn' everything bare
+	AGENT_MEMORY=$(field 2 agent_kB)
 }
 
 # attach.sh attaches it to the root alone. The third of the settings makes it count.
@@ -346,6 +373,7 @@ attachment_rows() {
 	attached_rows refused 'TCP refused' '' everything tracker monitor plain
 	attached_rows udp-same 'UDP, same key' 1.10 everything tracker plain empty
 	attached_rows udp-new 'UDP, new socket' 1.08 everything tracker plain empty
+	agent_rows
 }
 
 # --- memory ------------------------------------------------------------------
@@ -371,6 +399,7 @@ memory_rows() {
 	printf '%-42s %s\n' 'busybox httpd, run-httpd (VmRSS)' \
 		"${SERVER_MEMORY-not measured}"
 	printf '%-42s %s\n' prometheus-node-exporter "${EXPORTER_MEMORY-not measured}"
+	printf '%-42s %s\n' 'tcplife, after some hundred connections' "${AGENT_MEMORY:+$AGENT_MEMORY kB}"
 }
 
 # --- all ---------------------------------------------------------------------
