@@ -104,23 +104,23 @@ static bool check_path_or_none(struct setting *setting)
 	return !*setting->value || check_path(setting);
 }
 
-/* Without the slash at its end, if there is one. */
-static void cut_slash(struct setting *setting)
+/* One slash for several, and none at the end: the same path, as the scripts compare it. */
+static void tidy_slashes(struct setting *setting)
 {
-	static char cut[2][VALUE_BYTES_MAX + 1]; /* for PIN_DIR and for CGROUP */
-	size_t len = strlen(setting->value);
-	char *copy = cut[strcmp(setting->name, "CGROUP") == 0];
+	static char tidied[2][VALUE_BYTES_MAX + 1]; /* for PIN_DIR and for CGROUP */
+	char *to = tidied[strcmp(setting->name, "CGROUP") == 0];
+	const char *from = setting->value;
 
-	if (!len || setting->value[len - 1] != '/')
-		return;
-	memcpy(copy, setting->value, len - 1);
-	copy[len - 1] = '\0';
-	setting->value = copy;
+	setting->value = to;
+	for (; *from; from++)
+		if (*from != '/' || (from[1] != '/' && from[1]))
+			*to++ = *from;
+	*to = '\0';
 }
 
 static bool check_pin_dir(struct setting *setting)
 {
-	cut_slash(setting);
+	tidy_slashes(setting);
 	if (!check_path(setting))
 		return false;
 	if (strcmp(setting->value, "/sys/fs/bpf") == 0)
@@ -132,7 +132,7 @@ static bool check_pin_dir(struct setting *setting)
 /* The name of a cgroup may hold anything. */
 static bool check_cgroup(struct setting *setting)
 {
-	cut_slash(setting);
+	tidy_slashes(setting);
 	return !*setting->value || *setting->value == '/' ||
 	       refuse(setting, "an absolute path, or nothing, is needed");
 }

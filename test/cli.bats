@@ -149,7 +149,7 @@ lookup() {
 	printf 'HTTP_USER=connpin\n' >"$conf"
 	CONNPIN_CONF=$conf HTTP_USER='a b' refuses 2 "attach.sh: setting HTTP_USER='a b': a name" "$SCRIPTS/attach.sh"
 	for bad in 'LISTEN="127.0.0.1:9090"' 'CONN_V6_ENTRIES=1e5' 'RUN_DIR=run' 'CGROUP=x' 'LOOKUP_ALLOW=1.2.3.4/33' \
-		'HTTP_CLIENTS=many' 'CGROUP_LINGER=0300' 'HTTP_RUN_DIR=run' 'HTTP_PASSWD=passwd' 'HTTP_USER=-u' 'PIN_GROUP=' 'PIN_DIR=/sys/fs/bpf/' \
+		'HTTP_CLIENTS=many' 'CGROUP_LINGER=0300' 'HTTP_RUN_DIR=run' 'HTTP_PASSWD=passwd' 'HTTP_USER=-u' 'PIN_GROUP=' 'PIN_DIR=/sys/fs/bpf/' 'PIN_DIR=//sys//fs/bpf//' \
 		$'CONN_V4_ENTRIES=1024\r'; do
 		printf '# one\n%s\n' "$bad" >"$conf"
 		CONNPIN_CONF=$conf refuses 2 "$conf line 2: setting ${bad%%=*}=" env -u "${bad%%=*}" "$SCRIPTS/attach.sh"

@@ -156,6 +156,16 @@ bad() {
 	[[ $(gzip -d <"$BATS_TEST_TMPDIR/body") = "$want":* ]]
 }
 
+@test "GET /cgi-bin/list (encoding=gzip where there is no gzip) answers without it" {
+	start_server 127.0.0.1
+	start client "$TRAFFIC" connect 127.0.0.1 "$PORT"
+	cd "$TREE/cgi-bin/cgi-bin"
+	REQUEST_METHOD=GET REMOTE_ADDR=127.0.0.1 QUERY_STRING="dport=$PORT&encoding=gzip" run -0 env PATH=/nonexistent ./list
+	[[ ${lines[0]} = 'Status: 200 OK'* ]]
+	[[ $output != *Content-Encoding* ]]
+	[[ ${lines[-1]} = '{"pid":'"$PID,"* ]]
+}
+
 @test "GET /cgi-bin/list (bad parameters) answers 400 and names the parameter" {
 	for query in 'sport=0:sport is not a port' 'dport=65536:dport is not a port' 'sport=a:sport is not a port' \
 		'dst=1.2.3:dst is not an IPv4 or IPv6 address' 'protocol=sctp:protocol is not a protocol' \
