@@ -41,7 +41,7 @@ static int list_all(const struct entry_filter *filter, bool json, uint64_t secon
 	if (list_open(&list))
 		return EXIT_UNAVAILABLE;
 	for (;;) {
-		rc = list_print(&list, filter, json);
+		rc = list_print(&list, filter, json, NULL);
 		if (rc || !seconds)
 			break;
 		if (!json)

@@ -70,8 +70,8 @@ static bool read_filter(struct entry_filter *filter, bool *is_gzip)
 #define NDJSON "application/x-ndjson"
 
 /*
- * gzip between us and the client: where to write to, or -1. It writes nothing before it
- * has read something, so that the head can go first.
+ * gzip between us and the client, its process in *PID: where to write to, or -1. It writes
+ * nothing before it has read something, so that the head can go first.
  */
 static int start_gzip(pid_t *pid)
 {
@@ -95,45 +95,47 @@ static int start_gzip(pid_t *pid)
 	return -1;
 }
 
-static void print_list(const struct list *list, const struct entry_filter *filter)
-{
-	int rc = list_print(list, filter, true);
+static pid_t gzip; /* 0: none is wanted, or none could be started */
 
-	/* A failed write is finish()'s to tell. */
-	if (rc && !out_flush())
-		warn_parts("cannot read the connection table: ", strerror(-rc), NULL);
+static void begin(void)
+{
+	request_answer(CGI_HEAD("200 OK", NDJSON));
 }
 
-static void print_gzip(const struct list *list, const struct entry_filter *filter, int to,
-		       pid_t pid)
+static void begin_gzip(void)
 {
-	out_str(CGI_HEAD("200 OK", NDJSON "\r\nContent-Encoding: gzip"));
-	/* Without the pipe gzip sees an end of file, and the client an empty list. */
-	if (!out_flush() && dup2(to, STDOUT_FILENO) == STDOUT_FILENO) {
-		print_list(list, filter);
-		(void)out_flush();
+	int to = start_gzip(&gzip);
+
+	if (to < 0) {
+		gzip = 0;
+		begin();
+		return;
 	}
+	request_answer(CGI_HEAD("200 OK", NDJSON "\r\nContent-Encoding: gzip"));
+	/* Without its pipe gzip sees an end of file, and what follows has nowhere to go. */
+	if (out_flush() || dup2(to, STDOUT_FILENO) < 0)
+		close(STDOUT_FILENO);
 	close(to);
-	close(STDOUT_FILENO);
-	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-		;
 }
 
 static void answer_list(const struct entry_filter *filter, bool is_gzip)
 {
 	struct list list;
-	pid_t pid;
-	int gzip;
+	int rc;
 
+	gzip = 0;
 	if (list_open(&list))
 		return;
-	gzip = is_gzip ? start_gzip(&pid) : -1;
-	if (gzip >= 0) {
-		print_gzip(&list, filter, gzip, pid);
-		return;
+	rc = list_print(&list, filter, true, is_gzip ? begin_gzip : begin);
+	/* A failed write is finish()'s to tell. */
+	if (rc && !out_flush())
+		warn_parts("cannot read the connection table: ", strerror(-rc), NULL);
+	if (gzip) {
+		(void)out_flush();
+		close(STDOUT_FILENO);
+		while (waitpid(gzip, NULL, 0) < 0 && errno == EINTR)
+			;
 	}
-	out_str(CGI_HEAD("200 OK", NDJSON));
-	print_list(&list, filter);
 }
 
 int main(int argc, char **argv)

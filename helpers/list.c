@@ -21,6 +21,7 @@ struct listing {
 	const struct identity_table *identities;
 	const struct entry_filter *filter;
 	bool json;
+	void (*begin)(void); /* NULL: it was called, or nobody wants it */
 	uint64_t now;
 };
 
@@ -71,6 +72,9 @@ static int list_map(struct listing *listing, int map, bool is_v6, size_t key_siz
 		rc = bpf_lookup_batch(map, in, &cursor, keys, pids, &count);
 		if (rc && rc != -ENOENT)
 			return rc;
+		if (listing->begin)
+			listing->begin();
+		listing->begin = NULL;
 		for (__u32 i = 0; i < count; i++) {
 			struct conn conn = { .is_v6 = is_v6 };
 
@@ -95,11 +99,12 @@ void list_refresh(struct list *list)
 	identity_refresh(&list->identities, true);
 }
 
-int list_print(const struct list *list, const struct entry_filter *filter, bool json)
+int list_print(const struct list *list, const struct entry_filter *filter, bool json,
+	       void (*begin)(void))
 {
-	struct listing listing = { .identities = &list->identities,
-				   .filter = filter,
-				   .json = json };
+	struct listing listing = {
+		.identities = &list->identities, .filter = filter, .json = json, .begin = begin
+	};
 	int rc;
 
 	entry_forget_processes();

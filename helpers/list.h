@@ -17,9 +17,11 @@ int list_open(struct list *list);
 void list_refresh(struct list *list);
 
 /*
- * A line on standard output for each entry that FILTER wants. 0 or -errno: of the table,
- * or as out_flush() has it.
+ * A line on standard output for each entry that FILTER wants; before the first, once it is
+ * known that the table can be read, a call of BEGIN, if that is not NULL. 0 or -errno: of
+ * the table, or as out_flush() has it.
  */
-int list_print(const struct list *list, const struct entry_filter *filter, bool json);
+int list_print(const struct list *list, const struct entry_filter *filter, bool json,
+	       void (*begin)(void));
 
 #endif

@@ -64,7 +64,7 @@ static void answer_question(const struct conn *conn)
 		return;
 	/* A command line may hold secrets. */
 	answer_inspect(&answers[0], &process, cmdline && strcmp(cmdline, "yes") == 0);
-	out_str(CGI_HEAD("200 OK", "application/json"));
+	request_answer(CGI_HEAD("200 OK", "application/json"));
 	answer_print_json(&answers[0], &process);
 	out_str("\n");
 }

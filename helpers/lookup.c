@@ -132,9 +132,13 @@ int lookup_answers(struct lookup *lookup, const struct conn *conn,
 	 * of somebody else, and that is the one to name.
 	 */
 	if (count && lookup->netns.kind == NETNS_OWN_FIRST &&
-	    found[0].netns != preferred(&lookup->netns) &&
-	    bare_answer(lookup, conn, &answers[0]) == 1 && !is_one_of(answers[0].pid, found, count))
-		return 1;
+	    found[0].netns != preferred(&lookup->netns)) {
+		int bare = bare_answer(lookup, conn, &answers[0]);
+
+		/* Who can't be ruled out is not passed over. */
+		if (bare < 0 || (bare == 1 && !is_one_of(answers[0].pid, found, count)))
+			return bare;
+	}
 	/* A bare PID says nothing of its namespace. */
 	if (!count)
 		return total == 0 && lookup->netns.kind != NETNS_ONE

@@ -13,9 +13,14 @@
 
 static bool is_answered;
 
+void request_answer(const char *head)
+{
+	is_answered = true;
+	out_str(head);
+}
+
 static void fail_parts(const char *status, const char *name, const char *error)
 {
-	/* An answer that has begun can only end with it. */
 	if (!is_answered) {
 		out_str("Status: ");
 		out_str(status);
@@ -69,10 +74,11 @@ static bool names_this_host(const char *host)
 	if (!host || !*host || *host == '[' || host[strspn(host, "0123456789.:")] == '\0')
 		return true;
 	len = strcspn(host, ":");
-	if (len == strlen("localhost") && memcmp(host, "localhost", len) == 0)
+	if (len == strlen("localhost") && strncasecmp(host, "localhost", len) == 0)
 		return true;
+	/* Browsers ask in small letters. */
 	return uname(&own) == 0 && strlen(own.nodename) == len &&
-	       memcmp(host, own.nodename, len) == 0;
+	       strncasecmp(host, own.nodename, len) == 0;
 }
 
 /* httpd writes an IPv6 address in brackets. */
@@ -84,8 +90,13 @@ static bool read_client(struct network *client)
 
 	if (!text)
 		return false;
-	text += *text == '[';
-	len = strcspn(text, "]");
+	len = strlen(text);
+	if (*text == '[') {
+		if (len < 2 || text[len - 1] != ']')
+			return false;
+		text++;
+		len -= 2;
+	}
 	if (len >= sizeof(address))
 		return false;
 	memcpy(address, text, len);

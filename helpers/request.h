@@ -14,8 +14,8 @@
 
 #define OPENMETRICS "application/openmetrics-text"
 
-/* The longest value that a parameter of ours can have: an address, with every byte encoded. */
-#define PARAMETER_LEN_MAX 96
+/* The longest value that a parameter of ours can have: an address, each of its bytes as %XX. */
+#define PARAMETER_LEN_MAX 135
 
 /* A parameter that the program knows; the value is the query's, "" while it gave none. */
 struct parameter {
@@ -33,10 +33,16 @@ bool request_begin(void);
 /* Read QUERY_STRING. False when it was answered with 400. */
 bool request_read_query(struct parameter *parameters, size_t count);
 
+/* From here on the answer is what is written: HEAD first, a CGI_HEAD of status 200. */
+void request_answer(const char *head);
+
 /* 400: parameter NAME WHY. */
 void request_refuse(const char *name, const char *why);
 
-/* That status, "404 Not Found", and a JSON object with the error. */
+/*
+ * That status, "404 Not Found", and a JSON object with the error; the object alone where the
+ * answer has begun.
+ */
 void request_fail(const char *status, const char *error);
 
 /* Whether REQUEST_METHOD is GET. */

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <string.h>
 #include <unistd.h>
@@ -211,7 +212,7 @@ static size_t append_printable(char *line, size_t size, size_t len, const char *
 
 void warn_parts(const char *part, ...)
 {
-	char line[512]; /* longer than any message; a longer argument is cut */
+	char line[1000]; /* longer than any message; a longer argument is cut */
 	size_t len = 0;
 	va_list parts;
 
@@ -278,8 +279,9 @@ int bad_option(int answer, char **argv)
 {
 	const char letter[] = { '-', (char)optopt, '\0' };
 
-	if (answer == ':')
-		return misuse("an argument is missing after ", letter);
+	if (answer == ':') /* a long option without a letter has a number above them */
+		return misuse("an argument is missing after ",
+			      optopt > UCHAR_MAX ? argv[optind - 1] : letter);
 	/* A long option was the last word taken. */
 	if (!optopt || strncmp(argv[optind - 1], "--", 2) == 0)
 		return misuse("unknown option, or one that takes no argument: ", argv[optind - 1]);

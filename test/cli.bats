@@ -133,6 +133,8 @@ lookup() {
 	refuses 2 "'sctp' is not a protocol" "$HELPERS/conn-list" -p sctp
 	refuses 2 "'1.2' is not an IPv4 or IPv6 address" "$HELPERS/conn-list" --dst 1.2
 	refuses 2 "unexpected argument what" "$HELPERS/conn-list" what
+	refuses 2 "an argument is missing after --dst" "$HELPERS/conn-list" --dst
+	refuses 2 "an argument is missing after -w" "$HELPERS/conn-list" -w
 }
 
 @test "settings (out of range, unknown, not NAME=value) are named with file and line" {
@@ -168,6 +170,7 @@ lookup() {
 		'[::g]:90' 127.0.0.1:9x '127.0.0.1:90 what' '*:90' '[:]:90' '[1]:90' 'a:90'; do
 		LISTEN=$listen refuses 2 "setting LISTEN='$listen': ADDRESS:PORT is needed" "$SCRIPTS/serve.sh"
 	done
+	LISTEN=127.0.0.1:090 refuses 2 "setting LISTEN='127.0.0.1:090': ADDRESS:PORT is needed" "$SCRIPTS/serve.sh"
 	LISTEN=127.0.0.1:99999 refuses 2 "setting LISTEN='127.0.0.1:99999': ADDRESS:PORT is needed" "$SCRIPTS/serve.sh"
 	HTTP_CLIENTS=0 refuses 2 "setting HTTP_CLIENTS='0': a number from 1 to 10000" "$SCRIPTS/serve.sh"
 	HTTP_SECONDS=-1 refuses 2 "setting HTTP_SECONDS='-1': a number from 1 to 3600" "$SCRIPTS/serve.sh"
@@ -239,6 +242,15 @@ lookup() {
 	[[ $output = *"conf line 1: no such setting TYPO; left out"* ]]
 	[[ $output = *"conf line 3: not NAME=value; left out"* ]]
 	[ ! -e "$PIN_DIR" ]
+}
+
+@test "detach.sh (a typo in a setting that says where) takes nothing off" {
+	for bad in 'PIN_DIR /sys/fs/bpf/x' 'CGROUP=x' 'RUN_DIR=run' 'CGROUP=/a\nCGROUP=/b' 'PIN_DIR=/sys/fs/bpf/x\0'; do
+		# shellcheck disable=SC2059 # escapes
+		printf "LISTEN=x\n$bad\n" >"$BATS_TEST_TMPDIR/conf"
+		CONNPIN_CONF=$BATS_TEST_TMPDIR/conf run -2 env -u PIN_DIR -u RUN_DIR -u CGROUP "$SCRIPTS/detach.sh"
+		no_line 'left out$' grep -vF LISTEN <<<"$output"
+	done
 }
 
 @test "scripts (not root) say so in one line" {

@@ -287,6 +287,25 @@ bad() {
 	[ "$(ask 127.0.0.1 '')" = 200 ]
 }
 
+@test "GET /cgi-bin/lookup and list (a table that can't be read) answer 503, once" {
+	local pins=${PIN_DIR}_unreadable query
+	mkdir -p "$pins/maps"
+	# A map that user space may not look into.
+	bpftool map create "$pins/maps/conn_to_pid_v4" type sockhash key 12 value 4 entries 8 name conn_to_pid_v4
+	bpftool map create "$pins/maps/conn_to_pid_v6" type sockhash key 24 value 4 entries 8 name conn_to_pid_v6
+	cd "$TREE/cgi-bin/cgi-bin"
+	for query in 'lookup dst=1.2.3.4&sport=1&dport=2' 'list dport=9' 'list encoding=gzip'; do
+		PIN_DIR=$pins REQUEST_METHOD=GET REMOTE_ADDR=127.0.0.1 QUERY_STRING=${query#* } run "./${query% *}"
+		echo "$output"
+		[[ ${lines[0]} = 'Status: 503 Service Unavailable'* ]] || break
+		[[ ${lines[-1]} = '{"error":"cannot read the connection table: '*'"}' ]] || break
+		[ "$(grep -c '^Status' <<<"$output")" -eq 1 ] || break
+		query=
+	done
+	rm -r "$pins"
+	[ -z "$query" ]
+}
+
 @test "serve.sh -b (again) says that it serves already" {
 	run -0 "$SCRIPTS/serve.sh" -b
 	[[ $output = *"already serving, process $(server_pid)" ]]

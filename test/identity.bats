@@ -342,6 +342,27 @@ sys.stdin.read()'
 	[[ $output = *"\"netns\":$netns,"* ]]
 }
 
+@test "conn-lookup (of another namespace, bare PIDs closed to it) exits 3 and names nobody" {
+	local mode rc
+	start_server 127.0.0.1
+	start client "$TRAFFIC" connect 127.0.0.1 "$PORT"
+	mode=$(stat -c %a "$PIN_DIR/maps/conn_to_pid_v4")
+	for closed in "$mode" 600; do
+		chmod "$closed" "$PIN_DIR/maps/conn_to_pid_v4"
+		run unshare -n setpriv --reuid 65534 --regid connpin --clear-groups \
+			"$HELPERS/conn-lookup" -q 127.0.0.1 "$(client_port)" "$PORT"
+		rc=$status
+		chmod "$mode" "$PIN_DIR/maps/conn_to_pid_v4"
+		if [ "$closed" = 600 ]; then
+			# Whose it is in the asker's own namespace can't be ruled out.
+			[ "$rc" -eq 3 ]
+			[[ $output = *"no permission to read"* ]]
+		else
+			[ "$rc:$output" = "0:$PID" ]
+		fi
+	done
+}
+
 @test "conn-lookup (--netns of nothing) says what is wrong" {
 	for bad in 4294967295 0 nonsense /etc/passwd /no/such/file ''; do
 		run -2 "$HELPERS/conn-lookup" --netns "$bad" 127.0.0.1 1 2

@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: MIT
-/* The file of settings. */
+/* The file of settings; before its first NUL, if there is one, "NAME=value" of the environment. */
 #include "fuzz.h"
 
 #define SETTINGS 17
 
-static const char *nothing(const char *name)
+static char *environment; /* NULL: it is empty */
+
+static const char *variable(const char *name)
 {
-	(void)name;
-	return NULL;
+	size_t len = strlen(name);
+
+	return environment && strncmp(environment, name, len) == 0 && environment[len] == '='
+		       ? environment + len + 1
+		       : NULL;
 }
 
 /* DATA as the file: the exit status, and what is printed, "" unless that is 0. */
@@ -17,7 +22,7 @@ static int read_settings(const void *data, size_t size, bool is_lenient, char *o
 	char *argv[] = { "read-settings", file, is_lenient ? option : NULL, NULL };
 	int status;
 
-	fuzzed_environment = nothing;
+	fuzzed_environment = variable;
 	make_file(STDIN_FILENO, data, size);
 	make_file(STDOUT_FILENO, "", 0);
 	status = run_helper(is_lenient ? 3 : 2, argv);
@@ -55,13 +60,23 @@ static size_t as_file(const char *output, char *file)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static char output[1 << 18], lenient[1 << 18], file[1 << 18], again[1 << 18];
-	int status = read_settings(data, size, false, output, sizeof(output));
+	const uint8_t *end = memchr(data, '\0', size);
+	int status;
 	size_t len;
+
+	if (end) {
+		environment = strndup((const char *)data, (size_t)(end - data));
+		size -= (size_t)(end + 1 - data);
+		data = end + 1;
+	}
+	status = read_settings(data, size, false, output, sizeof(output));
 
 	if (status == 3)
 		abort();
 	if (read_settings(data, size, true, lenient, sizeof(lenient)) == 0)
 		(void)as_file(lenient, file);
+	free(environment);
+	environment = NULL;
 	if (status != 0)
 		return 0;
 	if (strcmp(output, lenient) != 0)

@@ -61,7 +61,7 @@ char *__wrap_getenv(const char *name)
 	return (char *)fuzzed_environment(name);
 }
 
-/* No process is started. --wrap=posix_spawnp. */
+/* No process is started: what gzip gets is the other tests' to see. --wrap=posix_spawnp. */
 int __wrap_posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_actions_t *actions,
 			const posix_spawnattr_t *attributes, char *const argv[],
 			char *const environment[]);

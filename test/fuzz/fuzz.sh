@@ -19,14 +19,24 @@ part=$((${1:?seconds} / 6))
 trap '"$TREE/scripts/detach.sh" 2>/dev/null; rmdir "$RUN_DIR" 2>/dev/null || true' EXIT
 trap 'exit 130' INT TERM
 
-# Something to be found, and something that is found in each map.
+# Something to be found in each map, and questions that find it.
 "$TREE/.output/test/traffic" open 20 >/dev/null
+"$TREE/.output/test/traffic" open 20 ::1 >/dev/null
+mkdir -p "$FUZZ/cgi_lookup.corpus" "$FUZZ/lookup_batch.corpus"
+for dst in 127.0.0.1 ::1; do
+	"$TREE/helpers/conn-list" --dst "$dst" | head -n 3 | cut -d ' ' -f 1-4 |
+		while read -r protocol dst sport dport; do
+			echo "$protocol $dst $sport $dport" >"$FUZZ/lookup_batch.corpus/$protocol$sport"
+			printf 'dst=%s&sport=%s&dport=%s&protocol=%s' "$dst" "$sport" "$dport" "$protocol" \
+				>"$FUZZ/cgi_lookup.corpus/$protocol$sport"
+		done
+done
 
 rc=0
 for target in $TARGETS; do
 	mkdir -p "$FUZZ/$target.corpus"
 	# 3: both of the helper's own outputs are closed.
-	if ! "$FUZZ/$target" -max_total_time="$part" -max_len=600 -timeout=10 -close_fd_mask=3 \
+	if ! "$FUZZ/$target" -max_total_time="$part" -max_len=5000 -timeout=10 -close_fd_mask=3 \
 		-print_final_stats=1 -artifact_prefix="$FUZZ/crash-$target-" \
 		"$FUZZ/$target.corpus" "$TREE/test/fuzz/corpus/$target" >"$FUZZ/$target.log" 2>&1; then
 		echo "$target: failed: see $FUZZ/$target.log"

@@ -1,0 +1,424 @@
+// SPDX-License-Identifier: MIT
+#include "settings.h"
+
+#include "network.h"
+#include "text.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define FILE_BYTES_MAX 65536
+#define VALUE_BYTES_MAX 4095 /* as long as a path */
+
+struct setting {
+	const char *name;
+	const char *fallback;
+	/* Whether the value is right; if not, it was told. */
+	bool (*check)(struct setting *setting);
+	unsigned min, max; /* of a number */
+	const char *kind;  /* of a name: what it names */
+	bool is_place;	   /* what is attached can't be found without it */
+	bool is_seen;	   /* in the file */
+	unsigned line;	   /* 0: not the file's */
+	const char *value;
+};
+
+static const char *path; /* of the file */
+static bool is_lenient;
+
+/* --- messages --------------------------------------------------------------- */
+
+/* "PATH line N: "; of a path that is too long for a message, its end. */
+static const char *place(unsigned line)
+{
+	static char text[640];
+	const size_t room = sizeof(text) - sizeof("... line 4294967295: ");
+	size_t len;
+
+	if (!line)
+		return "";
+	len = strlen(path);
+	strcpy(text, len > room ? "..." : "");
+	strcat(text, path + (len > room ? len - room : 0));
+	strcat(text, " line ");
+	format_u64(text + strlen(text), line);
+	strcat(text, ": ");
+	return text;
+}
+
+/* Always false: the value is not WHY, which may be in three parts. */
+static bool refuse_parts(const struct setting *setting, const char *why, const char *more,
+			 const char *end)
+{
+	char shown[101]; /* enough to find it by */
+	size_t len = strnlen(setting->value, sizeof(shown) - 1);
+
+	memcpy(shown, setting->value, len);
+	shown[len] = '\0';
+	warn_parts(place(setting->line), "setting ", setting->name, "='", shown, "': ", why, more,
+		   end, is_lenient && !setting->is_place ? "; left out" : "", NULL);
+	return false;
+}
+
+static bool refuse(const struct setting *setting, const char *why)
+{
+	return refuse_parts(setting, why, "", "");
+}
+
+/* --- checks ----------------------------------------------------------------- */
+
+#define DIGITS "0123456789"
+#define LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+static bool is_path(const char *value)
+{
+	return value[0] == '/' && value[1] && !value[strspn(value, DIGITS LETTERS "_/.-")];
+}
+
+static bool check_path(struct setting *setting)
+{
+	return is_path(setting->value) ||
+	       refuse(setting, "an absolute path of letters, digits, '_', '-' and '.' is needed");
+}
+
+static bool check_path_or_none(struct setting *setting)
+{
+	return !*setting->value || check_path(setting);
+}
+
+/* One slash for several, and none at the end: the same path, as the scripts compare it. */
+static void tidy_slashes(struct setting *setting)
+{
+	static char tidied[2][VALUE_BYTES_MAX + 1]; /* for PIN_DIR and for CGROUP */
+	char *to = tidied[strcmp(setting->name, "CGROUP") == 0];
+	const char *from = setting->value;
+
+	setting->value = to;
+	for (; *from; from++)
+		if (*from != '/' || (from[1] != '/' && from[1]))
+			*to++ = *from;
+	*to = '\0';
+}
+
+static bool check_pin_dir(struct setting *setting)
+{
+	tidy_slashes(setting);
+	if (!check_path(setting))
+		return false;
+	if (strcmp(setting->value, "/sys/fs/bpf") == 0)
+		return refuse(setting, "a directory of its own below that is needed");
+	return !strchr(setting->value, '.') ||
+	       refuse(setting, "a bpf file system takes no name with a dot");
+}
+
+/* Its name may hold anything but a control character. */
+static bool check_cgroup(struct setting *setting)
+{
+	tidy_slashes(setting);
+	return !*setting->value || *setting->value == '/' ||
+	       refuse(setting, "an absolute path, or nothing, is needed");
+}
+
+/* With a 0 in front a shell would take it for octal. */
+static bool is_number(const char *text, unsigned min, unsigned max)
+{
+	uint64_t n;
+
+	return parse_number(text, min, max, &n) && (*text != '0' || !text[1]);
+}
+
+static bool check_number(struct setting *setting)
+{
+	char range[sizeof("4294967295 to 4294967295")];
+
+	if (is_number(setting->value, setting->min, setting->max))
+		return true;
+	format_u64(range, setting->min);
+	strcat(range, " to ");
+	format_u64(range + strlen(range), setting->max);
+	return refuse_parts(setting, "a number from ", range, " is needed");
+}
+
+static bool check_name(struct setting *setting)
+{
+	const char *value = setting->value;
+
+	return (*value && *value != '-' && !value[strspn(value, DIGITS LETTERS "_-")]) ||
+	       refuse_parts(setting, "a name of a ", setting->kind, " is needed");
+}
+
+/* Of LEN bytes: PORT, IPv4:PORT or [IPv6]:PORT. */
+static bool is_listen_address(const char *word, size_t len)
+{
+	char text[sizeof("[]:65535") + 64]; /* and an address */
+	struct network address;
+	char *host = text, *colon;
+
+	if (len >= sizeof(text))
+		return false;
+	memcpy(text, word, len);
+	text[len] = '\0';
+	colon = strrchr(text, ':');
+	if (!is_number(colon ? colon + 1 : text, 1, 65535))
+		return false;
+	if (!colon)
+		return true;
+	*colon = '\0';
+	if (*host != '[')
+		return !strchr(host, ':') && parse_address(host, &address);
+	host++;
+	if (colon[-1] != ']')
+		return false;
+	colon[-1] = '\0';
+	return strchr(host, ':') && parse_address(host, &address);
+}
+
+static bool check_listen(struct setting *setting)
+{
+	const char *word = setting->value;
+	bool is_right = *word && *word != ' ';
+
+	while (*word && is_right) {
+		size_t len = strcspn(word, " ");
+
+		is_right = is_listen_address(word, len);
+		word += len;
+		word += strspn(word, " ");
+	}
+	return is_right ||
+	       refuse(setting,
+		      "ADDRESS:PORT is needed, an IPv6 address in brackets, or several of them");
+}
+
+static bool check_networks(struct setting *setting)
+{
+	static const struct network any;
+
+	return networks_have(setting->value, &any) >= 0 ||
+	       refuse(setting,
+		      "addresses or networks (ADDRESS/BITS), separated by spaces, are needed");
+}
+
+static bool check_yes(struct setting *setting)
+{
+	return strcmp(setting->value, "yes") == 0 || strcmp(setting->value, "no") == 0 ||
+	       refuse(setting, "yes or no is needed");
+}
+
+/* --- the settings ----------------------------------------------------------- */
+
+#define TEXT(name_, default_, check_)                                \
+	{                                                            \
+		.name = name_, .fallback = default_, .check = check_ \
+	}
+#define PLACE(name_, default_, check_)                                                 \
+	{                                                                              \
+		.name = name_, .fallback = default_, .check = check_, .is_place = true \
+	}
+#define NUMBER(name_, default_, min_, max_)                                              \
+	{                                                                                \
+		.name = name_, .fallback = default_, .check = check_number, .min = min_, \
+		.max = max_                                                              \
+	}
+#define NAME(name_, default_, kind_)                                                    \
+	{                                                                               \
+		.name = name_, .fallback = default_, .check = check_name, .kind = kind_ \
+	}
+
+/* As etc/connpin.conf has them. */
+static const struct setting known[] = {
+	PLACE("PIN_DIR", "/sys/fs/bpf/connpin", check_pin_dir),
+	NAME("PIN_GROUP", "connpin", "group"),
+	PLACE("CGROUP", "", check_cgroup),
+	NUMBER("CONN_V4_ENTRIES", "65536", 256, 16777216),
+	NUMBER("CONN_V6_ENTRIES", "16384", 256, 16777216),
+	NUMBER("TCP_SOCKETS", "16384", 1024, 4194304),
+	NUMBER("CGROUP_SERIES", "256", 0, 512),
+	NUMBER("CGROUP_LINGER", "300", 0, 86400),
+	PLACE("RUN_DIR", "/run/connpin", check_path),
+	TEXT("HTTP_RUN_DIR", NULL /* RUN_DIR */, check_path),
+	TEXT("LISTEN", "127.0.0.1:9090", check_listen),
+	NAME("HTTP_USER", "connpin", "user"),
+	TEXT("HTTP_PASSWD", "", check_path_or_none),
+	NUMBER("HTTP_CLIENTS", "512", 1, 10000),
+	NUMBER("HTTP_SECONDS", "10", 1, 3600),
+	TEXT("LOOKUP_ALLOW", "", check_networks),
+	TEXT("LOOKUP_CMDLINE", "no", check_yes),
+};
+
+#define SETTINGS (sizeof(known) / sizeof(known[0]))
+
+#define NAME_CHARACTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZ" DIGITS "_"
+
+/* Of the LEN characters at NAME, or NULL. */
+static struct setting *find(struct setting *settings, const char *name, size_t len)
+{
+	for (size_t i = 0; i < SETTINGS; i++)
+		if (strlen(settings[i].name) == len && memcmp(settings[i].name, name, len) == 0)
+			return &settings[i];
+	return NULL;
+}
+
+/*
+ * The line TEXT of the file is wrong. Whether to go on without it: not when it is about where
+ * connpin is attached.
+ */
+static bool bad_line(struct setting *settings, const char *text, unsigned line, const char *why,
+		     const char *name, const char *more)
+{
+	const struct setting *about = find(settings, text, strspn(text, NAME_CHARACTERS));
+	bool is_left_out = is_lenient && !(about && about->is_place);
+
+	warn_parts(place(line), why, name, more, is_left_out ? "; left out" : "", NULL);
+	return is_left_out;
+}
+
+/* One line of LEN bytes, ended by a NUL. Whether to go on. */
+static bool read_line(struct setting *settings, const char *text, size_t len, unsigned line)
+{
+	size_t name_len = strspn(text, NAME_CHARACTERS);
+	struct setting *setting = find(settings, text, name_len);
+	char name[32];
+
+	if (strlen(text) != len)
+		return bad_line(settings, text, line, "a NUL byte", "", "");
+	if (!*text || *text == '#')
+		return true;
+	if (text[name_len] != '=' || *text < 'A' || *text > 'Z')
+		return bad_line(settings, text, line, "not NAME=value", "", "");
+	if (!setting) {
+		if (name_len >= sizeof(name))
+			name_len = sizeof(name) - 1;
+		memcpy(name, text, name_len);
+		name[name_len] = '\0';
+		return bad_line(settings, text, line, "no such setting ", name, "");
+	}
+	if (setting->is_seen)
+		return bad_line(settings, text, line, "", setting->name, " is set a second time");
+	setting->is_seen = true;
+	if (!setting->value) {
+		setting->value = text + name_len + 1;
+		setting->line = line;
+	}
+	return true;
+}
+
+static bool read_lines(struct setting *settings, char *text, size_t size)
+{
+	unsigned line = 0;
+
+	for (size_t at = 0; at < size;) {
+		char *end = memchr(text + at, '\n', size - at);
+		size_t len = (end ? (size_t)(end - text) : size) - at;
+
+		text[at + len] = '\0';
+		line++;
+		if (!read_line(settings, text + at, len, line))
+			return false;
+		at += len + 1;
+	}
+	return true;
+}
+
+/* The file at TEXT, which has room for a byte more. Its length or -errno. */
+static ssize_t read_file(char text[FILE_BYTES_MAX + 1])
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	size_t len = 0;
+	ssize_t n;
+
+	if (fd < 0)
+		return -errno;
+	do {
+		n = read(fd, text + len, FILE_BYTES_MAX + 1 - len);
+		if (n > 0)
+			len += (size_t)n;
+	} while (n > 0 || (n < 0 && errno == EINTR));
+	if (n < 0)
+		n = -errno;
+	else
+		n = len > FILE_BYTES_MAX ? -EFBIG : (ssize_t)len;
+	close(fd);
+	return n;
+}
+
+/* EXIT_FOUND, or what to exit with after a line on standard error. */
+static int take_file(struct setting *settings)
+{
+	static char text[FILE_BYTES_MAX + 1];
+	ssize_t len = read_file(text);
+
+	if (len >= 0)
+		return read_lines(settings, text, (size_t)len) ? EXIT_FOUND : EXIT_MISUSE;
+	warn_parts("cannot read ", path, ": ", strerror((int)-len), NULL);
+	return len == -ENOENT || len == -ENOTDIR || len == -EISDIR || len == -EFBIG
+		       ? EXIT_MISUSE
+		       : EXIT_UNAVAILABLE;
+}
+
+/* Whatever a setting is for, it is printed as a line. */
+static bool is_line(const struct setting *setting)
+{
+	const char *p = setting->value;
+
+	while ((unsigned char)*p >= ' ' && *p != 0x7f)
+		p++;
+	if (*p)
+		return refuse(setting, "a control character is in it");
+	return (size_t)(p - setting->value) <= VALUE_BYTES_MAX ||
+	       refuse(setting, "it is longer than 4095 bytes");
+}
+
+/* False when a setting is wrong that may not be left out. */
+static bool check_settings(struct setting *settings)
+{
+	for (size_t i = 0; i < SETTINGS; i++) {
+		struct setting *setting = &settings[i];
+
+		if (!setting->fallback)
+			setting->fallback = find(settings, "RUN_DIR", strlen("RUN_DIR"))->value;
+		if (!setting->value)
+			setting->value = setting->fallback;
+		if (is_line(setting) && setting->check(setting))
+			continue;
+		if (!is_lenient || setting->is_place)
+			return false;
+		setting->value = setting->fallback;
+		setting->line = 0;
+	}
+	return true;
+}
+
+static void print_all(const struct setting *settings)
+{
+	for (size_t i = 0; i < SETTINGS; i++) {
+		out_str(settings[i].name);
+		out_str(":");
+		out_u64(settings[i].line);
+		out_str("=");
+		out_str(settings[i].value);
+		out_str("\n");
+	}
+}
+
+int print_settings(const char *file, bool lenient)
+{
+	struct setting settings[SETTINGS];
+	int rc = EXIT_FOUND;
+
+	path = file;
+	is_lenient = lenient;
+	memcpy(settings, known, sizeof(settings));
+	for (size_t i = 0; i < SETTINGS; i++)
+		settings[i].value = getenv(settings[i].name);
+	if (path)
+		rc = take_file(settings);
+	if (rc == EXIT_FOUND && !check_settings(settings))
+		rc = EXIT_MISUSE;
+	if (rc == EXIT_FOUND)
+		print_all(settings);
+	return rc;
+}
