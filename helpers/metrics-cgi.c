@@ -9,7 +9,12 @@
 #include "request.h"
 #include "text.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
+#include <unistd.h>
+
+/* Room for all of it, so that this process never waits for httpd, which reads 8 kB at a time. */
+#define PIPE_BYTES 262144
 
 /* The first message is the answer; what follows it is more of the text. */
 static void fail(const char *message)
@@ -34,6 +39,8 @@ int main(int argc, char **argv)
 				 "text/plain") "only GET is answered here\n");
 		return finish(EXIT_FOUND);
 	}
+	/* No pipe, or over what the user may have of them: then it does wait. */
+	(void)fcntl(STDOUT_FILENO, F_SETPIPE_SZ, PIPE_BYTES);
 	warn_with(fail);
 	(void)print_metrics(
 		openmetrics ? CGI_HEAD("200 OK", OPENMETRICS "; version=1.0.0; charset=utf-8")
