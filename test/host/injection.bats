@@ -28,12 +28,14 @@ setup() {
 	)
 }
 
-# ask QUERY: its answer in ANSWER and STATUS, and what was executed in RAN.
+# ask QUERY: the answer of ASKED in ANSWER and STATUS, and what was executed in RAN.
+ASKED=lookup
 ask() {
 	ANSWER=$(cd "$TREE/cgi-bin/cgi-bin" && REQUEST_METHOD=GET REMOTE_ADDR=127.0.0.1 QUERY_STRING=$1 \
-		strace -f -qq -e trace=execve -e signal=none -o "$BATS_TEST_TMPDIR/trace" ./lookup 2>"$BATS_TEST_TMPDIR/err")
+		strace -f -qq -e trace=execve -e signal=none -o "$BATS_TEST_TMPDIR/trace" "./$ASKED" 2>"$BATS_TEST_TMPDIR/err" | tr -d '\0')
 	STATUS=$(sed -n '1s/^Status: \([0-9]*\) .*/\1/p' <<<"$ANSWER")
-	RAN=$(sed -n 's/.*execve("\([^"]*\)".*/\1/p' "$BATS_TEST_TMPDIR/trace" | tr '\n' ' ')
+	# Where PATH leads nowhere nothing is run.
+	RAN=$(sed -n '/ENOENT/d; s/.*execve("\([^"]*\)".*/\1/p' "$BATS_TEST_TMPDIR/trace" | tr '\n' ' ')
 }
 
 is_refused() {
@@ -42,7 +44,7 @@ is_refused() {
 	echo "status $STATUS, ran: $RAN"
 	[ "$STATUS" = 400 ]
 	[ ! -s "$BATS_TEST_TMPDIR/err" ]
-	[ "$RAN" = './lookup ' ]
+	[ "$RAN" = "./$ASKED " ]
 	# Three header lines, an empty one, and one JSON object that repeats nothing of it.
 	[ "$(wc -l <<<"$ANSWER")" -eq 5 ]
 	[[ ${ANSWER##*$'\n'} =~ ^'{"error":"'[A-Za-z0-9\ \':,_-]+'"}'$ ]]
@@ -77,6 +79,19 @@ is_refused() {
 		grep -q '^Status: 403' "$BATS_TEST_TMPDIR/out"
 		[ "$(sed -n 's/.*execve("\([^"]*\)".*/\1/p' "$BATS_TEST_TMPDIR/trace" | tr '\n' ' ')" = './lookup ' ]
 	done
+}
+
+@test "list (each payload as a parameter, as a name) answers 400 and runs nothing; gzip alone is run" {
+	ASKED=list
+	for payload in "${PAYLOADS[@]}"; do
+		is_refused "dst=$payload"
+		is_refused "pid=$payload"
+		is_refused "dport=9&encoding=gzip$payload"
+		is_refused "$payload=gzip"
+	done
+	ask 'dst=192.0.2.1&encoding=gzip'
+	[ "$STATUS" = 200 ]
+	[[ $RAN =~ ^'./list '[a-z/]*'/gzip '$ ]]
 }
 
 @test "index.cgi and metrics (each payload as the path and the query) run nothing" {
