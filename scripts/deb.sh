@@ -83,6 +83,7 @@ main() {
 	mkdir -p "$deb"
 	make install DESTDIR="$tree" PREFIX=/usr SYSCONFDIR=/etc LIBEXECDIR=/usr/libexec \
 		UNITDIR=/lib/systemd/system
+	rm "$tree/usr/libexec/connpin/installed" # dpkg knows
 	strip --strip-all "$tree"/usr/bin/conn-* "$tree"/usr/bin/tcp-metrics \
 		"$tree"/usr/libexec/connpin/helpers/* "$tree"/usr/libexec/connpin/cgi-bin/cgi-bin/[lm]*
 	documents

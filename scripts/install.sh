@@ -3,8 +3,9 @@
 #
 # install.sh: carry out the manifest, for make install and make uninstall.
 #
-# usage: install.sh install|uninstall MANIFEST, with DESTDIR, PREFIX and SYSCONFDIR set.
-# A configuration file that was edited survives both.
+# usage: install.sh install|uninstall MANIFEST, with DESTDIR, PREFIX, SYSCONFDIR and LIBEXECDIR
+# set. A configuration file that was edited survives both. What was installed is written
+# down, so that nothing of an older connpin stays.
 set -eu
 umask 022 # what is installed is for everyone to read
 
@@ -50,14 +51,29 @@ uninstall_one() {
 	esac
 }
 
+# remove_older MANIFEST: what an older connpin installed and MANIFEST does not have.
+remove_older() {
+	[ -f "$installed" ] || return 0
+	while read -r kind destination; do
+		cut -d ' ' -f 3 "$1" | grep -qxF "$destination" ||
+			uninstall_one "$kind" /dev/null "$destination"
+	done <"$installed"
+}
+
 main() {
+	installed=$DESTDIR$LIBEXECDIR/connpin/installed
 	case $1 in
 	install | uninstall) ;;
 	*) echo "usage: install.sh install|uninstall MANIFEST" >&2 && exit 2 ;;
 	esac
+	remove_older "$2"
 	while read -r kind source destination; do
 		"${1}_one" "$kind" "$source" "$destination"
 	done <"$2"
+	case $1 in
+	install) cut -d ' ' -f 1,3 "$2" >"$installed" ;;
+	*) uninstall_one 644 /dev/null "$LIBEXECDIR/connpin/installed" ;;
+	esac
 }
 
 main "$@"

@@ -32,11 +32,13 @@ teardown() {
 	[ "$(grep -c '_created[ {]' "$BATS_TEST_TMPDIR/text")" -ge "$(grep -c '_total[ {][^#]' "$BATS_TEST_TMPDIR/text")" ]
 }
 
+# install_to install|uninstall: below the directory $dest.
+install_to() {
+	make -C "$TREE" "$1" DESTDIR="$dest" PREFIX=/usr SYSCONFDIR=/etc
+}
+
 @test "make install and make uninstall (DESTDIR) leave nothing but an edited configuration" {
 	dest=$BATS_TEST_TMPDIR/dest
-	install_to() {
-		make -C "$TREE" "$1" DESTDIR="$dest" PREFIX=/usr SYSCONFDIR=/etc
-	}
 	run -0 install_to install
 	run -0 "$dest/usr/bin/conn-lookup" --version
 	run -0 "$dest/usr/bin/connpin" --help
@@ -50,6 +52,23 @@ teardown() {
 	run -0 install_to uninstall
 	run -0 find "$dest" ! -type d
 	[ "$output" = "$dest/etc/connpin.conf" ]
+}
+
+@test "make install (over an older connpin) leaves nothing of it but its configuration" {
+	local dest=$BATS_TEST_TMPDIR/dest older
+	for action in install uninstall; do
+		run -0 install_to install
+		for older in '755 /usr/libexec/connpin/helpers/older' '644 /usr/share/man/man8/older.8' 'config /etc/older.conf'; do
+			echo "$older" >>"$dest/usr/libexec/connpin/installed"
+			echo older >"$dest${older#* }"
+		done
+		run -0 install_to "$action"
+		[ ! -e "$dest/usr/libexec/connpin/helpers/older" ]
+		[ ! -e "$dest/usr/share/man/man8/older.8" ]
+		[ "$(cat "$dest/etc/older.conf")" = older ]
+	done
+	run -0 find "$dest" ! -type d
+	[ "$output" = "$dest/etc/older.conf" ]
 }
 
 @test "installed commands (without the source tree) attach, answer and detach" {
