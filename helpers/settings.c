@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define FILE_BYTES_MAX 65536
@@ -24,6 +25,7 @@ struct setting {
 	bool is_seen;	   /* in the file */
 	unsigned line;	   /* 0: not the file's */
 	const char *value;
+	char *tidied; /* room for the value, if it has to be changed */
 };
 
 static const char *path; /* of the file */
@@ -73,15 +75,38 @@ static bool refuse(const struct setting *setting, const char *why)
 #define DIGITS "0123456789"
 #define LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
-static bool is_path(const char *value)
+/* One slash for several, and none at the end: the same path, as the scripts compare it. */
+static void tidy_slashes(const char *from, char to[VALUE_BYTES_MAX + 1])
 {
-	return value[0] == '/' && value[1] && !value[strspn(value, DIGITS LETTERS "_/.-")];
+	for (; *from; from++)
+		if (*from != '/' || (from[1] != '/' && from[1]))
+			*to++ = *from;
+	*to = '\0';
+}
+
+/* Whether "." or ".." is a part of it. */
+static bool has_dots(const char *name)
+{
+	for (const char *part = strchr(name, '/'); part; part = strchr(part + 1, '/')) {
+		size_t len = strcspn(part + 1, "/");
+
+		if (len > 0 && len <= 2 && strspn(part + 1, ".") >= len)
+			return true;
+	}
+	return false;
 }
 
 static bool check_path(struct setting *setting)
 {
-	return is_path(setting->value) ||
-	       refuse(setting, "an absolute path of letters, digits, '_', '-' and '.' is needed");
+	char tidied[VALUE_BYTES_MAX + 1];
+
+	tidy_slashes(setting->value, tidied);
+	if (*tidied != '/' || tidied[strspn(tidied, DIGITS LETTERS "_/.-")] || has_dots(tidied))
+		return refuse(setting, "an absolute path of letters, digits, '_', '-' and '.', "
+				       "without . and .., is needed");
+	strcpy(setting->tidied, tidied);
+	setting->value = setting->tidied;
+	return true;
 }
 
 static bool check_path_or_none(struct setting *setting)
@@ -89,23 +114,8 @@ static bool check_path_or_none(struct setting *setting)
 	return !*setting->value || check_path(setting);
 }
 
-/* One slash for several, and none at the end: the same path, as the scripts compare it. */
-static void tidy_slashes(struct setting *setting)
-{
-	static char tidied[2][VALUE_BYTES_MAX + 1]; /* for PIN_DIR and for CGROUP */
-	char *to = tidied[strcmp(setting->name, "CGROUP") == 0];
-	const char *from = setting->value;
-
-	setting->value = to;
-	for (; *from; from++)
-		if (*from != '/' || (from[1] != '/' && from[1]))
-			*to++ = *from;
-	*to = '\0';
-}
-
 static bool check_pin_dir(struct setting *setting)
 {
-	tidy_slashes(setting);
 	if (!check_path(setting))
 		return false;
 	if (strcmp(setting->value, "/sys/fs/bpf") == 0)
@@ -117,9 +127,11 @@ static bool check_pin_dir(struct setting *setting)
 /* Its name may hold anything but a control character. */
 static bool check_cgroup(struct setting *setting)
 {
-	tidy_slashes(setting);
-	return !*setting->value || *setting->value == '/' ||
-	       refuse(setting, "an absolute path, or nothing, is needed");
+	if (*setting->value && *setting->value != '/')
+		return refuse(setting, "an absolute path, or nothing, is needed");
+	tidy_slashes(setting->value, setting->tidied);
+	setting->value = setting->tidied;
+	return true;
 }
 
 /* With a 0 in front a shell would take it for octal. */
@@ -326,12 +338,18 @@ static bool read_lines(struct setting *settings, char *text, size_t size)
 /* The file at TEXT, which has room for a byte more. Its length or -errno. */
 static ssize_t read_file(char text[FILE_BYTES_MAX + 1])
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	/* Not to wait at a FIFO. */
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	struct stat st;
 	size_t len = 0;
 	ssize_t n;
 
 	if (fd < 0)
 		return -errno;
+	if (fstat(fd, &st) || !S_ISREG(st.st_mode)) {
+		close(fd);
+		return -EISDIR;
+	}
 	do {
 		n = read(fd, text + len, FILE_BYTES_MAX + 1 - len);
 		if (n > 0)
@@ -353,7 +371,8 @@ static int take_file(struct setting *settings)
 
 	if (len >= 0)
 		return read_lines(settings, text, (size_t)len) ? EXIT_FOUND : EXIT_MISUSE;
-	warn_parts("cannot read ", path, ": ", strerror((int)-len), NULL);
+	warn_parts("cannot read ", path, ": ",
+		   len == -EISDIR ? "not a regular file" : strerror((int)-len), NULL);
 	return len == -ENOENT || len == -ENOTDIR || len == -EISDIR || len == -EFBIG
 		       ? EXIT_MISUSE
 		       : EXIT_UNAVAILABLE;
@@ -363,13 +382,19 @@ static int take_file(struct setting *settings)
 static bool is_line(const struct setting *setting)
 {
 	const char *p = setting->value;
+	size_t len = strlen(p);
 
-	while ((unsigned char)*p >= ' ' && *p != 0x7f)
-		p++;
-	if (*p)
-		return refuse(setting, "a control character is in it");
-	return (size_t)(p - setting->value) <= VALUE_BYTES_MAX ||
-	       refuse(setting, "it is longer than 4095 bytes");
+	if (len > VALUE_BYTES_MAX)
+		return refuse(setting, "it is longer than 4095 bytes");
+	for (size_t left = len, n; left > 0; p += n, left -= n) {
+		n = utf8_length(p, left);
+		/* A shell that knows UTF-8 would read past the end of the line. */
+		if (!n)
+			return refuse(setting, "it is not UTF-8");
+		if ((unsigned char)*p < ' ' || *p == 0x7f)
+			return refuse(setting, "a control character is in it");
+	}
+	return true;
 }
 
 /* False when a setting is wrong that may not be left out. */
@@ -406,14 +431,17 @@ static void print_all(const struct setting *settings)
 
 int print_settings(const char *file, bool lenient)
 {
+	static char tidied[SETTINGS][VALUE_BYTES_MAX + 1];
 	struct setting settings[SETTINGS];
 	int rc = EXIT_FOUND;
 
 	path = file;
 	is_lenient = lenient;
 	memcpy(settings, known, sizeof(settings));
-	for (size_t i = 0; i < SETTINGS; i++)
+	for (size_t i = 0; i < SETTINGS; i++) {
 		settings[i].value = getenv(settings[i].name);
+		settings[i].tidied = tidied[i];
+	}
 	if (path)
 		rc = take_file(settings);
 	if (rc == EXIT_FOUND && !check_settings(settings))

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# serve.sh: busybox httpd over the CGI scripts, as a user who may only read.
+# serve.sh: busybox httpd over the CGI programs, as a user who may only read.
 set -eu
 ROOT=$(cd "$(dirname "$(readlink -f "$0")")/.." && pwd)
 . "$ROOT/scripts/lib.sh"

@@ -195,7 +195,14 @@ lookup() {
 	printf '\n' >>"$conf"
 	truncate -s 65536 "$conf"
 	run -0 "$HELPERS/read-settings" "$conf"
-	refuses 2 "cannot read /: Is a directory" "$HELPERS/read-settings" /
+	refuses 2 "cannot read /: not a regular file" "$HELPERS/read-settings" /
+	mkfifo "$BATS_TEST_TMPDIR/fifo"
+	refuses 2 "cannot read $BATS_TEST_TMPDIR/fifo: not a regular file" "$HELPERS/read-settings" "$BATS_TEST_TMPDIR/fifo"
+	CGROUP=$'/a\303' refuses 2 "it is not UTF-8" "$HELPERS/read-settings"
+	for dir in // /. /.. /a/../b /a/./b /a/.. relative; do
+		RUN_DIR=$dir refuses 2 "setting RUN_DIR='$dir': an absolute path" "$HELPERS/read-settings"
+	done
+	[[ $(RUN_DIR=//run///x.y/..z/ "$HELPERS/read-settings") = *$'\nRUN_DIR:0=/run/x.y/..z\n'* ]]
 }
 
 @test "settings (as etc/connpin.conf tells the defaults) are the defaults" {
@@ -248,7 +255,9 @@ lookup() {
 	for bad in 'PIN_DIR /sys/fs/bpf/x' 'CGROUP=x' 'RUN_DIR=run' 'CGROUP=/a\nCGROUP=/b' 'PIN_DIR=/sys/fs/bpf/x\0'; do
 		# shellcheck disable=SC2059 # escapes
 		printf "LISTEN=x\n$bad\n" >"$BATS_TEST_TMPDIR/conf"
-		CONNPIN_CONF=$BATS_TEST_TMPDIR/conf run -2 env -u PIN_DIR -u RUN_DIR -u CGROUP "$SCRIPTS/detach.sh"
+		# Where nothing is pinned, should it go on.
+		CONNPIN_CONF=$BATS_TEST_TMPDIR/conf run -2 unshare --mount env -u PIN_DIR -u RUN_DIR -u CGROUP \
+			sh -c 'mount -t bpf bpf /sys/fs/bpf && exec "$0"' "$SCRIPTS/detach.sh"
 		no_line 'left out$' grep -vF LISTEN <<<"$output"
 	done
 }

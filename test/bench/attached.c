@@ -112,6 +112,7 @@ static struct program open_program(const char *pin)
 #define AGENT_WAIT_MS 10000 /* for its start */
 #define SETTLE_MS 20	    /* for it to read what is in its buffers */
 
+static bool has_agents; /* some of the sets: then each turn begins from a rest, as theirs */
 static pid_t agent;
 static int agent_output;      /* a file in memory */
 static uint64_t agent_memory; /* kB, resident, the most of all turns */
@@ -422,7 +423,7 @@ static int64_t turn_ns(const struct operation *operation, struct set *set, uint3
 	/* To attach writes over kernel text: caches and predictors are cold for a while. */
 	for (unsigned i = 0; i < operation->count / 2; i++)
 		operation->run(address);
-	if (set->agent)
+	if (has_agents)
 		sleep_ms(SETTLE_MS);
 	agents = agent_ns();
 	start = now_ns(CLOCK_PROCESS_CPUTIME_ID);
@@ -447,7 +448,7 @@ static unsigned parse_sets(char **argv, struct set *sets)
 
 		set->name = *argv++;
 		if (*argv && strcmp(*argv, "+") == 0)
-			set->agent = ++argv;
+			set->agent = ++argv, has_agents = true;
 		for (; *argv && strcmp(*argv, "--") != 0; argv++)
 			if (!set->agent && set->count < PROGRAMS_MAX)
 				set->programs[set->count++] = open_program(*argv);

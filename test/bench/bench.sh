@@ -315,8 +315,9 @@ attached_rows() {
 			100 * $2 / $3 }' "$WORK/samples"
 }
 
-# A tool that many run, beside which nothing is to be asked: it prints each connection
-# with its process when that ends. It wants tracefs, mounted for it alone.
+# An agent: tcplife of libbpf-tools prints each connection with its process when that ends.
+# (tcpconnect, which prints it at the start, wants kprobes.) It wants tracefs, mounted for
+# it alone.
 agent_rows() {
 	heading 'CPU time, with that of an agent / bare'
 	if ! command -v tcplife >/dev/null; then
@@ -335,7 +336,7 @@ agent_rows() {
 	fi
 	row 'TCP, new key: tcplife runs' agent bare
 	row 'TCP, new key: everything, in its turn' everything bare
-	AGENT_MEMORY=$(field 2 agent_kB)
+	AGENT_MEMORY="$(field 2 agent_kB) kB"
 }
 
 # attach.sh attaches it to the root alone. The third of the settings makes it count.
@@ -399,7 +400,7 @@ memory_rows() {
 	printf '%-42s %s\n' 'busybox httpd, run-httpd (VmRSS)' \
 		"${SERVER_MEMORY-not measured}"
 	printf '%-42s %s\n' prometheus-node-exporter "${EXPORTER_MEMORY-not measured}"
-	printf '%-42s %s\n' 'tcplife, after some hundred connections' "${AGENT_MEMORY:+$AGENT_MEMORY kB}"
+	printf '%-42s %s\n' 'tcplife, after some hundred connections' "${AGENT_MEMORY-not measured}"
 }
 
 # --- all ---------------------------------------------------------------------

@@ -33,19 +33,56 @@ static inline const char *variable(const char *name)
 	return NULL;
 }
 
-static inline bool is_loopback(const char *text)
+/* An address as IPv6, with brackets around it or none. */
+static inline bool read_address(const char *text, uint8_t address[16])
 {
-	const uint8_t mapped[] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 127 };
-	char address[64] = "";
-	struct in6_addr v6;
-	struct in_addr v4;
+	char bare[64] = "";
+	size_t len = strlen(text);
 
-	sscanf(text, *text == '[' ? "[%63[^]]" : "%63s", address);
-	if (inet_pton(AF_INET, address, &v4) == 1)
-		return ntohl(v4.s_addr) >> 24 == 127;
-	return inet_pton(AF_INET6, address, &v6) == 1 &&
-	       (memcmp(&v6, &in6addr_loopback, sizeof(v6)) == 0 ||
-		memcmp(&v6, mapped, sizeof(mapped)) == 0);
+	if (len >= 2 && text[0] == '[' && text[len - 1] == ']') {
+		text++;
+		len -= 2;
+	}
+	if (len >= sizeof(bare))
+		return false;
+	memcpy(bare, text, len);
+	memset(address, 0, 10);
+	memset(address + 10, 0xff, 2);
+	return inet_pton(AF_INET, bare, address + 12) == 1 ||
+	       inet_pton(AF_INET6, bare, address) == 1;
+}
+
+/* Bit by bit, and by other means than the program's. -1: LIST has a word that is no network. */
+static inline int is_in(const uint8_t address[16], const char *list)
+{
+	char *copy = strdup(list), *rest = copy, *word;
+	int found = 0;
+
+	while ((word = strsep(&rest, " ")) != NULL) {
+		size_t len = strlen(word);
+		char *slash = strchr(word, '/'), *end = "";
+		unsigned long bits, most;
+		uint8_t network[16];
+		bool same = true;
+
+		if (!*word)
+			continue;
+		if (slash)
+			*slash = '\0';
+		most = strchr(word, ':') ? 128 : 32;
+		bits = slash && isdigit((unsigned char)slash[1]) ? strtoul(slash + 1, &end, 10)
+								 : most;
+		if (len > 50 || *word == '[' || !read_address(word, network) || *end ||
+		    bits > most || (slash && !isdigit((unsigned char)slash[1]))) {
+			found = -1;
+			break;
+		}
+		for (unsigned i = 0; i < bits + 128 - most; i++)
+			same &= !((address[i / 8] ^ network[i / 8]) >> (7 - i % 8) & 1);
+		found |= same;
+	}
+	free(copy);
+	return found;
 }
 
 /* What a page of another site would be asked for by. */
@@ -53,30 +90,33 @@ static inline bool is_foreign(const char *host)
 {
 	size_t len = strcspn(host, ":");
 	struct utsname own;
-	bool has_letter = false;
+	bool is_name = false;
 
 	uname(&own);
 	for (const char *p = host; *p; p++)
-		has_letter |= isalpha((unsigned char)*p) != 0;
-	return has_letter && *host != '[' &&
+		is_name |= !isdigit((unsigned char)*p) && *p != '.' && *p != ':';
+	return is_name && *host != '[' &&
 	       (len != strlen("localhost") || strncasecmp(host, "localhost", len) != 0) &&
 	       (len != strlen(own.nodename) || strncasecmp(host, own.nodename, len) != 0);
 }
 
-/* Who may not ask must have heard so. */
+/* Who may not ask must have heard so, and nobody else. */
 static inline void judge_access(int status)
 {
 	const char *allowed = variable("LOOKUP_ALLOW"), *host = variable("HTTP_HOST");
+	bool may_ask = false;
+	uint8_t client[16];
 
 	if (strcmp(variable("REQUEST_METHOD"), "GET") != 0) {
 		if (status != 405)
 			abort();
-	} else if (is_loopback(variable("REMOTE_ADDR"))) {
-		if (host && is_foreign(host) && status != 403)
-			abort();
-	} else if ((!allowed || !*allowed) && status != 403) {
-		abort();
+		return;
 	}
+	if (read_address(variable("REMOTE_ADDR"), client))
+		may_ask = is_in(client, "127.0.0.0/8 ::1") ? !host || !is_foreign(host)
+							   : allowed && is_in(client, allowed) == 1;
+	if (may_ask == (status == 403))
+		abort();
 }
 
 /* One JSON object a line, without a control character; of errors, just one. */

@@ -11,7 +11,7 @@ FUZZ=$TREE/.output/fuzz
 export PIN_DIR=/sys/fs/bpf/connpin_fuzz RUN_DIR=/run/connpin_fuzz
 # Small, so that a list takes no time.
 export CONN_V4_ENTRIES=256 CONN_V6_ENTRIES=256
-TARGETS="lookup_args lookup_batch cgi_lookup cgi_list accept config"
+TARGETS="lookup_args lookup_batch cgi_lookup cgi_list accept settings"
 
 part=$((${1:?seconds} / 6))
 [ "$part" -gt 0 ] || part=1

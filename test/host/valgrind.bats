@@ -68,11 +68,11 @@ clean() {
 	PIN_DIR=/nonexistent clean 3 tcp-metrics
 	REQUEST_METHOD=GET clean 0 metrics-cgi
 	REQUEST_METHOD=POST clean 0 metrics-cgi
-	for file in "$TREE"/test/fuzz/corpus/config/{default,set,all}; do
+	for file in "$TREE"/test/fuzz/corpus/settings/{default,set,all}; do
 		clean 0 read-settings "$file"
 	done
-	clean 2 read-settings "$TREE/test/fuzz/corpus/config/bad"
-	clean 0 read-settings --lenient "$TREE/test/fuzz/corpus/config/bad"
+	clean 2 read-settings "$TREE/test/fuzz/corpus/settings/bad"
+	clean 0 read-settings --lenient "$TREE/test/fuzz/corpus/settings/bad"
 }
 
 # answers STATUS NAME QUERY [VARIABLE=VALUE...]: that status line, and no complaint.
