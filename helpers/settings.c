@@ -124,7 +124,7 @@ static bool check_pin_dir(struct setting *setting)
 	       refuse(setting, "a bpf file system takes no name with a dot");
 }
 
-/* Its name may hold anything but a control character. */
+/* Its name may hold whatever a line can. */
 static bool check_cgroup(struct setting *setting)
 {
 	if (*setting->value && *setting->value != '/')
