@@ -117,9 +117,8 @@ static void print_tracker(__u64 sockets_full)
 	dropped("conn_identity", "busy", tracker.dropped_identity);
 	dropped("tcp_sockets", "full", sockets_full);
 	family(COUNTER, "connpin_ipv6_refused", NULL,
-	       "Calls that the IPv6 block refused: connects, datagrams, and sockets whose traffic "
-	       "it "
-	       "could not look at.");
+	       "Calls that the IPv6 block refused: connects, datagrams, and sockets whose "
+	       "traffic it could not look at.");
 	counter(NULL, NULL, tracker.refused_v6);
 }
 

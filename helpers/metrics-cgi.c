@@ -5,6 +5,7 @@
  * busybox httpd runs it directly, as cgi-bin/cgi-bin/metrics: a scrape starts one
  * process of 0.1 ms, where a script would start three.
  */
+#include "accept.h"
 #include "metrics.h"
 #include "request.h"
 #include "text.h"

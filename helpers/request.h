@@ -12,8 +12,6 @@
 #define CGI_HEAD(status, type) \
 	"Status: " status "\r\nContent-Type: " type "\r\nCache-Control: no-store\r\n\r\n"
 
-#define OPENMETRICS "application/openmetrics-text"
-
 /* The longest value that a parameter of ours can have: an address, each of its bytes as %XX. */
 #define PARAMETER_LEN_MAX 135
 
@@ -47,11 +45,5 @@ void request_fail(const char *status, const char *error);
 
 /* Whether REQUEST_METHOD is GET. */
 bool request_is_get(void);
-
-/*
- * Whether ACCEPT, a header of that name or NULL, asks for OpenMetrics: it is named, and no
- * less welcome than plain text. Whoever takes anything gets plain text.
- */
-bool accepts_openmetrics(const char *accept);
 
 #endif

@@ -14,6 +14,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+static void close_in_order(int client, int peer)
+{
+	char byte;
+
+	close(client);
+	/* The end, or ECONNRESET, has arrived when this returns. */
+	if (read(peer, &byte, 1) > 0)
+		die("unexpected data");
+	close(peer);
+}
+
 enum ending { CLOSE_BOTH, RESET_BY_CLIENT };
 
 static int do_connections(int count, enum ending ending, const char *address)
@@ -22,18 +33,13 @@ static int do_connections(int count, enum ending ending, const char *address)
 	struct sockaddr_storage sa;
 	socklen_t len;
 	int server = listen_at(address, &sa, &len);
-	char byte;
 
 	for (int i = 0; i < count; i++) {
 		int peer, client = connect_pair(server, &sa, len, &peer);
 
 		if (ending == RESET_BY_CLIENT)
 			setsockopt(client, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
-		close(client);
-		/* The end, or ECONNRESET, has arrived when this returns. */
-		if (read(peer, &byte, 1) > 0)
-			die("unexpected data");
-		close(peer);
+		close_in_order(client, peer);
 	}
 	close(server);
 	return 0;
@@ -44,7 +50,6 @@ static int do_mptcp(int count)
 	struct sockaddr_storage sa;
 	socklen_t len = parse(&sa, "127.0.0.1", "0");
 	int server = socket(AF_INET, SOCK_STREAM, IPPROTO_MPTCP);
-	char byte;
 
 	if (server < 0)
 		die("socket of MPTCP");
@@ -59,10 +64,7 @@ static int do_mptcp(int count)
 		peer = accept(server, NULL, NULL);
 		if (peer < 0)
 			die("accept");
-		close(client);
-		if (read(peer, &byte, 1) > 0)
-			die("unexpected data");
-		close(peer);
+		close_in_order(client, peer);
 	}
 	close(server);
 	return 0;
