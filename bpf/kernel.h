@@ -235,13 +235,7 @@ struct mptcp_subflow_context {
 /* include/linux/bpf.h */
 struct bpf_iter_meta {
 	struct seq_file *seq;
-};
-
-struct bpf_iter__bpf_map_elem {
-	struct bpf_iter_meta *meta;
-	struct bpf_map *map;
-	void *key;
-	void *value;
+	__u64 seq_num; /* of the objects of one reading, from 0 */
 };
 
 /* net/ipv4/tcp_ipv4.c */

@@ -301,16 +301,20 @@ static __always_inline void read_capacity(struct tcp_live *live)
 		live->cgroups_used = all->used;
 }
 
-/* Once for the one element of tcp_readers, and once at the end without it. */
-SEC("iter/bpf_map_elem")
-int on_read_sockets(struct bpf_iter__bpf_map_elem *ctx)
+/*
+ * An iterator over the programs of the host, of which there is at least this one: it acts
+ * at the first, so it acts once a reading. Some kernels refuse the iterators that would
+ * suit better, those over the elements of a map.
+ */
+SEC("iter/bpf_prog")
+int on_read_sockets(struct bpf_iter__bpf_prog *ctx)
 {
 	const struct bpf_map *map = (const void *)&tcp_sockets;
 	struct walk walk = {};
 	__u64 *busy;
 	__u32 key = 0;
 
-	if (!ctx->key)
+	if (!ctx->prog || ctx->meta->seq_num)
 		return 0;
 	busy = bpf_map_lookup_elem(&tcp_readers, &key);
 	if (!busy)

@@ -35,12 +35,11 @@ static int fsmount(int fs, unsigned flags, unsigned attributes)
 static const char usage[] =
 	"usage: attach-tracing PROGRAM_PIN LINK_PIN\n"
 	"       attach-tracing --tracepoint GROUP/NAME PROGRAM_PIN LINK_PIN\n"
-	"       attach-tracing --iterator PROGRAM_PIN LINK_PIN [MAP_PIN]\n"
+	"       attach-tracing --iterator PROGRAM_PIN LINK_PIN\n"
 	"\n"
 	"Attach the fentry, fexit or tp_btf program pinned at PROGRAM_PIN to the place\n"
 	"it was loaded for, or a tracepoint program to the one that is named, and pin the\n"
 	"link at LINK_PIN. Removing LINK_PIN detaches.\n"
-	"An iterator goes over the elements of MAP_PIN when it is one of maps.\n"
 	"\n"
 	"Exit status: 0 attached, 2 bad arguments, 3 the kernel refused.\n";
 
@@ -89,7 +88,7 @@ out:
 int main(int argc, char **argv)
 {
 	const char *tracepoint = NULL;
-	int prog, link, rc, map = -1;
+	int prog, link, rc;
 	bool iterator;
 	int64_t id;
 
@@ -104,24 +103,19 @@ int main(int argc, char **argv)
 		argc -= 2;
 		argv += 2;
 	}
-	if (argc != 3 && !(iterator && argc == 4))
+	if (argc != 3)
 		return misuse("needed: PROGRAM_PIN LINK_PIN", "");
 
 	prog = bpf_open_pin(argv[1], 0);
 	if (prog < 0)
 		return fail("open", argv[1], prog);
-	if (argc == 4) {
-		map = bpf_open_pin(argv[3], 0);
-		if (map < 0)
-			return fail("open", argv[3], map);
-	}
 	if (tracepoint) {
 		id = tracepoint_id(tracepoint);
 		if (id < 0)
 			return fail("find tracepoint", tracepoint, (int)id);
 		link = bpf_attach_tracepoint(prog, (__u64)id);
 	} else {
-		link = iterator ? bpf_attach_iterator(prog, map) : bpf_attach_tracing(prog);
+		link = iterator ? bpf_attach_iterator(prog) : bpf_attach_tracing(prog);
 	}
 	if (link < 0)
 		return fail("attach", argv[1], link);

@@ -128,20 +128,13 @@ int bpf_attach_tracepoint(int prog, __u64 id)
 	return rc;
 }
 
-int bpf_attach_iterator(int prog, int map)
+int bpf_attach_iterator(int prog)
 {
-	union bpf_iter_link_info info;
 	union bpf_attr attr;
 
 	memset(&attr, 0, sizeof(attr));
 	attr.link_create.prog_fd = prog;
 	attr.link_create.attach_type = BPF_TRACE_ITER;
-	if (map >= 0) {
-		memset(&info, 0, sizeof(info));
-		info.map.map_fd = map;
-		attr.link_create.iter_info = ptr(&info);
-		attr.link_create.iter_info_len = sizeof(info);
-	}
 	return sys_bpf(BPF_LINK_CREATE, &attr);
 }
 

@@ -39,8 +39,8 @@ int bpf_attach_tracing(int prog);
 /* Attach a loaded tracepoint program to the tracepoint with this id; the descriptor. */
 int bpf_attach_tracepoint(int prog, __u64 id);
 
-/* Make an iterator of a loaded program, over the elements of MAP unless that is -1. */
-int bpf_attach_iterator(int prog, int map);
+/* Make an iterator of a loaded program. */
+int bpf_attach_iterator(int prog);
 
 /*
  * The ids of the programs of one attach type at a cgroup, *COUNT of them at most.

@@ -117,7 +117,7 @@ stage_monitor_reset() {
 stage_live() {
 	ensure_maps tcp_live
 	stage tcp_live tcp_live || die "cannot load tcp_live: $BPF_ERROR"
-	feature live_sockets on iter/bpf_map_elem
+	feature live_sockets on iter/bpf_prog
 }
 
 # The sockets that are there already, of each network namespace that a process is in

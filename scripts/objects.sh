@@ -198,8 +198,6 @@ attach_new() {
 		case $name in
 		# The others carry the name of the place they are for.
 		on_exit_connect) attach_tracing --tracepoint syscalls/sys_exit_connect "$pin" "$link" ;;
-		# One element: it runs once.
-		on_read_sockets) attach_tracing --iterator "$pin" "$link" "$PIN_DIR/maps/tcp_readers" ;;
 		on_read_*) attach_tracing --iterator "$pin" "$link" ;;
 		*) attach_tracing "$pin" "$link" ;;
 		esac || return 1
