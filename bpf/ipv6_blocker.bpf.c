@@ -16,6 +16,14 @@
 #define REFUSE 0
 #define ALLOW 1
 
+/* Which of the hooks are in this object: all, or one each (bpf/variants). */
+#define CONNECTS 1
+#define SENDS 2
+#define SOCKETS 4
+#ifndef PARTS
+#define PARTS (CONNECTS | SENDS | SOCKETS)
+#endif
+
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, CONFIG_ENTRIES);
@@ -37,6 +45,7 @@ static __always_inline int refuse(void)
 	return REFUSE;
 }
 
+#if PARTS & (CONNECTS | SENDS)
 static __always_inline int verdict(struct bpf_sock_addr *ctx)
 {
 	if (!is_blocking())
@@ -46,18 +55,27 @@ static __always_inline int verdict(struct bpf_sock_addr *ctx)
 	return refuse();
 }
 
+#endif
+
+#if PARTS & CONNECTS
 SEC("cgroup/connect6")
 int block_connect6(struct bpf_sock_addr *ctx)
 {
 	return verdict(ctx);
 }
 
+#endif
+
+#if PARTS & SENDS
 SEC("cgroup/sendmsg6")
 int block_sendmsg6(struct bpf_sock_addr *ctx)
 {
 	return verdict(ctx);
 }
 
+#endif
+
+#if PARTS & SOCKETS
 SEC("cgroup/sock_create")
 int block_sock_create(struct bpf_sock *ctx)
 {
@@ -69,5 +87,7 @@ int block_sock_create(struct bpf_sock *ctx)
 		return ALLOW;
 	return is_blocking() ? refuse() : ALLOW;
 }
+
+#endif
 
 char LICENSE[] SEC("license") = "GPL";

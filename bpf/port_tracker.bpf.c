@@ -17,11 +17,24 @@
 #include "port_tracker.bpf.h"
 
 /*
+ * Which of the hooks are in this object: all, or where the kernel refuses one of them, one
+ * object each (bpf/variants).
+ */
+#define TCP_OPENS 1
+#define UDP_SENDS_V4 2
+#define UDP_SENDS_V6 4
+#ifndef PARTS
+#define PARTS (TCP_OPENS | UDP_SENDS_V4 | UDP_SENDS_V6)
+#endif
+
+/*
  * Keeps clang from making one load through a computed pointer out of two, which
  * the verifier refuses for sockets and contexts.
  */
 #define READ_ONCE(x) (*(volatile typeof(x) *)&(x))
 
+#if PARTS & (UDP_SENDS_V4 | UDP_SENDS_V6)
+#ifndef PID_ONLY
 /*
  * The socket's network namespace. Nearly always the sender's, whose number is at
  * hand; a socket's own takes three more calls, because a context gives no BTF pointer.
@@ -39,6 +52,16 @@ static __always_inline __u32 netns_of_sender(struct bpf_sock_addr *ctx)
 	return BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
 }
 
+#else
+static __always_inline __u32 netns_of_sender(struct bpf_sock_addr *ctx)
+{
+	return 0;
+}
+#endif
+#endif
+
+#if PARTS & TCP_OPENS
+#ifndef PID_ONLY
 /* Whether the connect is of a further subflow of an MPTCP connection. */
 static __always_inline bool is_join(struct tcp_sock *tp)
 {
@@ -50,24 +73,38 @@ static __always_inline bool is_join(struct tcp_sock *tp)
 	return BPF_CORE_READ_BITFIELD_PROBED(subflow, request_join);
 }
 
+/* Whether it is nobody's connect, or can't be looked at; into NETNS what identify() wants. */
+static __always_inline bool is_nobodys(struct bpf_sock *sk, __u32 *netns)
+{
+	struct tcp_sock *tp = sk ? bpf_skc_to_tcp_sock(sk) : NULL;
+
+	if (!tp || is_join(tp))
+		return true;
+	*netns = netns_of((struct sock *)tp);
+	return false;
+}
+#else
+/* A further subflow that "ip mptcp" asked for can't be told: it is that command's. */
+static __always_inline bool is_nobodys(struct bpf_sock *sk, __u32 *netns)
+{
+	*netns = 0;
+	return false;
+}
+#endif
+
 SEC("sockops")
 int handle_sockops(struct bpf_sock_ops *ctx)
 {
 	__u32 dst0, dst1, dst2, dst3;
 	__u16 src_port, dst_port;
-	struct bpf_sock *sk;
-	struct tcp_sock *tp;
 	__u32 netns;
 
 	/* One of about nine calls in the life of a connection: the others leave here. */
 	if (ctx->op != BPF_SOCK_OPS_TCP_CONNECT_CB)
 		return 1;
 
-	sk = ctx->sk;
-	tp = sk ? bpf_skc_to_tcp_sock(sk) : NULL;
-	if (!tp || is_join(tp))
+	if (is_nobodys(ctx->sk, &netns))
 		return 1;
-	netns = netns_of((struct sock *)tp);
 	src_port = ctx->local_port;
 	dst_port = bpf_ntohl(ctx->remote_port);
 
@@ -86,6 +123,9 @@ int handle_sockops(struct bpf_sock_ops *ctx)
 	return 1;
 }
 
+#endif
+
+#if PARTS & UDP_SENDS_V4
 /*
  * Also runs for an AF_INET6 socket that sends to an IPv4-mapped address, and
  * for a connected socket that sends with a control message: then the context
@@ -112,6 +152,9 @@ int handle_sendmsg4(struct bpf_sock_addr *ctx)
 	return 1;
 }
 
+#endif
+
+#if PARTS & UDP_SENDS_V6
 SEC("cgroup/sendmsg6")
 int handle_sendmsg6(struct bpf_sock_addr *ctx)
 {
@@ -139,5 +182,7 @@ int handle_sendmsg6(struct bpf_sock_addr *ctx)
 		  netns_of_sender(ctx));
 	return 1;
 }
+
+#endif
 
 char LICENSE[] SEC("license") = "GPL";

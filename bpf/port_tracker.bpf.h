@@ -7,9 +7,12 @@
 #define CONNPIN_PORT_TRACKER_BPF_H
 
 #include "address.bpf.h"
-#include "identity.bpf.h"
 #include "port_tracker.h"
 #include "tracker_metrics.bpf.h"
+
+#ifndef PID_ONLY
+#include "identity.bpf.h"
+#endif
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -25,6 +28,36 @@ struct {
 	__type(value, conn_pid);
 } conn_to_pid_v6 SEC(".maps");
 
+#ifdef PID_ONLY
+/*
+ * The variant without identities, for kernels that lack what those take, and for those
+ * that do not let BPF read kernel memory (lockdown=confidentiality): there a task may be
+ * looked at through its type, which Linux 5.10 can't.
+ */
+static __always_inline conn_pid current_pid(void)
+{
+	struct task_struct *task;
+	unsigned int flags;
+
+	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf)) {
+		task = bpf_get_current_task_btf();
+		return task->flags & PF_KTHREAD ? 0 : task->tgid;
+	}
+	task = (void *)bpf_get_current_task();
+	flags = BPF_CORE_READ(task, flags);
+	return flags & PF_KTHREAD ? 0 : BPF_CORE_READ(task, tgid);
+}
+
+static __always_inline __u32 netns_of(const struct sock *sk)
+{
+	return 0;
+}
+
+static __always_inline int identify(const struct conn_key_v6 *key, __u32 netns, bool new)
+{
+	return 0;
+}
+#else
 /*
  * The process, in the initial PID namespace; 0 for a kernel thread. Read from the
  * task, because sock_ops has no bpf_get_current_pid_tgid before 6.10.
@@ -41,6 +74,7 @@ static __always_inline __u32 netns_of(const struct sock *sk)
 {
 	return sk->__sk_common.skc_net.net->ns.inum;
 }
+#endif
 
 /*
  * Writes only when something changed. A rewrite of an existing key takes a

@@ -12,6 +12,7 @@
 
 #include "kernel.h"
 #include "tcp_monitor.h"
+#include "tcp_settings.bpf.h"
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -33,13 +34,6 @@ struct {
 	__type(key, __u64);
 	__type(value, struct tcp_cgroup_place);
 } tcp_cgroup_index SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, TCP_SETTINGS_ENTRIES);
-	__type(key, __u32);
-	__type(value, struct tcp_settings);
-} tcp_settings SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * tcp_live: the sockets of this moment, and how the programs do, when somebody asks.
+ * tcp_live: the sockets of this moment, when somebody asks.
  *
  * A BPF iterator runs when its pin is read, with the kernel's rights: an
  * unprivileged reader gets these numbers and nothing else. It runs once for each
  * reading, over all network namespaces, and adds to the counters what each connection
  * has carried since it was last counted.
  */
-#include "programs.bpf.h"
 #include "tcp_monitor.bpf.h"
 #include "tracker_metrics.bpf.h"
 
@@ -329,40 +328,5 @@ int on_read_sockets(struct bpf_iter__bpf_prog *ctx)
 	walk.live.sockets_capacity = (__u64)map->max_entries * TCP_SOCKETS_GROUP;
 	read_capacity(&walk.live);
 	bpf_seq_write(ctx->meta->seq, &walk.live, sizeof(walk.live));
-	return 0;
-}
-
-/*
- * For attach.sh, once in each network namespace: the sockets that were there before.
- * Their beginning is not known, and what they have carried is not counted.
- */
-SEC("iter/tcp")
-int on_read_older(struct bpf_iter__tcp *ctx)
-{
-	struct known_socket known = { .direction = TCP_UNKNOWN };
-	struct sock_common *skc = ctx->sk_common;
-	struct tcp_sock *tp;
-
-	/* Neither half-open requests nor TIME_WAIT sockets are full sockets. */
-	if (!skc)
-		return 0;
-	tp = bpf_skc_to_tcp_sock(skc);
-	if (!tp)
-		return 0;
-	known.sent = tp->bytes_sent - tp->bytes_retrans;
-	known.received = tp->bytes_received;
-	known.retransmitted = tp->total_retrans;
-	put_socket(cookie_bits(bpf_get_socket_cookie(tp)), tp, &known, false);
-	return 0;
-}
-
-/* Once for each program on the host, and once at the end without one. */
-SEC("iter/bpf_prog")
-int on_read_programs(struct bpf_iter__bpf_prog *ctx)
-{
-	struct bpf_prog *prog = ctx->prog;
-
-	if (prog && is_our_program(prog))
-		read_program(ctx->meta->seq, prog);
 	return 0;
 }

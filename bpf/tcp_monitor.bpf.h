@@ -1,54 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What every variant of tcp_monitor shares: the map and the state machine. BPF
- * side only.
- *
- * The entries differ in how they learn of a state change and in nothing else.
+ * The state machine with all that is known of a connection: durations, bytes, cgroups.
+ * BPF side only. The programs differ in how they learn of a state change and in nothing
+ * else; tcp_counters.bpf.h is what is left where the kernel does not allow this much.
  */
 #ifndef CONNPIN_TCP_MONITOR_BPF_H
 #define CONNPIN_TCP_MONITOR_BPF_H
 
-#include "address.bpf.h"
-#include "tcp_monitor.h"
 #include "tcp_cgroups.bpf.h"
+#include "tcp_metrics.bpf.h"
 #include "tcp_sockets.bpf.h"
-
-/* States of enum in include/net/tcp_states.h: userspace ABI through /proc/net/tcp. */
-#define TCP_ESTABLISHED 1
-#define TCP_SYN_SENT 2
-#define TCP_SYN_RECV 3
-#define TCP_TIME_WAIT 6
-#define TCP_CLOSE 7
-#define TCP_LISTEN 10
-#define TCP_NEW_SYN_RECV 12
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, TCP_METRICS_ENTRIES);
-	__type(key, __u32);
-	__type(value, struct tcp_metrics);
-} tcp_metrics SEC(".maps");
-
-static __always_inline struct tcp_metrics *metrics(void)
-{
-	__u32 key = TCP_METRICS_LIVE;
-
-	return bpf_map_lookup_elem(&tcp_metrics, &key);
-}
-
-/*
- * Atomic although the memory is this CPU's own: a softirq may come between the
- * load and the store of a plain increment and count on the same CPU.
- */
-static __always_inline void add(__u64 *counter, __u64 n)
-{
-	__sync_fetch_and_add(counter, n);
-}
-
-static __always_inline void count(__u64 *counter)
-{
-	add(counter, 1);
-}
 
 /*
  * The bucket of VALUE: how many of the bounds it is above. A chain of comparisons with
@@ -81,42 +42,6 @@ static __always_inline void observe(__u64 *buckets, __u32 size, __u32 bucket, __
 		return;
 	count(&buckets[bucket]);
 	add(sum, value);
-}
-
-/* The family of what travels: that of an IPv4-mapped address is IPv4. */
-static __always_inline __u32 family_of(const struct sock *sk)
-{
-	const __u32 *dst = sk->__sk_common.skc_v6_daddr.in6_u.u6_addr32;
-
-	if (sk->__sk_common.skc_family != AF_INET6 || is_v4_mapped(dst[0], dst[1], dst[2]))
-		return TCP_IPV4;
-	return TCP_IPV6;
-}
-
-/*
- * Why SYN_SENT came to CLOSE. The kernel sets the error first when the network or
- * the peer gave one; without one this host gave up: before it had sent anything (no
- * port was left, or a Fast Open that waits for data was closed), or after.
- */
-static __always_inline __u32 failure_reason(const struct sock *sk, const struct tcp_sock *tp)
-{
-	switch (sk->sk_err) {
-	case 0:
-		return tp->segs_out ? TCP_ABORTED : TCP_LOCAL;
-	case ECONNABORTED: /* "ss -K" and its like */
-		return TCP_ABORTED;
-	case ECONNREFUSED:
-		return TCP_REFUSED;
-	case ETIMEDOUT:
-		return TCP_TIMEOUT;
-	case EHOSTUNREACH:
-	case ENETUNREACH:
-	case EHOSTDOWN:
-	case ENONET:
-		return TCP_UNREACHABLE;
-	default:
-		return TCP_OTHER;
-	}
 }
 
 /* A FIN counts as a byte in bytes_received; SOCK_DONE says that one came. */
@@ -218,7 +143,7 @@ static __always_inline void on_closed(struct tcp_metrics *m, struct sock *sk, in
 		      received_bytes(tp->bytes_received, sk->__sk_common.skc_flags),
 		      tp->total_retrans);
 	if (from == TCP_SYN_SENT) {
-		count(&m->failed[family_of(sk)][failure_reason(sk, tp)]);
+		count(&m->failed[family_of(sk)][failure_reason(sk->sk_err, tp->segs_out)]);
 		counters = counters_of(place);
 		if (counters)
 			count(&counters->failed);
@@ -236,12 +161,6 @@ static __always_inline void on_closed(struct tcp_metrics *m, struct sock *sk, in
 	if (rtt)
 		observe(m->round_trip, TCP_ROUND_TRIP_BUCKETS, round_trip_bucket(rtt),
 			&m->round_trip_8th_us, rtt);
-}
-
-/* Half of the changes are the ways to close, and none of those counts. */
-static __always_inline bool is_counted(int to)
-{
-	return to == TCP_ESTABLISHED || to == TCP_CLOSE || to == TCP_SYN_SENT || to == TCP_LISTEN;
 }
 
 /* Either source may report a change to the same state; none of those counts. */
@@ -264,60 +183,5 @@ static __always_inline void on_state_change(struct sock *sk, int from, int to)
 	else
 		keep_socket(m, sk, bpf_ktime_get_ns(), TCP_ACTIVE, is_new_socket(sk));
 }
-
-#ifndef SOCKET_HAS_COOKIE
-/*
- * Whether tcp_events counts this change. It knows nothing of a socket before the SYN, so
- * it comes too late for one that waits for data before that, and for no other. Nothing
- * tells it of one that listens.
- */
-static __always_inline bool is_left_to_events(struct sock *sk, int to)
-{
-	struct tcp_settings *settings;
-	struct tcp_sock *tp;
-	__u32 key = 0;
-
-	if (to == TCP_LISTEN)
-		return false;
-	settings = bpf_map_lookup_elem(&tcp_settings, &key);
-	if (!settings || !settings->by_events)
-		return false;
-	tp = bpf_skc_to_tcp_sock(sk);
-	if (!tp)
-		return false;
-	if (to == TCP_SYN_SENT)
-		return !BPF_CORE_READ_BITFIELD(tp, fastopen_connect);
-	return tp->bpf_sock_ops_cb_flags & BPF_SOCK_OPS_STATE_CB_FLAG;
-}
-
-static __always_inline void on_traced_change(struct sock *sk, int from, int to)
-{
-	if (is_counted(to) && !is_left_to_events(sk, to))
-		on_state_change(sk, from, to);
-}
-#endif
-
-static __always_inline void on_reset_received(void)
-{
-	struct tcp_metrics *m = metrics();
-
-	if (m)
-		count(&m->resets_received);
-}
-
-#define TCP_FLAGS_OFFSET 13 /* of the byte with the flags in a TCP header, RFC 9293 */
-#define TCP_FLAG_RST 0x04
-
-/* Whether a received segment, whose header is parsed, is a reset. */
-static __always_inline bool is_reset(const struct sk_buff *skb)
-{
-	__u8 flags = 0;
-
-	bpf_probe_read_kernel(&flags, sizeof(flags),
-			      skb->head + skb->transport_header + TCP_FLAGS_OFFSET);
-	return flags & TCP_FLAG_RST;
-}
-
-char LICENSE[] SEC("license") = "GPL";
 
 #endif

@@ -23,7 +23,7 @@
 
 static void print_build(void)
 {
-	__u64 attached = pinned_at_ns("tcp_monitor");
+	__u64 attached = pinned_at_ns("port_tracker");
 
 	family(INFO, "connpin_build", NULL, "The version of what answers.");
 	sample("_info");
@@ -168,8 +168,8 @@ static void print_features(void)
 	if (!read_features(text, sizeof(text)))
 		return;
 	family(INFO, "connpin_feature", NULL,
-	       "What is attached, by which hook; state is on, degraded or off: status.sh says "
-	       "why.");
+	       "What is attached, by which hook; state is on, degraded or off, and the reason for "
+	       "which it is not on.");
 	for (; *line; line = end + 1) {
 		const char *name, *state, *hook;
 
@@ -184,6 +184,8 @@ static void print_features(void)
 		label("feature", name);
 		label("hook", hook);
 		label("state", state);
+		if (*line)
+			label("reason", line);
 		value(1);
 	}
 }

@@ -64,6 +64,45 @@ int bpf_map_info(int map, struct bpf_map_info *info)
 	return sys_bpf(BPF_OBJ_GET_INFO_BY_FD, &attr);
 }
 
+int bpf_program_info(int prog, struct bpf_prog_info *info, __u32 *maps, __u32 count)
+{
+	union bpf_attr attr;
+
+	memset(&attr, 0, sizeof(attr));
+	memset(info, 0, sizeof(*info));
+	info->nr_map_ids = count;
+	info->map_ids = ptr(maps);
+	attr.info.bpf_fd = (__u32)prog;
+	attr.info.info_len = sizeof(*info);
+	attr.info.info = ptr(info);
+	return sys_bpf(BPF_OBJ_GET_INFO_BY_FD, &attr);
+}
+
+int bpf_open_program(__u32 id)
+{
+	union bpf_attr attr;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.prog_id = id;
+	return sys_bpf(BPF_PROG_GET_FD_BY_ID, &attr);
+}
+
+int bpf_link_program(int link, __u32 *id)
+{
+	struct bpf_link_info info;
+	union bpf_attr attr;
+	int rc;
+
+	memset(&attr, 0, sizeof(attr));
+	memset(&info, 0, sizeof(info));
+	attr.info.bpf_fd = (__u32)link;
+	attr.info.info_len = sizeof(info);
+	attr.info.info = ptr(&info);
+	rc = sys_bpf(BPF_OBJ_GET_INFO_BY_FD, &attr);
+	*id = info.prog_id;
+	return rc;
+}
+
 int bpf_lookup_batch(int map, const void *in, void *cursor, void *keys, void *values, __u32 *count)
 {
 	union bpf_attr attr;
@@ -94,14 +133,20 @@ __u32 bpf_map_entries(int map)
 	return sys_bpf(BPF_OBJ_GET_INFO_BY_FD, &attr) ? 0 : info.max_entries;
 }
 
-int bpf_attach_tracing(int prog)
+int bpf_attach_raw(int prog, const char *name)
 {
 	union bpf_attr attr;
 
-	/* Without a name: the place is the one in the program's BTF. */
 	memset(&attr, 0, sizeof(attr));
-	attr.raw_tracepoint.prog_fd = prog;
+	attr.raw_tracepoint.name = ptr(name);
+	attr.raw_tracepoint.prog_fd = (__u32)prog;
 	return sys_bpf(BPF_RAW_TRACEPOINT_OPEN, &attr);
+}
+
+int bpf_attach_tracing(int prog)
+{
+	/* Without a name: it is attached to what the program was loaded for. */
+	return bpf_attach_raw(prog, NULL);
 }
 
 int bpf_attach_tracepoint(int prog, __u64 id)

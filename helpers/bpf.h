@@ -24,6 +24,13 @@ int bpf_update(int map, const void *key, const void *value);
 /* What the kernel tells of a map: sizes, capacity, id. */
 int bpf_map_info(int map, struct bpf_map_info *info);
 
+/* What the kernel tells of a program, and the ids of its maps, COUNT at most. */
+int bpf_program_info(int prog, struct bpf_prog_info *info, __u32 *maps, __u32 count);
+
+/* The program with this id (takes CAP_SYS_ADMIN), and the one that a link is of. */
+int bpf_open_program(__u32 id);
+int bpf_link_program(int link, __u32 *id);
+
 /*
  * Copy up to *COUNT entries. *CURSOR is 8 bytes of the kernel's, IN is NULL the
  * first time and CURSOR after. -ENOENT with *COUNT set: these were the last.
@@ -35,6 +42,9 @@ __u32 bpf_map_entries(int map);
 
 /* Attach a loaded tracing program to the place it was loaded for; the link's descriptor. */
 int bpf_attach_tracing(int prog);
+
+/* Attach a loaded raw tracepoint program to the one with this name; the descriptor. */
+int bpf_attach_raw(int prog, const char *name);
 
 /* Attach a loaded tracepoint program to the tracepoint with this id; the descriptor. */
 int bpf_attach_tracepoint(int prog, __u64 id);

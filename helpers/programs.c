@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "programs.h"
 
-#include "../bpf/programs.h"
+#include "../bpf/program_stats.h"
 
 #include "clock.h"
 #include "exposition.h"

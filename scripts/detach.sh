@@ -10,6 +10,8 @@ ROOT=$(cd "$(dirname "$(readlink -f "$0")")/.." && pwd)
 . "$ROOT/scripts/lib.sh"
 . "$ROOT/scripts/config.sh"
 . "$ROOT/scripts/mounts.sh"
+. "$ROOT/scripts/inventory.sh"
+. "$ROOT/scripts/causes.sh"
 . "$ROOT/scripts/pins.sh"
 . "$ROOT/scripts/objects.sh"
 
@@ -25,19 +27,17 @@ usage() {
 }
 
 remove_pins() {
-	for name in $ALL_LINKS; do
-		remove_pin "$PIN_DIR/links/$name"
-		remove_pin "$PIN_DIR/links/${name}_new"
+	settle
+	look
+	for directory in $(every_directory); do
+		discard "$directory"
 	done
-	for object in $ALL_OBJECTS; do
-		for suffix in '' _new _old; do
-			discard_programs "$PIN_DIR/$object$suffix"
-		done
+	pins=
+	for pin in "$PIN_DIR/links"/* "$PIN_DIR/maps"/*; do
+		[ ! -e "$pin" ] || ! is_ours "${pin##*/}" || pins="$pins $pin"
 	done
-	for name in $ALL_MAPS; do
-		remove_pin "$PIN_DIR/maps/$name"
-		remove_pin "$PIN_DIR/maps/${name}_new"
-	done
+	# shellcheck disable=SC2086 # a list of paths
+	[ -z "$pins" ] || run rm $pins
 	# Whatever else lies there is not ours.
 	for dir in "$PIN_DIR/links" "$PIN_DIR/maps" "$PIN_DIR"; do
 		[ ! -d "$dir" ] || rmdir "$dir" 2>/dev/null || note "$dir is left: not ours is $(find "$dir" -mindepth 1 -maxdepth 1 | tr '\n' ' ')"
@@ -45,9 +45,11 @@ remove_pins() {
 }
 
 main() {
+	VERBOSE=${V-}
 	answer_help "$@"
 	[ $# -eq 0 ] || misuse "unexpected argument $1"
 	need_root
+	need_built
 	need_commands bpftool flock
 	# shellcheck disable=SC2034 # config.sh reads it
 	LENIENT=yes # a typo elsewhere is no reason to stay attached
@@ -60,8 +62,9 @@ main() {
 		note "not attached: nothing to do"
 	fi
 	forget cgroup
-	forget features
-	forget degraded # of an older connpin
+	for fact in features served; do
+		forget "$fact"
+	done
 	restore_bpffs
 }
 

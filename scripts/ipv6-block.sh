@@ -10,8 +10,11 @@ ROOT=$(cd "$(dirname "$(readlink -f "$0")")/.." && pwd)
 . "$ROOT/scripts/lib.sh"
 . "$ROOT/scripts/config.sh"
 . "$ROOT/scripts/mounts.sh"
+. "$ROOT/scripts/inventory.sh"
+. "$ROOT/scripts/causes.sh"
 . "$ROOT/scripts/pins.sh"
 . "$ROOT/scripts/objects.sh"
+. "$ROOT/scripts/features.sh"
 
 usage() {
 	cat <<-END
@@ -35,17 +38,28 @@ CONFIG() {
 }
 
 attach_blocker() {
-	need_btf
 	find_cgroup
 	check_pin_dir
 	arm_undo
 	record_cgroup
 	ensure_bpffs
 	ensure_pin_dir
-	settle_objects
-	ensure_maps ipv6_blocker
-	stage ipv6_blocker ipv6_blocker || die "cannot load ipv6_blocker: $BPF_ERROR"
-	commit_staged
+	settle
+	look
+	read_btf_names
+	read_served
+	keep_other_features ipv6_blocker
+	serve_directory ipv6_blocker
+	is_served ipv6_block_tcp || is_served ipv6_block_udp || is_served ipv6_block_raw ||
+		die "cannot attach ipv6_blocker: $(why_not ipv6_block_tcp)"
+	commit
+}
+
+# What the kernel refused of the block, for those who count on it.
+unblocked() {
+	for part in tcp:connects udp:datagrams raw:"raw and ping sockets"; do
+		grep -q "^ipv6_block_${part%%:*} off " "$RUN_DIR/features" && printf '%s, ' "${part#*:}"
+	done | sed 's/, $//'
 }
 
 set_switch() {
@@ -55,9 +69,13 @@ set_switch() {
 is_on() {
 	[ -d "$PIN_DIR/ipv6_blocker" ] || return 1
 	use_recorded_cgroup
-	is_attached "$PIN_DIR/ipv6_blocker/block_connect6" || return 1
-	is_attached "$PIN_DIR/ipv6_blocker/block_sendmsg6" || return 1
-	is_attached "$PIN_DIR/ipv6_blocker/block_sock_create" || return 1
+	look
+	blocking=
+	for name in $(programs_in ipv6_blocker); do
+		set_program ipv6_blocker "$name"
+		[ "$program_state" != attached ] || blocking=yes
+	done
+	[ -n "$blocking" ] || return 1
 	case $(bpftool map lookup pinned "$(CONFIG)" key 0 0 0 0) in
 	*'value: 01'* | *'"value": 1'*) return 0 ;;
 	*) return 1 ;;
@@ -65,6 +83,7 @@ is_on() {
 }
 
 main() {
+	VERBOSE=${V-}
 	answer_help "$@"
 	[ $# -eq 1 ] || misuse "one word is needed: on, off or status"
 	case $1 in
@@ -72,6 +91,7 @@ main() {
 	*) misuse "on, off or status, not '$1'" ;;
 	esac
 	need_root
+	need_kernel
 	need_built
 	need_commands bpftool flock
 	load_settings
@@ -80,7 +100,8 @@ main() {
 			echo "native IPv6: passes"
 			exit 1
 		}
-		echo "native IPv6: refused"
+		passing=$(unblocked)
+		echo "native IPv6: refused${passing:+, but for $passing: this kernel does not let connpin}"
 		echo "not stopped: what was open before; packet sockets (AF_PACKET)"
 		exit 0
 	fi
@@ -88,6 +109,8 @@ main() {
 	if [ "$1" = on ]; then
 		attach_blocker
 		set_switch 1
+		passing=$(unblocked)
+		[ -z "$passing" ] || die "native IPv6 is refused but for $passing: this kernel does not let connpin"
 	elif [ -e "$(CONFIG)" ]; then
 		set_switch 0
 	fi

@@ -15,8 +15,9 @@ STATUS_MISUSE=2
 STATUS_UNAVAILABLE=3
 export ROOT OBJECTS HELPERS STATUS_DEGRADED STATUS_MISUSE STATUS_UNAVAILABLE
 
+# Who reads may have gone, as "attach.sh 2>&1 | head" has: that is no reason to stop.
 note() {
-	printf '%s: %s\n' "$PROGRAM" "$*" >&2
+	printf '%s: %s\n' "$PROGRAM" "$*" >&2 || true
 }
 
 # die [-STATUS] MESSAGE...: one line on stderr and out, with 3 when none is given.
@@ -29,9 +30,14 @@ die() {
 	exit "$die_status"
 }
 
-# Show a command that changes the system, then do it.
+# Show a command that changes the system.
+echo_command() {
+	printf '+ %s\n' "$*" >&2 || true
+}
+
+# And do it.
 run() {
-	printf '+ %s\n' "$*" >&2
+	echo_command "$@"
 	"$@"
 }
 
@@ -61,20 +67,28 @@ need_commands() {
 }
 
 need_built() {
-	[ -f "$OBJECTS/maps" ] || die "nothing is built: run make first"
+	[ -f "$OBJECTS/inventory" ] || die "nothing is built: run make first"
 }
 
 # Only one script at a time may change what is attached. The lock goes with the
-# process, whatever ends it.
+# process, whatever ends it. Only root can open the file, or any user could lock it.
+LOCK_SECONDS=${LOCK_SECONDS-60}
+
 take_lock() {
+	trap '' PIPE # see note()
 	mkdir -p "$RUN_DIR" || die "cannot make $RUN_DIR"
+	lock=$RUN_DIR/attach.lock
 	# A redirection that fails would end the shell with a message and status of its own.
-	(: >>"$RUN_DIR/lock") 2>/dev/null || die "cannot write $RUN_DIR/lock"
-	exec 9>>"$RUN_DIR/lock"
+	(umask 077 && : >>"$lock") 2>/dev/null || die "cannot write $lock"
+	exec 9<>"$lock"
 	if ! flock -n 9; then
-		note "another connpin script is at work: waiting for it"
-		flock 9 || die "cannot lock $RUN_DIR/lock"
+		holder=
+		read -r holder <"$lock" || true
+		note "another connpin script is at work (process ${holder:-unknown}): waiting for it"
+		flock -w "$LOCK_SECONDS" 9 ||
+			die "process ${holder:-unknown} holds $lock for more than $LOCK_SECONDS s: end it, then run this again"
 	fi
+	printf '%-10s\n' "$$" >"$lock"
 }
 
 # Facts for a later run, a file each in RUN_DIR, whole or not there at all.

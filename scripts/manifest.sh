@@ -21,16 +21,22 @@ each() {
 
 each 755 "$libexec/scripts" scripts/attach.sh scripts/detach.sh scripts/status.sh \
 	scripts/ipv6-block.sh scripts/serve.sh scripts/connpin
-each 644 "$libexec/scripts" scripts/lib.sh scripts/config.sh scripts/mounts.sh scripts/pins.sh \
-	scripts/objects.sh
+each 644 "$libexec/scripts" scripts/lib.sh scripts/config.sh scripts/mounts.sh scripts/pins.sh scripts/inventory.sh scripts/causes.sh \
+	scripts/objects.sh scripts/features.sh
 # By the sources, so that uninstall needs no build.
 for source in bpf/*.bpf.c; do
 	object=${source##*/}
 	each 644 "$libexec/bpf" ".output/bpf/${object%.c}.o"
 done
-each 644 "$libexec/bpf" .output/bpf/maps
+while read -r object _; do
+	case $object in
+	'' | '#'*) continue ;;
+	esac
+	each 644 "$libexec/bpf" ".output/bpf/$object.bpf.o"
+done <bpf/variants
+each 644 "$libexec/bpf" .output/bpf/inventory
 for name in conn-lookup conn-list tcp-metrics attach-tracing carry-counters run-httpd \
-	cgroup-programs read-settings; do
+	pinned read-settings; do
 	each 755 "$libexec/helpers" ".output/helpers/$name"
 done
 each 755 "$libexec/cgi-bin/cgi-bin" cgi-bin/cgi-bin/index.cgi

@@ -26,6 +26,11 @@ find_cgroup() {
 	[ -n "$CGROUP" ] || die "no cgroup v2 hierarchy is mounted: mount -t cgroup2 none /sys/fs/cgroup"
 }
 
+# cgroup_root CGROUP: of the hierarchy that it is in.
+cgroup_root() {
+	awk -v path="$1/" '$3 == "cgroup2" && index(path, $2 "/") == 1 { print $2; exit }' /proc/mounts
+}
+
 need_btf() {
 	[ -r /sys/kernel/btf/vmlinux ] ||
 		die "this kernel has no BTF (/sys/kernel/btf/vmlinux): CONFIG_DEBUG_INFO_BTF is needed"

@@ -2,15 +2,18 @@
 # SPDX-License-Identifier: MIT
 #
 # pins.sh: the directory of pins, who may read it, and the maps in it.
+#
+# Needs lib.sh, inventory.sh, causes.sh and the settings.
 
-# bpf ARGUMENT...: run bpftool to change something. When it fails its reason, one
-# line, is in BPF_ERROR.
+# bpf ARGUMENT...: run bpftool to change something. When it fails, what it said is in
+# BPF_SAID and the cause, one line, in BPF_ERROR.
+BPF_SAID=
 BPF_ERROR=
 bpf() {
-	printf '+ bpftool %s\n' "$*" >&2
-	bpf_said=$(bpftool "$@" 2>&1 >/dev/null) && return 0
-	# libbpf's or the verifier's first complaint, or bpftool's own.
-	BPF_ERROR=$(printf '%s\n' "$bpf_said" | grep -v '^Warning\|^$' | head -n 1 | sed 's/^libbpf: //')
+	echo_command bpftool "$@"
+	BPF_SAID=$(bpftool "$@" 2>&1 >/dev/null) && return 0
+	BPF_ERROR=$(cause_of "$BPF_SAID")
+	[ -z "$VERBOSE" ] || printf '%s\n' "$BPF_SAID" >&2
 	return 1
 }
 
@@ -31,98 +34,140 @@ ensure_pin_dir() {
 		mkdir -m 0700 "$PIN_DIR/$dir"
 		undo rmdir "$PIN_DIR/$dir"
 	done
-	chgrp "$PIN_GROUP" "$PIN_DIR" "$PIN_DIR/maps" "$PIN_DIR/links"
-	chmod 0750 "$PIN_DIR" "$PIN_DIR/maps" "$PIN_DIR/links"
 }
 
-# The capacity that the settings ask for, into $entries; $entries is the default.
+# set_entries CAPACITY DEFAULT: how many entries a map gets, into $entries.
 set_entries() {
 	case $1 in
-	conn_to_pid_v4) entries=$CONN_V4_ENTRIES ;;
-	conn_to_pid_v6) entries=$CONN_V6_ENTRIES ;;
-	# A record for each entry of both, eight in an entry, and the header.
-	conn_identity) entries=$(((CONN_V4_ENTRIES + CONN_V6_ENTRIES) / 8 + 1)) ;;
-	tcp_sockets)
+	CONN_V4_ENTRIES) entries=$CONN_V4_ENTRIES ;;
+	CONN_V6_ENTRIES) entries=$CONN_V6_ENTRIES ;;
+	# A record for each entry of both, eight in a bucket, and the header.
+	identities) entries=$(((CONN_V4_ENTRIES + CONN_V6_ENTRIES) / 8 + 1)) ;;
+	TCP_SOCKETS)
 		# Groups of eight, found by the low bits of a number.
 		entries=128
 		while [ $((entries * 8)) -lt "$TCP_SOCKETS" ]; do
 			entries=$((entries * 2))
 		done
 		;;
+	*) entries=$2 ;;
 	esac
 }
 
-# shellcheck disable=SC2034 # for detach.sh, which does without the built list
-ALL_MAPS="conn_to_pid_v4 conn_to_pid_v6 conn_identity tracker_metrics config tcp_metrics tcp_sockets
-	tcp_readers tcp_cgroups tcp_cgroup_metrics tcp_cgroup_index tcp_path_room tcp_settings"
+# Maps that ensure_maps has seen to in this run, and those of them that another build made
+# with another layout: commit_maps will put new ones in their place.
+KNOWN_MAPS=
+RELAID_MAPS=
 
-# Another build made the map, with another layout. Counters go on from where they are,
-# what is known of the sockets of now begins anew, by a map that commit_maps will put
-# in the place of the old one; a table that others read is never replaced unasked.
-RELAID=
-relay_map() {
-	case $map in
-	tcp_metrics | tcp_cgroup_metrics | tracker_metrics) note "$map has another layout: its counts are carried over" ;;
-	tcp_*) note "$map has another layout: it begins anew" ;;
-	*) die "$pin has another layout than this build: run detach.sh first (this empties it)" ;;
+# relay MAP UPGRADE: see bpf/table for what becomes of its contents.
+relay() {
+	case $2 in
+	carry) note "$1 has another layout: its counts are carried over" ;;
+	anew) note "$1 has another layout: it begins anew" ;;
+	*) die "$PIN_DIR/maps/$1 has another layout than this build: run detach.sh first (this empties it)" ;;
 	esac
-	RELAID="$RELAID $map"
-	pin=${pin}_new
+	RELAID_MAPS="$RELAID_MAPS $1"
 }
 
-create_map() {
-	bpf map create "$pin" type "$type" key "$key" value "$value" entries "$entries" \
-		flags "$flags" name "$map" || die "cannot create map $map with $entries entries: $BPF_ERROR"
-	undo rm -f "$pin"
-}
-
-# Create the maps of OBJECT that are not pinned yet. Existing ones are taken over,
-# contents and all, when type and sizes are those that this build was made for.
+# ensure_maps OBJECT...: create their maps that are not pinned yet, all in one run of
+# bpftool. Existing ones are taken over, contents and all, when type and sizes are those
+# that this build was made for.
 ensure_maps() {
-	ours=''
-	private=''
-	# shellcheck disable=SC2153 # OBJECTS is the directory, objects a column
-	# 3: bpftool must not read the list.
-	while read -r map type key value entries flags objects <&3; do
-		case ,$objects, in
-		*",$1,"*) ;;
-		*) continue ;;
-		esac
-		# Another object of this run has it already.
-		case "$RELAID " in
-		*" $map "*) continue ;;
-		esac
-		set_entries "$map"
-		pin=$PIN_DIR/maps/$map
-		if [ ! -e "$pin" ]; then
-			create_map
-		else
-			found=$(bpftool map show pinned "$pin")
-			case $found in
-			*": $type "*"flags $(printf %#x "$flags")"*"key ${key}B  value ${value}B "*"max_entries $entries "*) ;;
-			*": $type "*"flags $(printf %#x "$flags")"*"key ${key}B  value ${value}B "*)
-				note "$map keeps its capacity; $entries entries from the next detach.sh and attach.sh on"
-				;;
-			*)
-				relay_map
-				create_map
-				;;
+	to_make=
+	new_pins=
+	for maps_object; do
+		set_object "$maps_object"
+		for map in $object_maps; do
+			case "$KNOWN_MAPS " in
+			*" $map "*) ;;
+			*) ensure_map "$map" ;;
 			esac
-		fi
-		case $map in
-		# Kernel addresses, and what nobody else needs.
-		tcp_sockets | tcp_cgroup_index | tcp_path_room | tcp_settings | tcp_readers) private="$private $pin" ;;
-		*) ours="$ours $pin" ;;
+		done
+	done
+	[ -n "$to_make" ] || return 0
+	for pin in $new_pins; do
+		undo rm -f "$pin"
+	done
+	echo_command bpftool batch file - "
+${to_make%"$NEWLINE"}"
+	BPF_SAID=$(printf '%s' "$to_make" | bpftool batch file - 2>&1 >/dev/null) && return 0
+	[ -z "$VERBOSE" ] || printf '%s\n' "$BPF_SAID" >&2
+	for pin in $new_pins; do
+		[ -e "$pin" ] || break
+	done
+	die "cannot create map ${pin##*/} with $(printf '%s' "$to_make" |
+		sed -n "s,^map create $pin .* entries \([0-9]*\) .*,\1,p") entries: $(cause_of "$BPF_SAID")"
+}
+
+# ensure_map MAP: what has to be made goes into $to_make and $new_pins.
+ensure_map() {
+	KNOWN_MAPS="$KNOWN_MAPS $1"
+	inventory map "$1"
+	# shellcheck disable=SC2086 # words
+	split $found
+	type=$word1 number=$word2 key=$word3 value=$word4 flags=$word6 upgrade=$word8
+	set_entries "$word9" "$word5"
+	map_pin=$PIN_DIR/maps/$1
+	if set_map "$1"; then
+		case $map_layout in
+		"$number $key $value $entries $flags") return 0 ;;
+		"$number $key $value "*" $flags")
+			note "$1 keeps its capacity; $entries entries from the next detach.sh and attach.sh on"
+			return 0
+			;;
 		esac
-	done 3<"$OBJECTS/maps"
-	# shellcheck disable=SC2086 # a list of paths
-	[ -z "$private" ] || chmod 0400 $private
-	[ -n "$ours" ] || return 0
-	# Each time: a run may have been killed before this, or PIN_GROUP be another.
-	# shellcheck disable=SC2086 # a list of paths
-	chgrp "$PIN_GROUP" $ours
+		relay "$1" "$upgrade"
+		map_pin=${map_pin}_new
+	fi
+	new_pins="$new_pins $map_pin"
+	to_make="${to_make}map create $map_pin type $type key $key value $value entries $entries flags $flags name $1$NEWLINE"
+}
+
+# map_arguments OBJECT: "map name X pinned PIN" for each of its maps.
+map_arguments() {
+	set_object "$1"
+	for map in $object_maps; do
+		case "$RELAID_MAPS " in
+		*" $map "*) printf ' map name %s pinned %s' "$map" "$PIN_DIR/maps/${map}_new" ;;
+		*) printf ' map name %s pinned %s' "$map" "$PIN_DIR/maps/$map" ;;
+		esac
+	done
+}
+
+# set_access SUFFIX: who may read the new maps and links, before they take the place of
+# the old ones, which are being read: SUFFIX _new; and once more without. Each time: a
+# run may have been killed before this, or PIN_GROUP be another.
+set_access() {
+	for_group=
+	for_root=
+	for map in $(list maps); do
+		inventory map "$map"
+		# shellcheck disable=SC2086 # words
+		split $found
+		pin=$PIN_DIR/maps/$map$1
+		[ -e "$pin" ] || continue
+		case $word7 in
+		group) for_group="$for_group $pin" ;;
+		*) for_root="$for_root $pin" ;;
+		esac
+	done
+	for link in $(list links); do
+		pin=$PIN_DIR/links$1/$link
+		[ ! -e "$pin" ] || for_group="$for_group $pin"
+	done
+	if [ -z "$1" ]; then
+		dirs="$PIN_DIR $PIN_DIR/maps $PIN_DIR/links"
+		# shellcheck disable=SC2086 # a list of paths
+		chmod 0750 $dirs
+		for_group="$for_group $dirs"
+	fi
 	# shellcheck disable=SC2086
-	chmod 0440 $ours
+	[ -z "$for_root" ] || chmod 0400 $for_root
+	# shellcheck disable=SC2086
+	[ -z "$for_group" ] || chgrp "$PIN_GROUP" $for_group
+	for_group=${for_group%"${dirs-}"}
+	# shellcheck disable=SC2086
+	[ -z "$for_group" ] || chmod 0440 $for_group
 }
 
 # Numbers of 32 bits as bpftool wants them: bytes in the order of this machine.
@@ -134,48 +179,36 @@ bytes_of() {
 	done
 }
 
-apply_settings() {
-	BYTE_ORDER=big
-	[ "$(printf '\1\0' | od -A n -t u2 | tr -d ' ')" != 1 ] || BYTE_ORDER=little
+# write_settings CGROUP_SERIES CGROUP_LINGER BY_EVENTS: struct tcp_settings of
+# bpf/tcp_monitor.h.
+WRITTEN_SETTINGS=
+write_settings() {
+	[ "$WRITTEN_SETTINGS" != "$*" ] || return 0
+	if [ -z "$WRITTEN_SETTINGS" ]; then
+		BYTE_ORDER=big
+		[ "$(printf '\1\0' | od -A n -t u2 | tr -d ' ')" != 1 ] || BYTE_ORDER=little
+	fi
+	WRITTEN_SETTINGS=$*
 	# shellcheck disable=SC2046 # bytes, a word each
-	bpf map update pinned "$PIN_DIR/maps/tcp_settings" key 0 0 0 0 \
-		value $(bytes_of "$CGROUP_SERIES" "$CGROUP_LINGER" "$BY_EVENTS" 0) ||
+	bpf map update pinned "$PIN_DIR/maps/tcp_settings" key 0 0 0 0 value $(bytes_of "$1" "$2" "$3" 0) ||
 		die "cannot write the settings: $BPF_ERROR"
-}
-
-# open_iterators SUFFIX: whoever may read the maps may run those that the metrics need.
-open_iterators() {
-	set -- "$PIN_DIR/links/on_read_sockets$1" "$PIN_DIR/links/on_read_programs$1"
-	chgrp "$PIN_GROUP" "$@"
-	chmod 0440 "$@"
-}
-
-# "map name X pinned PIN" for each map of OBJECT, into $map_arguments.
-set_map_arguments() {
-	map_arguments=
-	while read -r map _ _ _ _ _ objects; do
-		pin=$PIN_DIR/maps/$map
-		[ ! -e "${pin}_new" ] || pin=${pin}_new
-		case ,$objects, in
-		*",$1,"*) map_arguments="$map_arguments map name $map pinned $pin" ;;
-		esac
-	done <"$OBJECTS/maps"
 }
 
 # Put maps of a new layout in their place: the new programs count in them, the old
 # ones, not taken off yet, in the old. What is counted between these two moments
 # counts twice; nothing is lost, and nobody sees a counter go down.
 commit_maps() {
-	for map in $RELAID; do
+	for map in $RELAID_MAPS; do
+		inventory map "$map"
+		# shellcheck disable=SC2086 # words
+		split $found
 		pin=$PIN_DIR/maps/$map
-		case $map in
-		*_metrics)
+		if [ "$word8" = carry ]; then
 			run "$HELPERS/carry-counters" "$pin" "${pin}_new" ||
 				note "$map starts from 0: its counts could not be carried over"
 			# Since when they count.
 			touch -r "$pin" "${pin}_new"
-			;;
-		esac
+		fi
 		mv -f "${pin}_new" "$pin"
 	done
 }

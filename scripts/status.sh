@@ -7,6 +7,9 @@ ROOT=$(cd "$(dirname "$(readlink -f "$0")")/.." && pwd)
 . "$ROOT/scripts/lib.sh"
 . "$ROOT/scripts/config.sh"
 . "$ROOT/scripts/mounts.sh"
+. "$ROOT/scripts/inventory.sh"
+. "$ROOT/scripts/causes.sh"
+. "$ROOT/scripts/pins.sh"
 . "$ROOT/scripts/objects.sh"
 
 usage() {
@@ -26,88 +29,64 @@ DEGRADED=0
 ATTACHED=0
 
 line() {
-	printf '%-16s %-9s %s\n' "$1" "$2" "$3"
+	[ -n "$3" ] && printf '%-16s %-9s %s\n' "$1" "$2" "$3" || printf '%-16s %s\n' "$1" "$2"
 }
 
-loaded_at() {
-	bpftool prog show pinned "$1" | sed -n 's/.*loaded_at \([^ ]*\).*/\1/p'
-}
-
-# The kernel runs a tracing program once at a time on each CPU: what happens while it was
-# interrupted in the middle by the same event is skipped. With a spare, what both skip.
-skipped() {
-	skipped_by=$1
-	case $1 in
-	*/on_udp_connect[46])
-		spare=${1%/*}/on_spare_udp${1##*connect}
-		[ ! -e "$spare" ] || skipped_by=$spare
-		;;
+# set_skipped DIRECTORY NAME: how many events the kernel skipped, into $skipped. It runs a
+# tracing program once at a time on each CPU: what happens while it was interrupted in the
+# middle by the same event is skipped. With a spare, what both skip.
+set_skipped() {
+	skipped=0
+	case $2 in
+	on_udp_connect[46]) set_program "$1" "on_spare_udp${2#on_udp_connect}" && skipped=$program_skipped && return 0 ;;
 	esac
-	bpftool prog show pinned "$skipped_by" | sed -n '1s/.* recursion_misses \([0-9]*\).*/\1/p'
+	set_program "$1" "$2" && skipped=$program_skipped
 }
 
-# What attach.sh wrote down about a feature, into $state, $feature_hook, $reason. An
-# ipv6_block feature is not there: ipv6-block.sh has no second choice.
-recall_feature() {
-	state=on feature_hook=$2 reason=''
-	[ -f "$RUN_DIR/features" ] || return 0
-	while read -r recalled_name recalled_state recalled_hook recalled_reason; do
-		[ "$recalled_name" = "$1" ] || continue
-		state=$recalled_state feature_hook=$recalled_hook reason=$recalled_reason
-		return 0
-	done <"$RUN_DIR/features"
-}
-
-# feature NAME OBJECT/PROGRAM [HOOK]: HOOK when attach.sh does not know it.
-feature() {
-	feature_pin=$PIN_DIR/$2
-	recall_feature "$1" "${3-unknown}"
-	set_hook "${2##*/}"
-	# shellcheck disable=SC2154 # set_hook sets it
-	if [ "$hook" = tracing ]; then
-		[ -e "$feature_pin" ] && [ -e "$PIN_DIR/links/${2##*/}" ]
-	else
-		is_attached "$feature_pin"
-	fi || state=off
-	if [ "$state" != off ] && [ "$hook" = tracing ]; then
-		feature_skipped=$(skipped "$feature_pin")
-		[ -z "$feature_skipped" ] || {
+# show NAME STATE HOOK REASON...: a feature, as attach.sh wrote it down and as it is now.
+show() {
+	shown_name=$1 shown_state=$2 shown_hook=$3
+	shift 3
+	shown_reason=$*
+	shown_pin=-
+	if find_line "$SERVED" "$shown_name"; then
+		shown_pin=${found%% *}
+	fi
+	if [ "$shown_pin" != - ] && [ "$shown_state" != off ]; then
+		if ! set_program "${shown_pin%/*}" "${shown_pin#*/}" || [ "$program_state" != attached ]; then
+			shown_state=off
+			shown_reason="it was attached and is not any more: run attach.sh"
+		fi
+		shown_hook="$shown_hook since $program_since"
+		set_how - "${shown_pin#*/}"
+		set_skipped "${shown_pin%/*}" "${shown_pin#*/}"
+		case $how:$skipped in
+		cgroup:* | *:0) ;;
+		*)
 			# tcp_events has seen those that matter, but of sockets that are older.
-			[ "$1" = tcp_states ] && [ -e "$PIN_DIR/tcp_events" ] || state=degraded
-			reason="${reason:+$reason; }the kernel skipped $feature_skipped events (recursion_misses)"
-		}
+			[ "$shown_name" = tcp_states ] && find_line "$SERVED" tcp_events || shown_state=degraded
+			shown_reason="${shown_reason:+$shown_reason; }the kernel skipped $skipped events (recursion_misses)"
+			;;
+		esac
 	fi
-	if [ "$state" = off ]; then
-		line "$1" off "$feature_hook"
-	else
-		ATTACHED=1
-		line "$1" "$state" "$feature_hook since $(loaded_at "$feature_pin")"
-	fi
-	[ "$state" = on ] || DEGRADED=1
-	[ -z "$reason" ] || line '' '' "$reason"
+	[ "$shown_state" = off ] && shown_hook=${shown_hook%% since *}
+	[ "$shown_hook" != - ] || shown_hook=
+	line "$shown_name" "$shown_state" "$shown_hook"
+	[ "$shown_state" = off ] || ATTACHED=1
+	[ "$shown_state" = on ] || DEGRADED=1
+	[ -z "$shown_reason" ] || line '' '' "$shown_reason"
 }
 
 features() {
-	feature tcp_opens port_tracker/handle_sockops
-	feature udp_sends_v4 port_tracker/handle_sendmsg4
-	feature udp_sends_v6 port_tracker/handle_sendmsg6
-	if [ -e "$PIN_DIR/udp_connect/on_exit_connect" ]; then
-		feature connected_udp udp_connect/on_exit_connect
-	else
-		feature connected_udp udp_connect/on_udp_connect4
-	fi
-	feature tcp_states tcp_monitor/on_set_state
-	feature tcp_events tcp_events/on_tcp_event
-	feature resets_sent tcp_monitor/on_send_reset
-	feature resets_received tcp_monitor/on_receive_reset
-	feature live_sockets tcp_live/on_read_sockets
+	while read -r feature_line; do
+		# shellcheck disable=SC2086 # words
+		show $feature_line
+	done <"$RUN_DIR/features"
+	# ipv6-block.sh works without attach.sh.
+	[ -e "$PIN_DIR/port_tracker" ] || show tcp_opens off - "attach.sh was not run"
 	# The block is a choice, not a lack.
-	if [ -d "$PIN_DIR/ipv6_blocker" ]; then
-		feature ipv6_block_tcp ipv6_blocker/block_connect6 cgroup/connect6
-		feature ipv6_block_udp ipv6_blocker/block_sendmsg6 cgroup/sendmsg6
-		feature ipv6_block_raw ipv6_blocker/block_sock_create cgroup/sock_create
+	[ ! -d "$PIN_DIR/ipv6_blocker" ] ||
 		line '' '' "native IPv6 is $("$ROOT/scripts/ipv6-block.sh" status | sed -n 's/^native IPv6: //p')"
-	fi
 }
 
 capacity() {
@@ -115,7 +94,7 @@ capacity() {
 }
 
 # Every address of the IPv6 map has a colon, none of the other.
-maps() {
+show_maps() {
 	"$HELPERS/conn-list" | awk -v v4="$(capacity conn_to_pid_v4)" -v v6="$(capacity conn_to_pid_v6)" '
 		$2 ~ /:/ { six++; next }
 		{ four++ }
@@ -134,10 +113,13 @@ main() {
 	load_settings
 	[ -d "$PIN_DIR" ] || die "nothing is attached (no $PIN_DIR): run attach.sh"
 	use_recorded_cgroup
+	[ -f "$RUN_DIR/features" ] || die "nothing is attached (no $RUN_DIR/features): run attach.sh"
+	SERVED=$(cat "$RUN_DIR/served" 2>/dev/null || true)
+	look
 	printf 'connpin on Linux %s, pinned at %s, cgroup %s\n' "$(uname -r)" "$PIN_DIR" "$CGROUP"
 	features
 	[ "$ATTACHED" -eq 1 ] || die "nothing is attached: run attach.sh"
-	[ ! -d "$PIN_DIR/port_tracker" ] || maps
+	[ ! -d "$PIN_DIR/port_tracker" ] || show_maps
 	[ "$DEGRADED" -eq 0 ] || exit "$STATUS_DEGRADED"
 }
 

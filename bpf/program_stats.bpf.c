@@ -1,17 +1,13 @@
-/* SPDX-License-Identifier: GPL-2.0 */
+// SPDX-License-Identifier: GPL-2.0
 /*
- * How often connpin's own programs ran, for how long, and how often the kernel skipped
- * them. BPF side only.
+ * program_stats: how often connpin's own programs ran, for how long, and how often the
+ * kernel skipped them.
  *
  * "bpftool prog show" tells the same to root. Who may open the pin of a program could
  * attach it as well, so an iterator tells it to those who only read.
  */
-#ifndef CONNPIN_PROGRAMS_BPF_H
-#define CONNPIN_PROGRAMS_BPF_H
-
-#include "kernel.h"
-#include "programs.h"
-#include "tcp_monitor.bpf.h"
+#include "program_stats.h"
+#include "tcp_metrics.bpf.h"
 #include "tracker_metrics.bpf.h"
 
 #define PROGRAM_MAPS_MAX 64   /* BPF_PROG has no more in use: MAX_USED_MAPS */
@@ -20,7 +16,7 @@
 struct used_maps {
 	struct bpf_map **maps;
 	__u32 count;
-	__u32 ids[3]; /* one of these makes a program ours */
+	__u32 ids[2]; /* one of these makes a program ours */
 	bool found;
 };
 
@@ -32,7 +28,7 @@ static long is_our_map(__u32 index, struct used_maps *used)
 	if (index >= used->count || bpf_probe_read_kernel(&map, sizeof(map), &used->maps[index]))
 		return 1;
 	id = BPF_CORE_READ(map, id);
-	used->found = id == used->ids[0] || id == used->ids[1] || id == used->ids[2];
+	used->found = id == used->ids[0] || id == used->ids[1];
 	return used->found;
 }
 
@@ -99,7 +95,7 @@ static __always_inline bool is_our_program(struct bpf_prog *prog)
 	struct used_maps used = {
 		.maps = BPF_CORE_READ(prog, aux, used_maps),
 		.count = BPF_CORE_READ(prog, aux, used_map_cnt),
-		.ids = { ID_OF(tracker_metrics), ID_OF(tcp_metrics), ID_OF(tcp_sockets) },
+		.ids = { ID_OF(tracker_metrics), ID_OF(tcp_metrics) },
 	};
 
 	bpf_loop(PROGRAM_MAPS_MAX, is_our_map, &used, 0);
@@ -119,4 +115,13 @@ static __always_inline void read_program(struct seq_file *seq, struct bpf_prog *
 	bpf_seq_write(seq, &runs, sizeof(runs));
 }
 
-#endif
+/* Once for each program on the host, and once at the end without one. */
+SEC("iter/bpf_prog")
+int on_read_programs(struct bpf_iter__bpf_prog *ctx)
+{
+	struct bpf_prog *prog = ctx->prog;
+
+	if (prog && is_our_program(prog))
+		read_program(ctx->meta->seq, prog);
+	return 0;
+}

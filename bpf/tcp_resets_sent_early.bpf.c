@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * tcp_monitor on kernels before 6.10: counts the RSTs that their tcp_send_reset
- * tracepoint does not see, those answered for a closed port, a half-open
- * connection or a TIME_WAIT socket.
+ * tcp_resets_sent_early: tcp_resets_sent for Linux before 6.10, whose tracepoint does not
+ * see the RSTs that no full socket sends: those answered for a closed port, a half-open
+ * connection or a TIME_WAIT socket. Two more programs count them.
  *
  * tcp_v4_send_reset() and tcp_v6_send_reset() return early without sending in
  * two cases, repeated here from net/ipv4/tcp_ipv4.c and net/ipv6/tcp_ipv6.c of
@@ -10,7 +10,7 @@
  * not for this host. With a full socket the tracepoint counts. A third case, a
  * bad TCP-MD5 signature, is not told apart and counts as sent.
  */
-#include "tcp_monitor.bpf.h"
+#include "tcp_metrics.bpf.h"
 
 #define SKB_DST_PTRMASK (~1UL) /* include/linux/skbuff.h: bit 0 is "not counted" */
 
@@ -25,15 +25,17 @@ static __always_inline bool is_traced(const struct sock *sk)
 static __always_inline void on_reply_reset(const struct sock *sk, const struct sk_buff *skb,
 					   bool for_this_host)
 {
-	struct tcp_metrics *m;
-
 	if (sk ? is_traced(sk) : !for_this_host)
 		return;
-	if (is_reset(skb))
-		return;
-	m = metrics();
-	if (m)
-		count(&m->resets_sent);
+	if (!is_reset(skb))
+		on_reset_sent();
+}
+
+SEC("raw_tp/tcp_send_reset")
+int on_send_reset(void *ctx)
+{
+	on_reset_sent();
+	return 0;
 }
 
 SEC("fentry/tcp_v4_send_reset")

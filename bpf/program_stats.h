@@ -4,8 +4,8 @@
  * programs that is loaded, in the order of their ids; during an upgrade a name may come
  * twice. Host byte order. Each counts from when that program was loaded.
  */
-#ifndef CONNPIN_PROGRAMS_H
-#define CONNPIN_PROGRAMS_H
+#ifndef CONNPIN_PROGRAM_STATS_H
+#define CONNPIN_PROGRAM_STATS_H
 
 #include <linux/types.h>
 

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * tcp_older: puts the sockets that were there before the attachment into tcp_sockets. An
+ * iterator that attach.sh reads once in each network namespace.
+ */
+#include "tcp_metrics.bpf.h"
+#include "tcp_sockets.bpf.h"
+
+/* Their beginning is not known, and what they have carried is not counted. */
+SEC("iter/tcp")
+int on_read_older(struct bpf_iter__tcp *ctx)
+{
+	struct known_socket known = { .direction = TCP_UNKNOWN };
+	struct sock_common *skc = ctx->sk_common;
+	struct tcp_sock *tp;
+
+	/* Neither half-open requests nor TIME_WAIT sockets are full sockets. */
+	if (!skc)
+		return 0;
+	tp = bpf_skc_to_tcp_sock(skc);
+	if (!tp)
+		return 0;
+	known.sent = tp->bytes_sent - tp->bytes_retrans;
+	known.received = tp->bytes_received;
+	known.retransmitted = tp->total_retrans;
+	put_socket(cookie_bits(bpf_get_socket_cookie(tp)), tp, &known, false);
+	return 0;
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* A state change that a tracing program was told of. BPF side only. */
+#ifndef CONNPIN_TCP_STATES_BPF_H
+#define CONNPIN_TCP_STATES_BPF_H
+
+#include "tcp_monitor.bpf.h"
+#include "tcp_traced.bpf.h"
+
+static __always_inline void on_traced_change(struct sock *sk, int from, int to)
+{
+	if (is_counted(to) && !is_left_to_events(sk, to))
+		on_state_change(sk, from, to);
+}
+
+#endif

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * tcp_states where the kernel refuses fentry: the same counters from the tracepoint
+ * inet_sock_set_state, which tcp_set_state() passes.
+ */
+#include "tcp_states.bpf.h"
+
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(on_set_state, struct sock *sk, int oldstate, int newstate)
+{
+	on_traced_change(sk, oldstate, newstate);
+	return 0;
+}

@@ -1,0 +1,367 @@
+// SPDX-License-Identifier: MIT
+/*
+ * pinned: what is pinned below this directory, and is it attached?
+ *
+ * One process tells the scripts all that they compare, where "bpftool prog show" takes
+ * one for each pin. Works without CAP_SYS_ADMIN, as in a container: what is pinned is
+ * opened by its path, and programs of others are told by their ids.
+ */
+#include "bpf.h"
+#include "clock.h"
+#include "text.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static const char usage[] =
+	"usage: pinned PIN_DIR CGROUP\n"
+	"\n"
+	"Print what is pinned below PIN_DIR and what is attached to the cgroup CGROUP, a\n"
+	"directory, a line each:\n"
+	"\n"
+	"  directory NAME PROGRAM...\n"
+	"  program DIRECTORY NAME ID attached|loose TAG MAP_IDS SINCE SKIPPED\n"
+	"  map NAME ID TYPE KEY_BYTES VALUE_BYTES ENTRIES FLAGS\n"
+	"  other HOOK ID multi|override|exclusive NAME CGROUP\n"
+	"\n"
+	"SINCE is when it was loaded, in UTC; SKIPPED how often the kernel did not run it.\n"
+	"HOOK and TYPE are the numbers of <linux/bpf.h>. The last are programs that are not\n"
+	"pinned here, at CGROUP and at those above it; NAME is - where it can't be told.\n"
+	"\n"
+	"Exit status: 0 done, 2 bad arguments, 3 it can't be told.\n";
+
+/* The kernel lets 64 be attached to one hook of one cgroup. */
+#define MOST_AT_HOOK 64
+#define MOST_PROGRAMS 256 /* pinned here: ten times what there are, twice during an upgrade */
+#define MOST_MAPS 64	  /* of one program: MAX_USED_MAPS of the kernel */
+#define PATH_BYTES 1024
+
+/* Every hook of a cgroup. Asking for one that the kernel does not have is an error, no more. */
+static const __u32 hooks[] = {
+	BPF_CGROUP_INET_INGRESS,    BPF_CGROUP_INET_EGRESS,	  BPF_CGROUP_INET_SOCK_CREATE,
+	BPF_CGROUP_SOCK_OPS,	    BPF_CGROUP_INET4_BIND,	  BPF_CGROUP_INET6_BIND,
+	BPF_CGROUP_INET4_CONNECT,   BPF_CGROUP_INET6_CONNECT,	  BPF_CGROUP_INET4_POST_BIND,
+	BPF_CGROUP_INET6_POST_BIND, BPF_CGROUP_UDP4_SENDMSG,	  BPF_CGROUP_UDP6_SENDMSG,
+	BPF_CGROUP_UDP4_RECVMSG,    BPF_CGROUP_UDP6_RECVMSG,	  BPF_CGROUP_GETSOCKOPT,
+	BPF_CGROUP_SETSOCKOPT,	    BPF_CGROUP_INET_SOCK_RELEASE,
+};
+#define HOOKS (sizeof(hooks) / sizeof(*hooks))
+
+static struct {
+	__u32 ids[MOST_AT_HOOK];
+	__u32 count;
+	__u32 flags;
+} attached[HOOKS];
+
+static __u32 own[MOST_PROGRAMS];
+static int own_count;
+
+static bool join(char path[PATH_BYTES], const char *dir, const char *between, const char *name)
+{
+	if (strlen(dir) + strlen(between) + strlen(name) >= PATH_BYTES)
+		return false;
+	strcpy(path, dir);
+	strcat(path, between);
+	strcat(path, name);
+	return true;
+}
+
+static int fail(const char *what, const char *path, int error)
+{
+	warn_parts("cannot ", what, " ", path, ": ", strerror(error), NULL);
+	return EXIT_UNAVAILABLE;
+}
+
+/* --- the cgroup -------------------------------------------------------------- */
+
+static int query_hooks(const char *path)
+{
+	int cgroup = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc = 0;
+
+	/* A cgroup that was removed took its programs along. */
+	if (cgroup < 0)
+		return errno == ENOENT ? 0 : -errno;
+	for (size_t i = 0; i < HOOKS; i++) {
+		attached[i].count = MOST_AT_HOOK;
+		rc = bpf_query_cgroup(cgroup, hooks[i], &attached[i].flags, attached[i].ids,
+				      &attached[i].count);
+		if (rc == -EINVAL || rc == -ENOSYS || rc == -EOPNOTSUPP)
+			rc = 0, attached[i].count = 0; /* a hook that this kernel does not have */
+		if (rc)
+			break;
+	}
+	close(cgroup);
+	return rc;
+}
+
+static bool is_at_cgroup(__u32 id)
+{
+	for (size_t i = 0; i < HOOKS; i++)
+		for (__u32 j = 0; j < attached[i].count; j++)
+			if (attached[i].ids[j] == id)
+				return true;
+	return false;
+}
+
+static bool is_own(__u32 id)
+{
+	for (int i = 0; i < own_count; i++)
+		if (own[i] == id)
+			return true;
+	return false;
+}
+
+static void print_others(const char *path)
+{
+	struct bpf_prog_info info;
+	int prog;
+
+	for (size_t i = 0; i < HOOKS; i++) {
+		for (__u32 j = 0; j < attached[i].count; j++) {
+			if (is_own(attached[i].ids[j]))
+				continue;
+			out_str("other ");
+			out_u64(hooks[i]);
+			out_str(" ");
+			out_u64(attached[i].ids[j]);
+			out_str(attached[i].flags & BPF_F_ALLOW_MULTI	   ? " multi "
+				: attached[i].flags & BPF_F_ALLOW_OVERRIDE ? " override "
+									   : " exclusive ");
+			prog = bpf_open_program(attached[i].ids[j]);
+			if (prog >= 0 && !bpf_program_info(prog, &info, NULL, 0) && *info.name)
+				out_escaped(info.name, strnlen(info.name, sizeof(info.name)));
+			else
+				out_str("-");
+			if (prog >= 0)
+				close(prog);
+			out_str(" ");
+			out_str(path);
+			out_str("\n");
+		}
+	}
+}
+
+/* What is attached above can shut a program out as well. */
+static int print_all_others(const char *cgroup)
+{
+	char path[PATH_BYTES], file[PATH_BYTES], *end;
+	int rc = 0;
+
+	if (!join(path, cgroup, "", ""))
+		return -ENAMETOOLONG;
+	while (!rc) {
+		print_others(path);
+		end = strrchr(path, '/');
+		if (!end || end == path)
+			break;
+		*end = '\0';
+		/* Above the root of the hierarchy is no cgroup. */
+		if (!join(file, path, "/", "cgroup.procs") || access(file, F_OK))
+			break;
+		rc = query_hooks(path);
+	}
+	return rc;
+}
+
+/* --- programs ---------------------------------------------------------------- */
+
+/* Whether the link that belongs to the pin DIRECTORY/NAME is of the program ID. */
+static bool has_link(const char *dir, const char *directory, const char *name, __u32 id)
+{
+	static const char suffix[] = "_new";
+	size_t len = strlen(directory), n = strlen(suffix);
+	char path[PATH_BYTES], file[PATH_BYTES];
+	bool is_new = len > n && strcmp(directory + len - n, suffix) == 0;
+	int link;
+	__u32 prog_id = 0;
+
+	if (!join(file, name, is_new ? suffix : "", "") || !join(path, dir, "/links/", file))
+		return false;
+	link = bpf_open_pin(path, 0);
+	if (link < 0)
+		return false;
+	if (bpf_link_program(link, &prog_id))
+		prog_id = 0;
+	close(link);
+	return prog_id == id;
+}
+
+static void print_tag(const __u8 tag[BPF_TAG_SIZE])
+{
+	for (int i = 0; i < BPF_TAG_SIZE; i++) {
+		out_bytes(&"0123456789abcdef"[tag[i] >> 4], 1);
+		out_bytes(&"0123456789abcdef"[tag[i] & 15], 1);
+	}
+}
+
+/* LOADED is in nanoseconds since boot. */
+static void print_time(__u64 loaded)
+{
+	__u64 ago = (clock_ns(CLOCK_BOOTTIME) - loaded) / NS_PER_SECOND;
+	time_t then = time(NULL) - (time_t)ago;
+	char text[32];
+	struct tm tm;
+
+	if (gmtime_r(&then, &tm) && strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm))
+		out_str(text);
+	else
+		out_str("-");
+}
+
+/* The names of the programs in the directory that is being read, a space before each. */
+static char names[4096];
+
+static bool add_name(const char *name)
+{
+	if (strlen(names) + strlen(name) + 1 >= sizeof(names))
+		return false;
+	strcat(strcat(names, " "), name);
+	return true;
+}
+
+static int print_program(const char *dir, const char *directory, const char *name, const char *path)
+{
+	struct bpf_prog_info info;
+	__u32 maps[MOST_MAPS];
+	int prog = bpf_open_pin(path, 0), rc;
+
+	if (prog < 0)
+		return prog;
+	rc = bpf_program_info(prog, &info, maps, MOST_MAPS);
+	close(prog);
+	if (rc)
+		return rc == -EINVAL ? 0 : rc; /* not a program */
+	if (own_count < MOST_PROGRAMS)
+		own[own_count++] = info.id;
+	if (!add_name(name))
+		return -ENAMETOOLONG;
+	out_str("program ");
+	out_str(directory);
+	out_str(" ");
+	out_str(name);
+	out_str(" ");
+	out_u64(info.id);
+	out_str(is_at_cgroup(info.id) || has_link(dir, directory, name, info.id) ? " attached "
+										 : " loose ");
+	print_tag(info.tag);
+	for (__u32 i = 0; i < info.nr_map_ids && i < MOST_MAPS; i++) {
+		out_str(i ? "," : " ");
+		out_u64(maps[i]);
+	}
+	out_str(info.nr_map_ids ? " " : " - ");
+	print_time(info.load_time);
+	out_str(" ");
+	out_u64(info.recursion_misses);
+	out_str("\n");
+	return 0;
+}
+
+static int print_map(const char *name, const char *path)
+{
+	struct bpf_map_info info;
+	/* For reading only, so that who may no more than that can ask. */
+	int map = bpf_open_pin(path, BPF_F_RDONLY), rc;
+
+	if (map < 0)
+		return map;
+	rc = bpf_map_info(map, &info);
+	close(map);
+	if (rc)
+		return rc == -EINVAL ? 0 : rc;
+	out_str("map ");
+	out_str(name);
+	out_str(" ");
+	out_u64(info.id);
+	out_str(" ");
+	out_u64(info.type);
+	out_str(" ");
+	out_u64(info.key_size);
+	out_str(" ");
+	out_u64(info.value_size);
+	out_str(" ");
+	out_u64(info.max_entries);
+	out_str(" ");
+	out_u64(info.map_flags);
+	out_str("\n");
+	return 0;
+}
+
+/* --- directories ------------------------------------------------------------- */
+
+static int print_directory(const char *dir, const char *name)
+{
+	char path[PATH_BYTES], pin[PATH_BYTES];
+	bool is_maps = strcmp(name, "maps") == 0;
+	struct dirent *entry;
+	DIR *stream;
+	int rc = 0;
+
+	if (!join(path, dir, "/", name))
+		return -ENAMETOOLONG;
+	stream = opendir(path);
+	if (!stream)
+		return errno == ENOTDIR ? 0 : -errno;
+	*names = '\0';
+	while (!rc && (entry = readdir(stream))) {
+		if (*entry->d_name == '.')
+			continue;
+		if (!join(pin, path, "/", entry->d_name)) {
+			rc = -ENAMETOOLONG;
+			break;
+		}
+		rc = is_maps ? print_map(entry->d_name, pin)
+			     : print_program(dir, name, entry->d_name, pin);
+		/* Not a pin of that kind, or of a stranger. */
+		if (rc == -EINVAL || rc == -EACCES)
+			rc = 0;
+	}
+	closedir(stream);
+	if (*names) {
+		out_str("directory ");
+		out_str(name);
+		out_str(names);
+		out_str("\n");
+	}
+	return rc;
+}
+
+static int print_pins(const char *dir)
+{
+	struct dirent *entry;
+	DIR *stream = opendir(dir);
+	int rc = 0;
+
+	if (!stream)
+		return errno == ENOENT ? 0 : -errno;
+	while (!rc && (entry = readdir(stream)))
+		if (*entry->d_name != '.' && strcmp(entry->d_name, "links") != 0)
+			rc = print_directory(dir, entry->d_name);
+	closedir(stream);
+	return rc;
+}
+
+int main(int argc, char **argv)
+{
+	int rc;
+
+	set_program_name(argv[0]);
+	if (answered_help(argc, argv, usage))
+		return finish(EXIT_FOUND);
+	if (argc != 3)
+		return misuse("needed: PIN_DIR CGROUP", "");
+	rc = query_hooks(argv[2]);
+	if (rc)
+		return fail("tell what is attached to", argv[2], -rc);
+	rc = print_pins(argv[1]);
+	if (rc)
+		return fail("read the pins below", argv[1], -rc);
+	rc = print_all_others(argv[2]);
+	if (rc)
+		return fail("tell what is attached above", argv[2], -rc);
+	return finish(EXIT_FOUND);
+}
