@@ -19,6 +19,7 @@ NEW_SERVED=
 
 # The names that conditions ask the kernel's BTF for, and those of them that it has.
 read_btf_names() {
+	# shellcheck disable=SC2046 # names
 	btf_patterns=$(printf -- '-e %s ' $(list btf))
 	# shellcheck disable=SC2086 # options
 	BTF_NAMES=$(grep -azox $btf_patterns /sys/kernel/btf/vmlinux | tr '\0' ' ')

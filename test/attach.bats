@@ -23,6 +23,21 @@ broken_tree() {
 	BROKEN=$BATS_TEST_TMPDIR/tree
 }
 
+# break_object NAME...: in the broken tree, which then is another build, it does not load.
+break_object() {
+	local name
+	for name; do
+		: >"$BROKEN/.output/bpf/$name.bpf.o"
+		sed -i "s/^\(.'object $name') found='\)[0-9a-f]*/\10/" "$BROKEN/.output/bpf/inventory"
+	done
+}
+
+# Nothing of the tracker can be had.
+break_tracker() {
+	break_object port_tracker tracker_tcp tracker_udp4 tracker_udp6 tracker_pid_tcp tracker_pid_udp4 \
+		tracker_pid_udp6
+}
+
 count_attached() {
 	local now
 	now=$(bpftool cgroup show "$CGROUP_ROOT" | grep -c " multi  *$1 " || true)
@@ -122,12 +137,11 @@ own_ids() {
 	[ "$KILL_AT" -gt 8 ]
 }
 
-@test "attach.sh (a step fails) undoes what it did" {
+@test "attach.sh (nothing of the tracker loads) undoes what it did and says why" {
 	broken_tree
-	: >"$BROKEN/.output/bpf/tcp_monitor.bpf.o"
-	: >"$BROKEN/.output/bpf/tcp_monitor_tp.bpf.o"
+	break_tracker
 	run -3 "$BROKEN/scripts/attach.sh"
-	[[ $output = *"attach.sh: cannot load tcp_monitor: "* ]]
+	[[ $output = *"attach.sh: cannot attach the tracker: "* ]]
 	unchanged_since "$BEFORE"
 }
 
@@ -136,8 +150,7 @@ own_ids() {
 	ids=$(own_ids)
 	inventory=$(bpf_inventory)
 	broken_tree
-	: >"$BROKEN/.output/bpf/tcp_monitor.bpf.o"
-	: >"$BROKEN/.output/bpf/tcp_monitor_tp.bpf.o"
+	break_tracker
 	run -3 "$BROKEN/scripts/attach.sh"
 	unchanged_since "$inventory"
 	[ "$(own_ids)" = "$ids" ]
@@ -152,7 +165,7 @@ own_ids() {
 	listed=$("$HELPERS/conn-list" | wc -l)
 	[ "$listed" -ge 3 ]
 	broken_tree
-	cp "$TREE/.output/test/port_tracker_upgrade.bpf.o" "$BROKEN/.output/bpf/port_tracker.bpf.o"
+	cp "$TREE"/.output/test/upgrade/* "$BROKEN/.output/bpf/"
 	run -0 "$BROKEN/scripts/attach.sh"
 	[ "$(own_ids)" != "$ids" ]
 	unchanged_since "$inventory"
@@ -195,13 +208,32 @@ own_ids() {
 
 @test "attach.sh (fentry object does not load) counts by tracepoint and status.sh says so" {
 	broken_tree
-	: >"$BROKEN/.output/bpf/tcp_monitor.bpf.o"
+	break_object tcp_states
 	run -0 "$BROKEN/scripts/attach.sh"
 	run -1 "$BROKEN/scripts/status.sh"
-	[[ $output = *"tcp_states       degraded  tp_btf/inet_sock_set_state"*"fentry is refused"* ]]
+	[[ $output = *"tcp_states       degraded  tp_btf/inet_sock_set_state"*"counts the same; fentry/tcp_set_state: "* ]]
 	before=$(metric tcp_active_connections_total)
 	run -0 "$TRAFFIC" open 100
 	[ "$(($(metric tcp_active_connections_total) - before))" -ge 100 ]
+}
+
+@test "attach.sh (each optional object does not load) attaches the rest and names what is off" {
+	for optional in udp_connect:connected_udp tcp_events:tcp_events tcp_states:tcp_states \
+		resets_sent:resets_sent resets_received:resets_received tcp_live:live_sockets; do
+		rm -rf "$BATS_TEST_TMPDIR/tree"
+		broken_tree
+		for object in "$BROKEN/.output/bpf"/*"${optional%%:*}"*.bpf.o; do
+			break_object "$(basename "$object" .bpf.o)"
+		done
+		[ "${optional%%:*}" != tcp_states ] || break_object tcp_counters tcp_counters_tp tcp_counters_raw
+		run -0 "$BROKEN/scripts/attach.sh"
+		[[ $output = *"attach.sh: ${optional#*:} is off: "* ]]
+		run -1 "$BROKEN/scripts/status.sh"
+		[[ $output =~ ${optional#*:}\ +off ]]
+		[[ $output = *"tcp_opens        on "* ]]
+		detach
+	done
+	unchanged_since "$BEFORE"
 }
 
 @test "attach.sh (fentry taken) counts by fentry and status.sh says all is on" {
@@ -211,19 +243,33 @@ own_ids() {
 	[[ $output = *"tcp_states       on        fentry/tcp_set_state since "* ]]
 }
 
-@test "attach.sh (a foreign program without multi) names it and attaches nothing" {
+@test "attach.sh (a foreign program without multi) names it and attaches the rest" {
 	cgroup=$CGROUP_ROOT/connpin_test_$$
 	mkdir "$cgroup"
 	bpftool prog loadall "$TREE/.output/bpf/port_tracker.bpf.o" /sys/fs/bpf/connpin_foreign 2>/dev/null
 	bpftool cgroup attach "$cgroup" sendmsg4 pinned /sys/fs/bpf/connpin_foreign/handle_sendmsg4
 	id=$(bpftool prog show pinned /sys/fs/bpf/connpin_foreign/handle_sendmsg4 | sed -n '1s/:.*//p')
 	middle=$(bpf_inventory)
-	CGROUP=$cgroup run -3 "$SCRIPTS/attach.sh"
+	CGROUP=$cgroup run -0 "$SCRIPTS/attach.sh"
 	said=$output
-	unchanged_since "$middle"
+	# Its features are still what they are when attach.sh runs again.
+	first=$(own_ids)
+	CGROUP=$cgroup run -0 "$SCRIPTS/attach.sh"
+	again=$(own_ids)
+	run -1 "$SCRIPTS/status.sh"
+	shown=$output
+	detach
+	rc=0
+	unchanged_since "$middle" || rc=$?
+	bpftool cgroup detach "$cgroup" sendmsg4 pinned /sys/fs/bpf/connpin_foreign/handle_sendmsg4
 	rm -r /sys/fs/bpf/connpin_foreign
 	rmdir "$cgroup"
-	[[ $said = *"program $id (handle_sendmsg4) is attached without multi to $cgroup"* ]]
+	[ "$rc" -eq 0 ]
+	[[ $said = *"udp_sends_v4 is off: cgroup/sendmsg4: program $id (handle_sendmsg4) is attached without multi to $cgroup; detach it, or attach it with multi"* ]]
+	[[ $shown =~ udp_sends_v4\ +off ]]
+	[[ $shown = *"tcp_opens        on "* ]]
+	[[ $shown = *"udp_sends_v6     on "* ]]
+	[ "$first" = "$again" ]
 	unchanged_since "$BEFORE"
 }
 

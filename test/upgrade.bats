@@ -21,7 +21,7 @@ other_build() {
 	mkdir -p "$OTHER/.output"
 	cp -a "$TREE/scripts" "$TREE/etc" "$TREE/helpers" "$TREE/cgi-bin" "$OTHER"
 	cp -a "$TREE/.output/bpf" "$TREE/.output/helpers" "$OTHER/.output"
-	cp "$TREE"/.output/test/upgrade/*.bpf.o "$OTHER/.output/bpf/"
+	cp "$TREE"/.output/test/upgrade/*.bpf.o "$TREE"/.output/test/upgrade/inventory "$OTHER/.output/bpf/"
 }
 
 tags() {

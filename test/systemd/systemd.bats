@@ -128,7 +128,7 @@ nothing_of_ours() {
 # The package with another version and every program in other instructions.
 other_package() {
 	dpkg-deb -R /root/connpin.deb "$BATS_TEST_TMPDIR/package"
-	cp "$TREE"/.output/test/upgrade/*.bpf.o "$BATS_TEST_TMPDIR/package/usr/libexec/connpin/bpf/"
+	cp "$TREE"/.output/test/upgrade/*.bpf.o "$TREE"/.output/test/upgrade/inventory "$BATS_TEST_TMPDIR/package/usr/libexec/connpin/bpf/"
 	sed -i 's/^Version: .*/&+1/' "$BATS_TEST_TMPDIR/package/DEBIAN/control"
 	dpkg-deb -b "$BATS_TEST_TMPDIR/package" "$BATS_TEST_TMPDIR/other.deb" >/dev/null
 }
