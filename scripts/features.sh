@@ -283,7 +283,32 @@ serve_directory() {
 	for served_feature in $(list directory "$1"); do
 		serve "$served_feature"
 	done
-	STAGED="$STAGED $1"
+	if is_as_before "$1"; then
+		discard_staged "$1"
+	else
+		STAGED="$STAGED $1"
+	fi
+}
+
+# is_as_before DIRECTORY: what was tried in vain, as with a stranger's program in the way,
+# came to what is attached already. Then the running programs stay.
+is_as_before() {
+	look
+	for same_feature in $(list directory "$1"); do
+		set_served "$same_feature"
+		same_object=$served_object same_checksum=$served_checksum
+		if find_line "$NEW_SERVED" "$same_feature"; then
+			# shellcheck disable=SC2086 # words
+			split $found
+			[ "$same_object $same_checksum" = "$word2 $word3" ] || return 1
+			is_attached "$1" "$same_object" || return 1
+		else
+			[ "$same_object" = - ] || return 1
+		fi
+	done
+	for same_name in $(programs_in "$1"); do
+		[ -e "$PIN_DIR/${1}_new/$same_name" ] || return 1
+	done
 }
 
 # keep_other_features DIRECTORY: for a run that sees to DIRECTORY alone.
