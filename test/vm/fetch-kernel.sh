@@ -6,6 +6,7 @@
 # Leaves DIR/vmlinuz, DIR/lib/modules and DIR/version; does nothing when they
 # are there already.
 set -eu
+. "$(dirname "$0")/suite.sh"
 
 # The lines: name, suite of Debian ("-": what this host's apt has), pattern of the
 # package. Up to Debian 12's backports one package has all; later releases put kernel
@@ -18,38 +19,14 @@ lines() {
 		6.12   -                linux-image-6\.12\.[0-9]+\+deb12-cloud-amd64
 		newest trixie-backports linux-binary-[0-9.]+\+deb[0-9]+-cloud-amd64
 		rt     trixie-backports linux-binary-[0-9.]+\+deb[0-9]+-rt-amd64
+		arm64     bookworm-backports linux-image-6\.12\.[0-9]+\+deb12-cloud-arm64
+		arm64-6.1 bookworm           linux-image-6\.1\.0-[0-9]+-cloud-arm64
 	END
 }
 
 die() {
 	printf 'fetch-kernel.sh: %s\n' "$*" >&2
 	exit 1
-}
-
-# Where this host gets its release of Debian from; not its updates.
-debian_archive() {
-	# shellcheck disable=SC2016 # apt's own fields
-	apt-get indextargets --format '$(RELEASE) $(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' |
-		sed -n 's/^[a-z]* //p' | head -n 1
-}
-
-# use_suite SUITE DIR: an apt of its own beside the host's, whose sources stay as they are.
-use_suite() {
-	archive=$(debian_archive)
-	[ -n "$archive" ] || die "apt knows no Debian archive: run apt-get update, then again"
-	mkdir -p "$2/lists/partial" "$2/archives/partial"
-	printf 'deb [signed-by=%s] %s %s main\n' /usr/share/keyrings/debian-archive-keyring.gpg \
-		"$archive" "$1" >"$2/sources.list"
-	cat >"$2/apt.conf" <<-END
-		Dir::Etc::sourcelist "$2/sources.list";
-		Dir::Etc::sourceparts "-";
-		Dir::State::lists "$2/lists";
-		Dir::Cache::archives "$2/archives";
-		Dir::Cache::pkgcache "";
-		Dir::Cache::srcpkgcache "";
-	END
-	export APT_CONFIG="$2/apt.conf"
-	apt-get -q update >"$2/update.log" 2>&1 || die "apt-get update failed: see $2/update.log"
 }
 
 main() {
@@ -66,7 +43,8 @@ main() {
 	[ ! -f "$dir/version" ] || return 0
 	mkdir -p "$dir"
 	# Beside DIR, for the next line of the same suite: to update it again takes a second.
-	[ "$suite" = - ] || use_suite "$suite" "$(dirname "$dir")/apt-$suite"
+	architecture=${pattern##*-}
+	[ "$suite" = - ] || use_suite "$suite" "$architecture" "$(dirname "$dir")/apt-$suite-$architecture"
 	package=$(apt-cache pkgnames | grep -xE "$pattern" | sort -V | tail -n 1)
 	[ -n "$package" ] || die "no package of the $line line: run apt-get update, then again"
 	set -- "$package"
