@@ -6,6 +6,7 @@
 # Leaves DIR/vmlinuz, DIR/lib/modules and DIR/version; does nothing when they
 # are there already.
 set -eu
+# shellcheck source=test/vm/suite.sh
 . "$(dirname "$0")/suite.sh"
 
 # The lines: name, suite of Debian ("-": what this host's apt has), pattern of the

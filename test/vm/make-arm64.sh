@@ -19,6 +19,7 @@ die() {
 	printf 'make-arm64.sh: %s\n' "$*" >&2
 	exit 1
 }
+# shellcheck source=test/vm/suite.sh
 . "$(dirname "$0")/suite.sh"
 
 # What is linked with nothing that was left out, and was asked for.

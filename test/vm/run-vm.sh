@@ -20,12 +20,12 @@ options="mitigations=off init_on_alloc=0 norandmaps"
 # An image for arm64 says so at offset 56. There, signed pointers would cost most; the one
 # serial port of the board has the console, one on the bus is left for the suite.
 if [ "$(dd if="$kernel" bs=1 skip=56 count=4 2>/dev/null | tr -d '\0')" = ARMd ]; then
-	machine=(qemu-system-aarch64 -machine virt,gic-version=3 -cpu max,pauth=off)
+	machine=(qemu-system-aarch64 -machine "virt,gic-version=3" -cpu "max,pauth=off")
 	console=ttyAMA0
 	options+=" connpin.port=ttyS0"
-	ports=(-serial "file:$logs/kernel.log" -chardev "file,id=tap,path=$logs/tap.log" -device pci-serial,chardev=tap)
+	ports=(-serial "file:$logs/kernel.log" -chardev "file,id=tap,path=$logs/tap.log" -device "pci-serial,chardev=tap")
 else
-	machine=(qemu-system-x86_64 -cpu max,-avx,-avx2,-la57,-smap,-smep,-umip,-pku,-fsgsbase,-xsave)
+	machine=(qemu-system-x86_64 -cpu "max,-avx,-avx2,-la57,-smap,-smep,-umip,-pku,-fsgsbase,-xsave")
 	console=ttyS0
 	ports=(-serial "file:$logs/kernel.log" -serial "file:$logs/tap.log")
 fi
