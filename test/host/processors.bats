@@ -1,0 +1,45 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# Building for another processor than this host's.
+
+load ../helper
+
+OTHER='aarch64-linux-gnu-gcc'
+
+setup() {
+	cd "$TREE" || exit 1
+	command -v "$OTHER" >/dev/null
+}
+
+# machine_of FILE: the processor in an ELF header.
+machine_of() {
+	readelf -h "$1" | sed -n 's/^ *Machine: *//p'
+}
+
+@test "make ARCH=arm64 builds helpers, objects and test programs for it, and leaves helpers/ alone" {
+	local before name
+	before=$(ls -li --time-style=full-iso helpers/conn-lookup)
+	make ARCH=arm64 tests
+	for name in helpers/conn-lookup helpers/run-httpd test/traffic; do
+		[ "$(machine_of ".output/arm64/$name")" = AArch64 ]
+	done
+	[ "$(machine_of .output/arm64/bpf/udp_connect_tp.bpf.o)" = 'Linux BPF' ]
+	[ "$(ls -li --time-style=full-iso helpers/conn-lookup)" = "$before" ]
+}
+
+@test "make ARCH=arm64 tells attach.sh the same of the maps as this host's" {
+	make ARCH=arm64 all
+	cmp .output/bpf/maps .output/arm64/bpf/maps
+}
+
+@test "make (a compiler for a big-endian processor) refuses in one line" {
+	run ! make ARCH=arm64 CC="$OTHER -mbig-endian"
+	[ "${#lines[@]}" -eq 1 ]
+	[[ "$output" == *'little-endian processors only'*"$OTHER -mbig-endian"* ]]
+}
+
+@test "make ARCH=riscv (no headers of it here) names what is missing" {
+	[ ! -e /usr/riscv64-linux-gnu ] || skip "headers of riscv here"
+	run ! make ARCH=riscv OUTPUT="$BATS_TEST_TMPDIR/out"
+	[[ "$output" == *'no <asm/types.h> for riscv'* ]]
+}
