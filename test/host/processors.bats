@@ -43,3 +43,13 @@ machine_of() {
 	run ! make ARCH=riscv OUTPUT="$BATS_TEST_TMPDIR/out"
 	[[ "$output" == *'no <asm/types.h> for riscv'* ]]
 }
+
+@test "make ARCH=arm64 deb makes a package for that architecture, of its programs" {
+	local package tree=$BATS_TEST_TMPDIR/tree
+	make ARCH=arm64 deb
+	package=$(echo .output/connpin_*_arm64.deb)
+	[ "$(dpkg-deb -f "$package" Architecture)" = arm64 ]
+	dpkg-deb -x "$package" "$tree"
+	rm "$package"
+	[ "$(machine_of "$tree/usr/bin/conn-lookup")" = AArch64 ]
+}
