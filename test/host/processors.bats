@@ -45,11 +45,11 @@ machine_of() {
 }
 
 @test "make ARCH=arm64 deb makes a package for that architecture, of its programs" {
-	local package tree=$BATS_TEST_TMPDIR/tree
+	local package unpacked=$BATS_TEST_TMPDIR/unpacked
 	make ARCH=arm64 deb
 	package=$(echo .output/connpin_*_arm64.deb)
 	[ "$(dpkg-deb -f "$package" Architecture)" = arm64 ]
-	dpkg-deb -x "$package" "$tree"
+	dpkg-deb -x "$package" "$unpacked"
 	rm "$package"
-	[ "$(machine_of "$tree/usr/bin/conn-lookup")" = AArch64 ]
+	[ "$(machine_of "$unpacked/usr/bin/conn-lookup")" = AArch64 ]
 }
