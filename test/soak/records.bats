@@ -1,12 +1,12 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# The identity table under writers that meet: on several processors at once, and
-# preempted in the middle. RECORDS_SECONDS: how long, 20.
+# The identity table while it is written: copies of a record that six processes rewrite.
+# RECORDS_SECONDS: how long, 20.
 #
-# On a processor of its own that reorders (arm64) this shows what the hardware does. In an
-# emulated arm64 machine on x86 it can't: the emulator's loads and stores keep x86's order.
-# There it shows that the code for arm64, its atomic instructions included, keeps writers
-# apart and readers from mixes. What the order of memory may do is test/litmus's to show.
+# It shows that mixes of two records are read, and that the check refuses them all. That the
+# writers keep apart it can't show: a mix that stays takes one that is overtaken in the middle
+# of 0.1 us, and the next datagram is the end of it. And in an emulated arm64 machine on x86
+# loads and stores keep x86's order. Both is what test/litmus is for.
 
 load ../helper
 
