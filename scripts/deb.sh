@@ -72,7 +72,7 @@ main() {
 	need_commands dpkg-deb make gzip strip
 	cd "$ROOT"
 	version=$(sed -n 's/^VERSION := //p' GNUmakefile)
-	architecture=$(dpkg --print-architecture)
+	architecture=${DEB_ARCHITECTURE-$(dpkg --print-architecture)}
 	MAINTAINER=${MAINTAINER-"$(git config user.name 2>/dev/null || echo connpin) <$(
 		git config user.email 2>/dev/null || echo "root@$(hostname)")>"}
 	SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH-$(git log -1 --format=%ct 2>/dev/null || stat -c %Y CHANGELOG.md)}
@@ -84,7 +84,7 @@ main() {
 	make install DESTDIR="$tree" PREFIX=/usr SYSCONFDIR=/etc LIBEXECDIR=/usr/libexec \
 		UNITDIR=/lib/systemd/system
 	rm "$tree/usr/libexec/connpin/installed" # dpkg knows
-	strip --strip-all "$tree"/usr/bin/conn-* "$tree"/usr/bin/tcp-metrics \
+	"${STRIP-strip}" --strip-all "$tree"/usr/bin/conn-* "$tree"/usr/bin/tcp-metrics \
 		"$tree"/usr/libexec/connpin/helpers/* "$tree"/usr/libexec/connpin/cgi-bin/cgi-bin/[lm]*
 	documents
 	control

@@ -18,7 +18,7 @@ TESTS_6_12=$KERNEL_TESTS,test/http.bats,test/serve.bats,test/upgrade.bats,test/c
 VM=$ROOT/.output/vm
 TEST_PACKAGES="bats shellcheck clang-format curl python3 cpio qemu-system-x86 bash dash apt dpkg
 	procps xz-utils gzip mandoc strace valgrind lintian debootstrap libclang-rt-14-dev mitmproxy
-	nftables chromium-headless-shell"
+	nftables chromium-headless-shell qemu-system-arm gcc-aarch64-linux-gnu libc6-dev-arm64-cross"
 NODE_PACKAGES="playwright-core@1.64.1 axe-core@4.14.1 kubernetes-models@4.5.1 yaml@2.8.1"
 BOOT_SECONDS=30    # a trial boot takes 5 s at most where the accelerator works
 SUITE_SECONDS=3000 # emulated, both at once on two busy CPUs: 500 at best
@@ -29,7 +29,7 @@ usage() {
 
 		Install what is missing (Debian packages), build, run the suite natively on this
 		kernel, what depends on the kernel in a virtual machine on each of $LINES_OF_KERNELS, and
-		the core of it on the newest that Debian has. Needs root. Ends with "N passed, N
+		the core of it on the newest that Debian has, and on arm64. Needs root. Ends with "N passed, N
 		failed, N skipped".
 
 		Exit status: 0 all passed, 1 something failed or was skipped unexpectedly,
@@ -144,12 +144,14 @@ main() {
 	install_missing $BUILD_PACKAGES $RUN_PACKAGES $TEST_PACKAGES
 	apt-cache pkgnames linux-image-6.12 | grep -q cloud || apt-get -q update >>"$INSTALL_LOG" 2>&1
 	make tests
+	make ARCH=arm64 tests
 	make lint
-	for line in $LINES_OF_KERNELS newest; do
+	for line in $LINES_OF_KERNELS newest arm64; do
 		test/vm/fetch-kernel.sh "$line" "$VM/$line"
 	done
 	fetch_openrc
 	test/vm/make-initrd.sh "$ROOT" "$VM/initrd.cpio"
+	test/vm/make-arm64.sh "$ROOT" "$VM/arm64-base" "$VM/arm64.cpio"
 	make deb
 	test/vm/make-systemd.sh "$ROOT" "$(echo .output/connpin_*.deb)" "$VM/systemd" "$VM/systemd.cpio"
 	fetch_prometheus
@@ -170,7 +172,10 @@ main() {
 	run_machine newest dash "$CORE_TESTS" &
 	run_machine 6.12 dash test/systemd systemd systemd.cpio &
 	wait
-	for name in $LINES_OF_KERNELS newest systemd; do
+	# Another processor has no accelerator here.
+	ACCEL=tcg
+	run_machine arm64 ash "$CORE_TESTS,test/soak/records.bats" arm64 arm64.cpio
+	for name in $LINES_OF_KERNELS newest systemd arm64; do
 		cat "$VM/$name.error" >&2
 		judge "Linux $name" "$VM/log-$name/tap.log" "$(cat "$VM/$name.rc")" nothing
 	done

@@ -22,10 +22,9 @@ struct command {
 	int64_t *samples;
 };
 
-static int64_t run_ns(const struct command *command, int null)
+/* In a function of its own: a child of vfork may clobber the variables of the one that calls it. */
+static pid_t start_command(const struct command *command, int null)
 {
-	int64_t start = now_ns(CLOCK_MONOTONIC);
-	int status;
 	pid_t pid = vfork();
 
 	if (pid == 0) {
@@ -33,6 +32,15 @@ static int64_t run_ns(const struct command *command, int null)
 		execv(command->argv[0], command->argv);
 		_exit(127);
 	}
+	return pid;
+}
+
+static int64_t run_ns(const struct command *command, int null)
+{
+	int64_t start = now_ns(CLOCK_MONOTONIC);
+	pid_t pid = start_command(command, null);
+	int status;
+
 	if (pid < 0 || waitpid(pid, &status, 0) != pid)
 		die("cannot run", command->argv[0]);
 	start = now_ns(CLOCK_MONOTONIC) - start;

@@ -2,69 +2,51 @@
 # SPDX-License-Identifier: MIT
 # Fetch the newest kernel package of one line and unpack it.
 #
-# usage: fetch-kernel.sh 6.1|6.12|newest DIR
+# usage: fetch-kernel.sh LINE DIR
 # Leaves DIR/vmlinuz, DIR/lib/modules and DIR/version; does nothing when they
 # are there already.
 set -eu
+# shellcheck source=test/vm/suite.sh
+. "$(dirname "$0")/suite.sh"
 
-# The release after Debian 12, whose backports have the newest kernel there is.
-NEWEST_SUITE=trixie-backports
+# The lines: name, suite of Debian ("-": what this host's apt has), pattern of the
+# package. Up to Debian 12's backports one package has all; later releases put kernel
+# and modules in packages of their own. Kernels for clouds are small and have what a
+# virtual machine needs built in; PREEMPT_RT has none of that kind, and a megabyte more.
+lines() {
+	cat <<-'END'
+		5.10   bullseye         linux-image-5\.10\.0-[0-9]+-cloud-amd64
+		6.1    -                linux-image-6\.1\.0-[0-9]+-cloud-amd64
+		6.12   -                linux-image-6\.12\.[0-9]+\+deb12-cloud-amd64
+		newest trixie-backports linux-binary-[0-9.]+\+deb[0-9]+-cloud-amd64
+		rt     trixie-backports linux-binary-[0-9.]+\+deb[0-9]+-rt-amd64
+		arm64     bookworm-backports linux-image-6\.12\.[0-9]+\+deb12-cloud-arm64
+		arm64-6.1 bookworm           linux-image-6\.1\.0-[0-9]+-cloud-arm64
+	END
+}
 
 die() {
 	printf 'fetch-kernel.sh: %s\n' "$*" >&2
 	exit 1
 }
 
-# Where this host gets its release of Debian from; not its updates.
-debian_archive() {
-	# shellcheck disable=SC2016 # apt's own fields
-	apt-get indextargets --format '$(RELEASE) $(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' |
-		sed -n 's/^[a-z]* //p' | head -n 1
-}
-
-# An apt of its own beside the host's, whose sources stay as they are.
-prepare_newest() {
-	mkdir -p "$dir/apt/lists/partial" "$dir/apt/archives/partial"
-	archive=$(debian_archive)
-	[ -n "$archive" ] || die "apt knows no Debian archive: run apt-get update, then again"
-	printf 'deb [signed-by=%s] %s %s main\n' /usr/share/keyrings/debian-archive-keyring.gpg \
-		"$archive" "$NEWEST_SUITE" >"$dir/apt/sources.list"
-	cat >"$dir/apt/apt.conf" <<-END
-		Dir::Etc::sourcelist "$dir/apt/sources.list";
-		Dir::Etc::sourceparts "-";
-		Dir::State::lists "$dir/apt/lists";
-		Dir::Cache::archives "$dir/apt/archives";
-		Dir::Cache::pkgcache "";
-		Dir::Cache::srcpkgcache "";
-	END
-	export APT_CONFIG="$dir/apt/apt.conf"
-	apt-get -q update >"$dir/download.log" 2>&1 || die "apt-get update failed: see $dir/download.log"
-}
-
-# Debian 12 names its own line linux-image-6.1.0-N-cloud-amd64 and the backported
-# ones linux-image-6.12.N+deb12-cloud-amd64. Later releases put kernel and modules in
-# packages of their own.
-newest() {
-	case $1 in
-	6.1) pattern='^linux-image-6\.1\.0-[0-9]+-cloud-amd64$' ;;
-	6.12) pattern='^linux-image-6\.12\.[0-9]+\+deb12-cloud-amd64$' ;;
-	newest) pattern='^linux-binary-[0-9.]+\+deb[0-9]+-cloud-amd64$' ;;
-	esac
-	apt-cache pkgnames | grep -E "$pattern" | sort -V | tail -n 1
-}
-
 main() {
-	[ $# -eq 2 ] || die "usage: fetch-kernel.sh 6.1|6.12|newest DIR"
+	[ $# -eq 2 ] || die "usage: fetch-kernel.sh LINE DIR"
 	line=$1
 	dir=$2
-	case $line in
-	6.1 | 6.12 | newest) ;;
-	*) die "no such kernel line '$line': 6.1, 6.12 or newest" ;;
-	esac
+	suite='' pattern=''
+	while read -r name of_suite of_packages; do
+		[ "$name" != "$line" ] || suite=$of_suite pattern=$of_packages
+	done <<-END
+		$(lines)
+	END
+	[ -n "$pattern" ] || die "no such kernel line '$line': $(lines | cut -d ' ' -f 1 | paste -s -d ' ' -)"
 	[ ! -f "$dir/version" ] || return 0
 	mkdir -p "$dir"
-	[ "$line" != newest ] || prepare_newest
-	package=$(newest "$line")
+	# Beside DIR, for the next line of the same suite: to update it again takes a second.
+	architecture=${pattern##*-}
+	[ "$suite" = - ] || use_suite "$suite" "$architecture" "$(dirname "$dir")/apt-$suite-$architecture"
+	package=$(apt-cache pkgnames | grep -xE "$pattern" | sort -V | tail -n 1)
 	[ -n "$package" ] || die "no package of the $line line: run apt-get update, then again"
 	set -- "$package"
 	case $package in
@@ -86,7 +68,7 @@ main() {
 	else
 		mv "$dir/deb/root/lib" "$dir/lib"
 	fi
-	rm -rf "$dir/deb" "$dir/apt"
+	rm -rf "$dir/deb"
 	printf '%s\n' "$package" >"$dir/version"
 }
 

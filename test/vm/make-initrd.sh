@@ -100,6 +100,9 @@ printf '127.0.0.1 localhost\n::1 localhost\n' >"$root/etc/hosts"
 
 # Kernel modules that tests need, unpacked, for init to load: one image serves each kernel.
 for dir in "$tree"/.output/vm/*/lib/modules/*; do
+	case $dir in
+	*-arm64) continue ;; # make-arm64.sh has those
+	esac
 	[ -d "$dir" ] || continue
 	mkdir -p "$root/usr/lib/modules/${dir##*/}"
 	for module in veth sch_netem; do
@@ -114,7 +117,7 @@ done
 
 install -m 755 "$tree/test/vm/init" "$root/init"
 mkdir "$root/connpin"
-tar -C "$tree" --exclude=./.git --exclude=./.output/vm --exclude=./.output/tools -cf - . | tar -C "$root/connpin" --no-same-owner -xf -
+tar -C "$tree" --exclude=./.git --exclude=./.output/vm --exclude=./.output/arm64 --exclude=./.output/tools -cf - . | tar -C "$root/connpin" --no-same-owner -xf -
 
 (cd "$root" && find . -print0 | cpio --quiet --null -o -H newc -R 0:0) >"$out.new"
 mv "$out.new" "$out"

@@ -45,7 +45,7 @@ chroot "$root" dpkg -i /root/connpin.deb >"$base/dpkg.log" 2>&1 ||
 rm "$root/usr/sbin/policy-rc.d"
 
 mkdir "$root/connpin"
-tar -C "$tree" --exclude=./.git --exclude=./.output/vm --exclude=./.output/deb -cf - . |
+tar -C "$tree" --exclude=./.git --exclude=./.output/vm --exclude=./.output/arm64 --exclude=./.output/deb -cf - . |
 	tar -C "$root/connpin" --no-same-owner -xf -
 install -m 755 "$tree/test/vm/systemd-init" "$root/root/run-tests"
 cat >"$root/etc/systemd/system/connpin-test.service" <<-'END'
