@@ -131,8 +131,8 @@ static void describe(const struct bpf_program *program, char how[128], char hook
 	} else {
 		const char *word = hook_word(program, section);
 
-		snprintf(how, 128, "cgroup:%s:%s", word,
-			 libbpf_bpf_attach_type_str(bpf_program__expected_attach_type(program)));
+		snprintf(how, 128, "cgroup:%s:%u", word,
+			 bpf_program__expected_attach_type(program));
 		if (!target)
 			strcpy(hook, word);
 	}

@@ -1,4 +1,5 @@
 # shellcheck shell=sh
+# shellcheck disable=SC2034,SC2154 # functions of inventory.sh answer in variables
 # SPDX-License-Identifier: MIT
 #
 # features.sh: serve each feature by the first of its rungs (bpf/table) that this kernel

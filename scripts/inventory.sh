@@ -1,4 +1,5 @@
 # shellcheck shell=sh
+# shellcheck disable=SC2034 # functions here answer in variables
 # SPDX-License-Identifier: MIT
 #
 # inventory.sh: what the build knows of features, programs and maps (bpf/table and the

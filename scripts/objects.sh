@@ -1,4 +1,5 @@
 # shellcheck shell=sh
+# shellcheck disable=SC2034,SC2154 # functions of inventory.sh answer in variables
 # SPDX-License-Identifier: MIT
 #
 # objects.sh: load, attach, replace and take off the objects of one directory of pins.
@@ -17,12 +18,13 @@ remove_pin() {
 
 # --- cgroup hooks ------------------------------------------------------------
 
-# Programs of the hook NAME, as the kernel calls it, that are attached without multi, here
+# Programs of the hook NUMBER, of enum bpf_attach_type, that are attached without multi, here
 # or above, shut ours out.
 name_foreigners() {
 	look
 	printf '%s' "$STATE" | while read -r kind foreign_hook id flags foreign_name foreign_cgroup; do
-		[ "$kind $foreign_hook" = "other $1" ] && [ "$flags" != multi ] || continue
+		[ "$kind $foreign_hook $flags" != "other $1 multi" ] || continue
+		[ "$kind $foreign_hook" = "other $1" ] || continue
 		printf 'program %s (%s) is attached without multi to %s; ' "$id" "$foreign_name" "$foreign_cgroup"
 	done
 }
@@ -222,13 +224,18 @@ search_cgroup() {
 	look
 	has_loose || return 0
 	configured=$CGROUP
-	for CGROUP in $(find "$(cgroup_root "$configured")" -type d); do
+	cgroup_list=$(find "$(cgroup_root "$configured")" -type d)
+	cgroup_before=$IFS
+	IFS=$NEWLINE
+	for CGROUP in $cgroup_list; do
+		IFS=$cgroup_before
 		look
 		if ! has_loose; then
 			note "attached to $CGROUP, though nothing says so any more"
 			return 0
 		fi
 	done
+	IFS=$cgroup_before
 	CGROUP=$configured
 	look
 }

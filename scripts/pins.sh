@@ -1,4 +1,5 @@
 # shellcheck shell=sh
+# shellcheck disable=SC2034,SC2154 # functions of inventory.sh answer in variables
 # SPDX-License-Identifier: MIT
 #
 # pins.sh: the directory of pins, who may read it, and the maps in it.
