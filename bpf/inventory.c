@@ -21,11 +21,11 @@
  *   btf NAME...                       that conditions ask the kernel's BTF for
  *   build N                           changes with any of what is above
  *
- * TYPE is bpftool's word and NUMBER that of enum bpf_map_type, KEY and VALUE are sizes in bytes,
- * FLAGS are BPF_F_* of <linux/bpf.h> as a number. HOW is how a program is attached:
- * "cgroup:WORD:NAME", with bpftool's word for the hook and the name by which it shows it; "tracing"
- * for fentry, fexit and tp_btf; "iterator"; "tracepoint:GROUP/NAME"; "raw:NAME". HOOK is for
- * people.
+ * TYPE is bpftool's word and NUMBER that of enum bpf_map_type, KEY and VALUE are sizes in
+ * bytes, FLAGS are BPF_F_* of <linux/bpf.h> as a number. HOW is how a program is attached:
+ * "cgroup:WORD:NUMBER", with bpftool's word for the hook and the number of enum
+ * bpf_attach_type; "tracing" for fentry, fexit and tp_btf; "iterator";
+ * "tracepoint:GROUP/NAME"; "raw:NAME". HOOK is for people.
  */
 #include <bpf/libbpf.h>
 #include <errno.h>

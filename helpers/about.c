@@ -8,18 +8,14 @@
 #include "clock.h"
 #include "counters.h"
 #include "exposition.h"
+#include "features.h"
 #include "pins.h"
 #include "programs.h"
 #include "text.h"
 
 #include <errno.h>
 #include <linux/bpf.h>
-#include <fcntl.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
-
-#define RUN_DIR_DEFAULT "/run/connpin"
 
 static void print_build(void)
 {
@@ -122,72 +118,25 @@ static void print_tracker(__u64 sockets_full)
 	counter(NULL, NULL, tracker.refused_v6);
 }
 
-/* A file that attach.sh wrote, "NAME STATE HOOK REASON..." a line; whole, or nothing. */
-static size_t read_features(char *text, size_t size)
+static void print_feature(const char *name, const char *state, const char *hook, const char *reason)
 {
-	const char *dir = getenv("RUN_DIR");
-	char path[512];
-	ssize_t n;
-	int fd;
-
-	if (!dir || !*dir)
-		dir = RUN_DIR_DEFAULT;
-	if (strlen(dir) + strlen("/features") >= sizeof(path))
-		return 0;
-	strcpy(path, dir);
-	strcat(path, "/features");
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return 0;
-	n = read(fd, text, size - 1);
-	close(fd);
-	if (n < 0 || (size_t)n == size - 1)
-		n = 0;
-	text[n] = '\0';
-	return (size_t)n;
-}
-
-/* The next word of the line at *P, ended with a 0; "" when there is none. */
-static const char *next_word(char **p)
-{
-	char *word = *p, *end = word + strcspn(word, " \n");
-
-	*p = end;
-	if (*end == ' ') {
-		*end = '\0';
-		*p = end + 1;
-	}
-	return word;
+	sample("_info");
+	label("feature", name);
+	label("hook", hook);
+	label("state", state);
+	if (*reason)
+		label("reason", reason);
+	value(1);
 }
 
 static void print_features(void)
 {
-	static char text[8192];
-	char *line = text, *end;
-
-	if (!read_features(text, sizeof(text)))
+	if (!features_are_known())
 		return;
 	family(INFO, "connpin_feature", NULL,
 	       "What is attached, by which hook; state is on, degraded or off, and the reason for "
 	       "which it is not on.");
-	for (; *line; line = end + 1) {
-		const char *name, *state, *hook;
-
-		end = strchr(line, '\n');
-		if (!end)
-			break;
-		*end = '\0';
-		name = next_word(&line);
-		state = next_word(&line);
-		hook = next_word(&line);
-		sample("_info");
-		label("feature", name);
-		label("hook", hook);
-		label("state", state);
-		if (*line)
-			label("reason", line);
-		value(1);
-	}
+	each_feature(print_feature);
 }
 
 void print_about(const struct tcp_live *live, __u64 sockets_full, __u64 started_ns)

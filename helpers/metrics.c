@@ -8,11 +8,13 @@
 #include "clock.h"
 #include "counters.h"
 #include "exposition.h"
+#include "features.h"
 #include "pins.h"
 #include "sockets.h"
 #include "text.h"
 
 #include <errno.h>
+#include <linux/bpf.h>
 #include <string.h>
 
 #define MAP "tcp_metrics"
@@ -95,7 +97,10 @@ static void print_connections(const struct tcp_metrics *m)
 
 static void print_resets(const struct tcp_metrics *m)
 {
-	plain_counter("tcp_resets_sent", "RST segments sent.", m->resets_sent);
+	if (!feature_is_off("resets_sent"))
+		plain_counter("tcp_resets_sent", "RST segments sent.", m->resets_sent);
+	if (feature_is_off("resets_received"))
+		return;
 	plain_counter("tcp_resets_received",
 		      "RST segments received that ended a connection or an attempt; not those for "
 		      "a half-open request, a TIME_WAIT socket or a closed port. Without fentry "
@@ -162,6 +167,12 @@ static int fail(const char *what, int rc)
 	return EXIT_UNAVAILABLE;
 }
 
+/* What is not counted is left out: 0 would be a lie. */
+static bool are_states_off(void)
+{
+	return feature_is_off("tcp_states") && feature_is_off("tcp_events");
+}
+
 /* As much as a pipe holds: each write wakes up whoever reads. */
 #define OUTPUT_BYTES 65536
 
@@ -174,19 +185,21 @@ int print_metrics(const char *head, bool openmetrics)
 	struct tcp_live live;
 	int map, rc, known;
 
-	map = open_map_or_warn(MAP);
-	if (map < 0)
+	/* Where the kernel refused all that counts TCP there is no such map. */
+	map = are_states_off() ? open_map(MAP, BPF_F_RDONLY) : open_map_or_warn(MAP);
+	if (map < 0 && !(map == -ENOENT && are_states_off()))
 		return EXIT_UNAVAILABLE;
 	/* First: it brings the counters up to this moment. */
 	known = read_sockets(&live);
 	if (known && known != -ENOENT)
 		return fail("the live sockets", known);
-	rc = sum_counters(map, (__u64 *)&m, COUNTERS(m));
+	memset(&m, 0, sizeof(m));
+	rc = map < 0 ? 0 : sum_counters(map, (__u64 *)&m, COUNTERS(m));
 	if (rc)
 		return fail("the map " MAP, rc);
 	if (openmetrics)
 		use_openmetrics(pinned_at_ns("maps/" MAP));
-	rc = read_cgroups();
+	rc = feature_is_off("by_cgroup") ? 0 : read_cgroups();
 	if (rc)
 		return fail("the maps of the cgroups", rc);
 	rc = read_tracker();
@@ -194,13 +207,17 @@ int print_metrics(const char *head, bool openmetrics)
 		return fail("the map tracker_metrics", rc);
 	out_set_buffer(output, sizeof(output));
 	out_str(head);
-	print_connections(&m);
+	if (!are_states_off())
+		print_connections(&m);
 	if (!known)
 		print_sockets(&live);
 	print_resets(&m);
-	print_traffic(&m);
-	print_times(&m);
-	print_cgroups();
+	if (!feature_is_off("tcp_details")) {
+		print_traffic(&m);
+		print_times(&m);
+	}
+	if (!feature_is_off("by_cgroup"))
+		print_cgroups();
 	print_about(known ? NULL : &live, m.sockets_full, started);
 	end_of_metrics();
 	return EXIT_FOUND;
