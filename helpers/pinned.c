@@ -175,12 +175,12 @@ static bool has_link(const char *dir, const char *directory, const char *name, _
 {
 	static const char suffix[] = "_new";
 	size_t len = strlen(directory), n = strlen(suffix);
-	char path[PATH_BYTES], file[PATH_BYTES];
 	bool is_new = len > n && strcmp(directory + len - n, suffix) == 0;
-	int link;
+	char path[PATH_BYTES];
 	__u32 prog_id = 0;
+	int link;
 
-	if (!join(file, name, is_new ? suffix : "", "") || !join(path, dir, "/links/", file))
+	if (!join(path, dir, is_new ? "/links_new/" : "/links/", name))
 		return false;
 	link = bpf_open_pin(path, 0);
 	if (link < 0)
@@ -339,7 +339,8 @@ static int print_pins(const char *dir)
 	if (!stream)
 		return errno == ENOENT ? 0 : -errno;
 	while (!rc && (entry = readdir(stream)))
-		if (*entry->d_name != '.' && strcmp(entry->d_name, "links") != 0)
+		if (*entry->d_name != '.' && strcmp(entry->d_name, "links") != 0 &&
+		    strcmp(entry->d_name, "links_new") != 0)
 			rc = print_directory(dir, entry->d_name);
 	closedir(stream);
 	return rc;

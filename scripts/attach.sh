@@ -84,6 +84,7 @@ main() {
 	check_pin_dir
 	take_lock
 	arm_undo
+	lift_memory_limit
 	record_cgroup
 	ensure_bpffs
 	ensure_pin_dir

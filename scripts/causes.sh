@@ -90,8 +90,11 @@ cause_of() {
 		;;
 	*"Operation not permitted"* | *"Permission denied (os error"*)
 		missing=$(missing_capabilities)
+		set_kernel
 		if [ -n "$missing" ]; then
 			echo "a capability is missing: $missing"
+		elif [ "$KERNEL_MAJOR.$KERNEL_MINOR" = 5.10 ] && [ "${1#*map create}" != "$1" ]; then
+			echo "not enough locked memory: ulimit -l unlimited"
 		else
 			echo "the kernel or a security module refuses it: Operation not permitted"
 		fi

@@ -41,6 +41,7 @@ attach_blocker() {
 	find_cgroup
 	check_pin_dir
 	arm_undo
+	lift_memory_limit
 	record_cgroup
 	ensure_bpffs
 	ensure_pin_dir

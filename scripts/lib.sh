@@ -35,7 +35,7 @@ echo_command() {
 	printf '+ %s\n' "$*" >&2 || true
 }
 
-# And do it.
+# Show it, then do it.
 run() {
 	echo_command "$@"
 	"$@"

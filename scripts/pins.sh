@@ -18,6 +18,15 @@ bpf() {
 	return 1
 }
 
+# Before Linux 5.11 maps count as locked memory of the user.
+lift_memory_limit() {
+	# dash, busybox ash and bash have it; elsewhere nothing is lost.
+	# shellcheck disable=SC3045
+	if (ulimit -l unlimited) 2>/dev/null; then
+		ulimit -l unlimited
+	fi
+}
+
 # The maps are readable by one group, and by nobody else.
 ensure_group() {
 	grep -q "^$PIN_GROUP:" /etc/group && return 0
@@ -92,10 +101,16 @@ ensure_maps() {
 	echo_command bpftool batch file - "
 ${to_make%"$NEWLINE"}"
 	BPF_SAID=$(printf '%s' "$to_make" | bpftool batch file - 2>&1 >/dev/null) && return 0
-	[ -z "$VERBOSE" ] || printf '%s\n' "$BPF_SAID" >&2
 	for pin in $new_pins; do
-		[ -e "$pin" ] || break
+		[ -e "$pin" ] || cannot_create "$pin"
 	done
+	# Before Linux 5.11 a bpftool that succeeded reports an errno that libbpf left behind.
+}
+
+# cannot_create PIN: of those in $to_make.
+cannot_create() {
+	[ -z "$VERBOSE" ] || printf '%s\n' "$BPF_SAID" >&2
+	pin=$1
 	die "cannot create map ${pin##*/} with $(printf '%s' "$to_make" |
 		sed -n "s,^map create $pin .* entries \([0-9]*\) .*,\1,p") entries: $(cause_of "$BPF_SAID")"
 }
