@@ -62,6 +62,8 @@ static void print_identity_text(const struct answer *answer, const struct proces
 	line_text("comm", identity->comm, (int)comm_length(identity));
 	line_text("exe", process->exe.bytes, process->exe.len);
 	line_text("cmdline", process->cmdline.bytes, process->cmdline.len);
+	if (process->cmdline.len >= 0 && process->cmdline.is_cut)
+		out_str("cmdline_truncated: true\n");
 	if (process->has_ppid)
 		line_number("ppid", process->ppid);
 	line_number("tid", identity->tid);
@@ -131,6 +133,8 @@ void answer_print_json_process(const struct answer *answer, const struct process
 	member_text("\",\"comm\":", identity->comm, known ? (int)comm_length(identity) : -1);
 	member_text(",\"exe\":", process->exe.bytes, process->exe.len);
 	member_text(",\"cmdline\":", process->cmdline.bytes, process->cmdline.len);
+	if (process->cmdline.len >= 0 && process->cmdline.is_cut)
+		out_str(",\"cmdline_truncated\":true");
 	member_number(",\"ppid\":", process->has_ppid, process->ppid);
 	member_number(",\"uid\":", known, identity->uid);
 	member_number(",\"gid\":", known, identity->gid);

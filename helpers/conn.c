@@ -23,6 +23,38 @@ conn_error conn_parse_protocol(const char *text, uint8_t *protocol)
 	return NULL;
 }
 
+/*
+ * What is wrong with a text that is no address: people paste what other programs print, an
+ * address as URLs have it, with a port, or with its interface. The maps know of none of these.
+ */
+static conn_error explain_address(const char *text)
+{
+	char address[INET6_ADDRSTRLEN];
+	bool is_bracketed = *text == '[';
+	const char *start = text + is_bracketed, *rest;
+	size_t len = strcspn(start, is_bracketed ? "]%" : strchr(text, '%') ? "%" : ":");
+	uint8_t raw[16];
+
+	if (len < sizeof(address)) {
+		memcpy(address, start, len);
+		address[len] = '\0';
+		rest = start + len;
+		if (inet_pton(AF_INET6, address, raw) == 1) {
+			if (*rest == '%')
+				return is_bracketed ? "has brackets and a zone: give it without "
+						      "brackets, without %zone"
+						    : "has a zone: give it without %zone";
+			if (strcmp(rest, "]") == 0)
+				return "has brackets: give it without brackets";
+			if (strncmp(rest, "]:", 2) == 0)
+				return "has brackets and a port: give it without both";
+		}
+		if (!is_bracketed && *rest == ':' && inet_pton(AF_INET, address, raw) == 1)
+			return "has a port: give it without :port";
+	}
+	return "is not an IPv4 or IPv6 address";
+}
+
 conn_error conn_parse_address(const char *text, struct conn *conn)
 {
 	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
@@ -32,7 +64,7 @@ conn_error conn_parse_address(const char *text, struct conn *conn)
 	if (inet_pton(AF_INET, text, raw) == 1) {
 		memcpy(&conn->v4.dst_ip, raw, 4);
 	} else if (inet_pton(AF_INET6, text, raw) != 1) {
-		return "is not an IPv4 or IPv6 address";
+		return explain_address(text);
 	} else if (memcmp(raw, mapped, sizeof(mapped)) == 0) {
 		memcpy(&conn->v4.dst_ip, raw + 12, 4);
 	} else {

@@ -55,22 +55,56 @@ static int open_process(__u32 pid)
 }
 
 /* All of a file, as far as it fits. Its length, or -1. */
-static int read_file(int dir, const char *name, char *bytes, size_t size)
+static int read_bytes(int fd, char *bytes, size_t size)
 {
-	int fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
 	size_t len = 0;
 	ssize_t n = 0;
 
-	if (fd < 0)
-		return -1;
 	while (len < size) {
 		n = read(fd, bytes + len, size - len);
 		if (n <= 0)
 			break;
 		len += (size_t)n;
 	}
-	close(fd);
 	return n < 0 ? -1 : (int)len;
+}
+
+static int read_file(int dir, const char *name, char *bytes, size_t size)
+{
+	int fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
+	int len;
+
+	if (fd < 0)
+		return -1;
+	len = read_bytes(fd, bytes, size);
+	close(fd);
+	return len;
+}
+
+/* Whether what is left of FD holds a word: the last one ends in a NUL, some fill up with more. */
+static bool has_more(int fd)
+{
+	char bytes[512];
+	ssize_t n;
+
+	while ((n = read(fd, bytes, sizeof(bytes))) > 0)
+		for (ssize_t i = 0; i < n; i++)
+			if (bytes[i] != '\0')
+				return true;
+	return false;
+}
+
+/* LEN without the beginning of a UTF-8 sequence at the end, whose rest was cut off. */
+static int whole_characters(const char *bytes, int len)
+{
+	int start = len - 1;
+
+	while (start > 0 && start > len - 4 && ((unsigned char)bytes[start] & 0xc0) == 0x80)
+		start--;
+	if (start < 0 || ((unsigned char)bytes[start] & 0xc0) != 0xc0 ||
+	    utf8_length(bytes + start, (size_t)(len - start)))
+		return len;
+	return start;
 }
 
 /* Field N of a stat line, from 3 on; NULL when there is none. */
@@ -157,7 +191,15 @@ static void read_exe(int dir, struct process_text *text)
 
 static void read_cmdline(int dir, struct process_text *text)
 {
-	text->len = read_file(dir, "cmdline", text->bytes, sizeof(text->bytes));
+	int fd = openat(dir, "cmdline", O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	text->len = read_bytes(fd, text->bytes, sizeof(text->bytes));
+	text->is_cut = text->len == (int)sizeof(text->bytes) && has_more(fd);
+	close(fd);
+	if (text->is_cut)
+		text->len = whole_characters(text->bytes, text->len);
 	while (text->len > 0 && text->bytes[text->len - 1] == '\0')
 		text->len--;
 	for (int i = 0; i < text->len; i++)

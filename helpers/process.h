@@ -21,6 +21,7 @@ enum process_status {
 /* A text that may be unknown: then len is -1. It may hold any byte. */
 struct process_text {
 	int len;
+	bool is_cut; /* of a command line: it is longer; its last character is whole */
 	char bytes[PROCESS_TEXT_BYTES];
 };
 

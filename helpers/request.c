@@ -150,11 +150,14 @@ static int hex_digit(char c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* The few characters that an address, a port, a protocol or a number can have. */
+/*
+ * The few characters that an address, a port, a protocol or a number can have, or that
+ * conn_parse_address() has a word about.
+ */
 static bool is_plain(char c)
 {
 	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-	       c == '.' || c == ':';
+	       c == '.' || c == ':' || c == '[' || c == ']' || c == '%';
 }
 
 /* The LEN bytes at TEXT, with %XX decoded, into VALUE. NULL, or what is wrong. */

@@ -5,16 +5,18 @@
  * httpd listens at one address, starts a process for each client and lets one that
  * sends a byte a minute stay for days. This parent ends connections that are too
  * old or too many, the oldest first, and everything when one of the servers ends.
+ * When it is killed itself, the kernel kills the servers: see tie().
  */
 #include "text.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -37,7 +39,8 @@ static const char usage[] =
 
 #define SERVERS_MAX 16
 #define SPARE_PROCESSES 32	 /* the servers, and what a burst needs between two looks */
-#define CHILDREN_BYTES (1 << 20) /* of a list of process ids: 130,000 of them */
+#define CHILDREN_BYTES (1 << 20) /* of a list of process ids */
+#define CHILDREN_MAX 131072	 /* that many have room there, with 7 digits each */
 
 static struct {
 	uint64_t clients; /* 0: no bound */
@@ -48,6 +51,13 @@ static struct {
 
 static pid_t servers[SERVERS_MAX];
 static int server_count;
+/*
+ * A pipe each, which nothing is written to. The write end is ours alone: when we are gone,
+ * the read end has no writer any more.
+ */
+static struct lifeline {
+	int read_end, write_end;
+} lifelines[SERVERS_MAX];
 
 /* --- connections ---------------------------------------------------------- */
 
@@ -103,11 +113,16 @@ static void end_connection(pid_t server, pid_t pid)
 	close(fd);
 }
 
+struct children {
+	size_t count;
+	pid_t pids[CHILDREN_MAX]; /* the oldest first */
+};
+
 /* The kernel lists children in the order in which they were started. */
-static char *read_children(pid_t server)
+static bool read_children(pid_t server, struct children *children)
 {
 	static char text[CHILDREN_BYTES];
-	char path[64] = "/proc/";
+	char path[64] = "/proc/", *p, *end;
 	size_t len = 0;
 	ssize_t n;
 	int fd;
@@ -118,45 +133,99 @@ static char *read_children(pid_t server)
 	strcat(path, "/children");
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		return NULL;
+		return false;
 	while (len < sizeof(text) - 1 && (n = read(fd, text + len, sizeof(text) - 1 - len)) > 0)
 		len += (size_t)n;
 	close(fd);
 	text[len] = '\0';
-	return text;
+	children->count = 0;
+	for (p = text; children->count < CHILDREN_MAX; p = end) {
+		pid_t pid = (pid_t)strtol(p, &end, 10);
+
+		if (end == p)
+			break;
+		children->pids[children->count++] = pid;
+	}
+	return true;
+}
+
+struct child {
+	double started;
+	pid_t pid;
+};
+
+static int compare_ages(const void *a, const void *b)
+{
+	const struct child *x = a, *y = b;
+
+	if (x->started != y->started)
+		return x->started < y->started ? -1 : 1;
+	return (x->pid > y->pid) - (x->pid < y->pid);
+}
+
+/* The same from every process's entry: a kernel without CONFIG_PROC_CHILDREN has no list. */
+static bool find_children(pid_t server, struct children *children)
+{
+	static struct child found[CHILDREN_MAX];
+	DIR *proc = opendir("/proc");
+	struct dirent *entry;
+	uint64_t pid;
+	pid_t parent;
+	size_t n = 0;
+
+	if (!proc)
+		return false;
+	while (n < CHILDREN_MAX && (entry = readdir(proc)))
+		if (parse_number(entry->d_name, 1, INT32_MAX, &pid) &&
+		    read_stat((pid_t)pid, &parent, &found[n].started) && parent == server)
+			found[n++].pid = (pid_t)pid;
+	closedir(proc);
+	qsort(found, n, sizeof(found[0]), compare_ages);
+	for (size_t i = 0; i < n; i++)
+		children->pids[i] = found[i].pid;
+	children->count = n;
+	return true;
+}
+
+/* Once: the server goes on, within what the kernel allows its user. */
+static void tell_unbounded(void)
+{
+	static bool is_told;
+
+	if (!is_told)
+		warn_parts("cannot see the servers' processes in /proc: clients that are too old "
+			   "or too many are not ended (is it mounted with hidepid= or subset=?)",
+			   NULL);
+	is_told = true;
 }
 
 static void bound_connections(pid_t server)
 {
+	static struct children children;
 	double now = seconds_since_boot(), started;
-	uint64_t excess = 0, count = 0;
 	uint64_t most = settings.clients / (uint64_t)server_count;
-	char *list = read_children(server), *p, *end;
+	size_t excess = 0;
 	pid_t parent;
 
-	if (!list)
+	if ((!read_children(server, &children) && !find_children(server, &children)) ||
+	    !read_stat(server, &parent, &started)) {
+		/* Nobody but us can have reaped it, so it is there. */
+		tell_unbounded();
 		return;
-	for (p = list; *p; p++)
-		count += *p == ' ';
+	}
 	if (most == 0)
 		most = 1;
-	if (settings.clients && count > most)
-		excess = count - most;
-	for (p = list;; p = end) {
-		pid_t pid = (pid_t)strtol(p, &end, 10);
-
-		if (end == p)
-			return;
-		if (excess > 0) {
-			excess--;
-		} else {
+	if (settings.clients && children.count > most)
+		excess = children.count - most;
+	for (size_t i = 0; i < children.count; i++) {
+		if (i >= excess) {
 			/* Those behind this one are younger. */
-			if (!settings.seconds || !read_stat(pid, &parent, &started))
+			if (!settings.seconds || !read_stat(children.pids[i], &parent, &started))
 				continue;
 			if (now - started < (double)settings.seconds)
 				return;
 		}
-		end_connection(server, pid);
+		end_connection(server, children.pids[i]);
 	}
 }
 
@@ -168,16 +237,54 @@ static int fail(const char *what, int error)
 	return EXIT_UNAVAILABLE;
 }
 
+/*
+ * Let the kernel kill SERVER's process group when we are gone, whatever ended us: when the
+ * last writer of a pipe goes, the owner of its read end gets a signal (O_ASYNC), as long as
+ * anyone has that end open, and the servers have. PR_SET_PDEATHSIG would be lost when httpd
+ * becomes the user of -u. False when that can't be had.
+ */
+static bool tie(const struct lifeline *lifeline, pid_t server)
+{
+	return fcntl(lifeline->read_end, F_SETOWN, -server) == 0 &&
+	       fcntl(lifeline->read_end, F_SETSIG, SIGKILL) == 0 &&
+	       fcntl(lifeline->read_end, F_SETFL, O_ASYNC) == 0;
+}
+
+/* In the server's process: false also when the parent had gone before that. */
+static bool tie_to_parent(const struct lifeline *lifeline)
+{
+	struct pollfd gone = { .fd = lifeline->read_end };
+
+	close(lifeline->write_end);
+	return fcntl(lifeline->read_end, F_SETFD, 0) == 0 && tie(lifeline, getpid()) &&
+	       poll(&gone, 1, 0) == 0;
+}
+
+static bool make_lifeline(struct lifeline *lifeline)
+{
+	int ends[2];
+
+	if (pipe2(ends, O_CLOEXEC))
+		return false;
+	lifeline->read_end = ends[0];
+	lifeline->write_end = ends[1];
+	return true;
+}
+
 static void start_server(char *home, char *conf, char *address, char *user)
 {
 	char *argv[] = { "busybox", "httpd", "-f", "-p", address, "-h",
 			 home,	    "-c",    conf, NULL, NULL,	  NULL };
-	pid_t parent = getpid(), pid;
 	sigset_t none;
+	pid_t pid;
 
 	if (settings.become) {
 		argv[9] = "-u";
 		argv[10] = user;
+	}
+	if (!make_lifeline(&lifelines[server_count])) {
+		(void)fail("make a pipe", errno);
+		return;
 	}
 	pid = fork();
 	if (pid > 0) {
@@ -190,11 +297,9 @@ static void start_server(char *home, char *conf, char *address, char *user)
 		(void)fail("start a process", errno);
 		return;
 	}
-	/* Without us nobody would bound the server. (One that changes its user loses this.) */
-	(void)prctl(PR_SET_PDEATHSIG, SIGTERM);
-	if (getppid() != parent)
-		_exit(EXIT_UNAVAILABLE);
 	(void)setpgid(0, 0);
+	if (!tie_to_parent(&lifelines[server_count]))
+		_exit(fail("tie a server to its parent", errno));
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	execvp(argv[0], argv);
@@ -253,6 +358,13 @@ static int become_user(void)
 	}
 	if (setgroups(0, NULL) || setgid((gid_t)settings.gid) || setuid((uid_t)settings.uid))
 		return fail("become the user of -u", errno);
+	/*
+	 * A pipe's owner is signalled with the permissions of who named it. In a user
+	 * namespace its root has none over another user; the user itself has.
+	 */
+	for (int i = 0; i < server_count; i++)
+		if (!tie(&lifelines[i], servers[i]))
+			return fail("tie a server to its parent", errno);
 	return 0;
 }
 

@@ -41,7 +41,14 @@ httpd_conf() {
 	fi
 }
 
-# Only a process that is our server, whatever became of the number.
+# start_time PID: in clock ticks since boot. The name in front of it may hold anything.
+start_time() {
+	sed -n 's/.*) //p' "/proc/$1/stat" 2>/dev/null | cut -d ' ' -f 20
+}
+
+# Only a process that is our server, whatever became of the number: anyone can have a
+# process with that number later, and a command line like ours, but not that start time.
+# (It is missing when -b was killed just then, or was an older connpin's.)
 server_pid() {
 	[ -f "$HTTP_RUN_DIR/httpd.pid" ] || return 1
 	read -r pid <"$HTTP_RUN_DIR/httpd.pid"
@@ -52,7 +59,19 @@ server_pid() {
 	*'/helpers/run-httpd '*) ;;
 	*) return 1 ;;
 	esac
+	[ ! -f "$HTTP_RUN_DIR/httpd.start" ] ||
+		[ "$(start_time "$pid")" = "$(cat "$HTTP_RUN_DIR/httpd.start")" ] || return 1
 	echo "$pid"
+}
+
+write_pid() {
+	rm -f "$HTTP_RUN_DIR/httpd.start"
+	echo "$1" >"$HTTP_RUN_DIR/httpd.pid"
+	start_time "$1" >"$HTTP_RUN_DIR/httpd.start"
+}
+
+forget_pid() {
+	rm -f "$HTTP_RUN_DIR/httpd.pid" "$HTTP_RUN_DIR/httpd.start"
 }
 
 # At each address: the metrics, or that nothing is attached, or that a password is
@@ -124,7 +143,7 @@ start() {
 	# and is written down before anything can end this script.
 	busybox setsid "$@" </dev/null >/dev/null 2>"$HTTP_RUN_DIR/httpd.error" &
 	pid=$!
-	echo "$pid" >"$HTTP_RUN_DIR/httpd.pid"
+	write_pid "$pid"
 	tries=100
 	sleep 0.1
 	until is_running && answers; do
@@ -132,7 +151,7 @@ start() {
 		tries=$((tries - 1))
 		[ "$tries" -gt 0 ] || {
 			kill "$pid"
-			rm -f "$HTTP_RUN_DIR/httpd.pid"
+			forget_pid
 			die "the server does not answer with metrics at $LISTEN_URL"
 		}
 		sleep 0.1
@@ -148,7 +167,7 @@ is_running() {
 }
 
 ended() {
-	rm -f "$HTTP_RUN_DIR/httpd.pid"
+	forget_pid
 	die "the server ended: $(head -n 1 "$HTTP_RUN_DIR/httpd.error")"
 }
 
@@ -162,7 +181,8 @@ stop() {
 		return 0
 	}
 	run kill "$pid"
-	rm -f "$HTTP_RUN_DIR/httpd.pid" "$HTTP_RUN_DIR/httpd.error" "$HTTP_RUN_DIR/httpd.conf"
+	forget_pid
+	rm -f "$HTTP_RUN_DIR/httpd.error" "$HTTP_RUN_DIR/httpd.conf"
 }
 
 main() {

@@ -18,6 +18,7 @@ teardown_file() {
 teardown() {
 	"$SCRIPTS/serve.sh" -k 2>/dev/null
 	stop_all
+	rm -f "/tmp/connpin-httpd-$$.conf"
 }
 
 serve() {
@@ -145,6 +146,126 @@ os.execv(sys.argv[1], sys.argv[1:])' "$HELPERS/run-httpd" -t 10 "$TREE/cgi-bin" 
 	"$SCRIPTS/serve.sh" -k
 	# shellcheck disable=SC2086 # a list
 	poll all_gone $processes
+}
+
+@test "serve.sh (killed by SIGKILL) leaves nothing that serves, and serves again" {
+	LISTEN="127.0.0.1:$PORT_HTTP [::1]:$PORT_HTTP" serve
+	start clients /usr/bin/python3 "$TREE/test/slow_clients.py" "$HOST" "$PORT_HTTP" 5
+	processes=$(server_processes)
+	[ "$(echo "$processes" | wc -l)" -ge 8 ]
+	kill -KILL "$(cat "$RUN_DIR/httpd.pid")"
+	# shellcheck disable=SC2086 # a list
+	poll all_gone $processes
+	run -0 "$SCRIPTS/serve.sh" -k
+	[[ $output = *"not serving"* ]]
+	LISTEN="127.0.0.1:$PORT_HTTP [::1]:$PORT_HTTP" serve
+	[ "$(code "http://[::1]:$PORT_HTTP/cgi-bin/metrics")" = 200 ]
+}
+
+# httpds_at PORT: the servers that are bound, or about to be.
+httpds_at() {
+	pgrep -f "^busybox httpd -f -p 127.0.0.1:$1 "
+}
+
+none_at() {
+	run httpds_at "$1"
+	[ "$status" -eq 1 ]
+}
+
+@test "run-httpd (killed by SIGKILL at any moment of its start) leaves no server" {
+	free_port=$((PORT_HTTP + 9))
+	for user in '' '-u 65534:65534'; do
+		for ms in 0 1 2 3 4 5 6 7 8 9 10 12 14 16 18 20 25 30 40; do
+			# shellcheck disable=SC2086 # two words
+			"$HELPERS/run-httpd" -t 10 $user "$TREE/cgi-bin" "$TREE/etc/httpd.conf" "127.0.0.1:$free_port" \
+				>/dev/null 2>&1 3>&- &
+			sleep "$(printf '0.%03d' "$ms")"
+			kill -KILL $!
+			wait $! || true
+			poll none_at "$free_port"
+		done
+	done
+}
+
+@test "run-httpd -u (by the root of a user namespace, killed by SIGKILL) leaves no server" {
+	free_port=$((PORT_HTTP + 9))
+	# As in a container without a privilege: its root may not signal another user's process.
+	start space unshare -U sh -c 'echo; cat'
+	echo '0 100000 65536' >"/proc/$PID/uid_map"
+	echo '0 100000 65536' >"/proc/$PID/gid_map"
+	install -m 644 "$TREE/etc/httpd.conf" "/tmp/connpin-httpd-$$.conf"
+	nsenter -U -t "$PID" --setuid 0 --setgid 0 "$HELPERS/run-httpd" -t 10 -u 990:990 / \
+		"/tmp/connpin-httpd-$$.conf" "127.0.0.1:$free_port" >"$BATS_TEST_TMPDIR/log" 2>&1 3>&- &
+	first=$!
+	STARTED="$STARTED $first"
+	poll code "http://127.0.0.1:$free_port/nothing"
+	server=$(httpds_at "$free_port")
+	[ "$(stat -c %u "/proc/$server" "/proc/$first")" = "100990
+100990" ]
+	kill -KILL "$first"
+	poll all_gone "$server"
+}
+
+@test "serve.sh (the number of its server is another process's by now) does not take it for that" {
+	serve
+	kill -KILL "$(cat "$RUN_DIR/httpd.pid")"
+	# Anyone can write a command line like that, and wait for the number.
+	start other bash -c 'echo; exec -a "/helpers/run-httpd " cat'
+	echo "$PID" >"$RUN_DIR/httpd.pid"
+	poll none_at "$PORT_HTTP"
+	run -0 "$SCRIPTS/serve.sh" -k
+	[[ $output = *"not serving"* ]]
+	kill -0 "$PID"
+	serve
+	[ "$(code "http://$LISTEN/cgi-bin/metrics")" = 200 ]
+}
+
+# bounded COMMAND...: run-httpd behind COMMAND ends connections that are too old, the oldest
+# first when there are too many.
+bounded() {
+	start server "$@"
+	# unshare itself takes no signal.
+	STARTED="$STARTED $(pgrep -P "$PID")"
+	poll code "http://127.0.0.1:$free_port/nothing"
+	start clients /usr/bin/python3 "$TREE/test/slow_clients.py" 127.0.0.1 "$free_port" 30
+	fewer() {
+		[ "$(clients_at)" -le "$1" ]
+	}
+	poll fewer 10
+	# The newest are those that stay, until they are too old.
+	[ "$(clients_at)" -ge 5 ]
+	poll_for 20 fewer 0
+}
+
+clients_at() {
+	ss -Htn state established "sport = :$free_port" | wc -l
+}
+
+@test "run-httpd (kernel without a list of children) bounds its clients" {
+	free_port=$((PORT_HTTP + 9))
+	# As a kernel without CONFIG_PROC_CHILDREN: those files are not there.
+	paths=
+	for n in $(seq 2 40); do
+		paths="$paths -P /proc/$n/task/$n/children"
+	done
+	# shellcheck disable=SC2086 # a list
+	bounded unshare -pf --mount-proc sh -c 'echo started; exec "$@"' - strace -I 2 -qq -o "$BATS_TEST_TMPDIR/strace" \
+		$paths -e trace=open,openat -e inject=open,openat:error=ENOENT "$HELPERS/run-httpd" -n 10 -t 4 \
+		"$TREE/cgi-bin" "$TREE/etc/httpd.conf" "127.0.0.1:$free_port"
+	grep -q 'children.*ENOENT.*INJECTED' "$BATS_TEST_TMPDIR/strace"
+	no_line 'children.* = [0-9]' cat "$BATS_TEST_TMPDIR/strace"
+}
+
+@test "run-httpd (/proc shows nothing of its servers) says that clients are not bounded" {
+	free_port=$((PORT_HTTP + 9))
+	start server unshare -pf --mount sh -c 'mount -t proc -o hidepid=invisible proc /proc && echo started && exec "$@"' - \
+		"$HELPERS/run-httpd" -n 10 -t 4 -u 65534:65534 "$TREE/cgi-bin" "$TREE/etc/httpd.conf" \
+		"127.0.0.1:$free_port"
+	STARTED="$STARTED $(pgrep -P "$PID")"
+	poll grep -q 'run-httpd: cannot see the servers.*hidepid' "$BATS_TEST_TMPDIR/server.err"
+	poll code "http://127.0.0.1:$free_port/nothing"
+	sleep 2
+	[ "$(wc -l <"$BATS_TEST_TMPDIR/server.err")" -eq 1 ]
 }
 
 @test "serve.sh (HTTP_PASSWD) asks for a password everywhere" {

@@ -6,12 +6,14 @@
 
 A relay that queries are redirected to (nftables "udp dport 53 redirect to :5353"),
 or a reader of an NFQUEUE behind such a rule, does not see where the sender wanted
-to go. It has the protocol and the source port, and conn-list finds the owner by
-these: the newest entry, where the port was used before.
+to go. It has the protocol and the source, and conn-list finds the owner by the port:
+the newest entry in the namespace that has the address, where the port was used before.
+Nobody is named for a query from another host: see connpin_place.py, which belongs beside
+this file.
 
 conn-list reads the whole table for each query, up to 22 ms for a full one of 65,536
 entries. The standard library is enough. For each query a line: NAME, a tab, and the
-process.
+process, or null.
 """
 
 import json
@@ -19,16 +21,44 @@ import socket
 import subprocess
 import sys
 
+from connpin_place import OWN, locate, plain_address
 
-def owner(protocol, source_port):
-    """The newest entry of this source port, or one with "error"."""
-    command = ["conn-list", "-j", "-p", protocol, "--src-port", str(source_port)]
-    listed = subprocess.run(command, capture_output=True, text=True, errors="replace")
+LIST_SECONDS = 2  # conn-list takes a hundredth of it
+
+
+def owner(protocol, source):
+    """The newest entry of this source address and port, or one with "error", or None."""
+    try:
+        place = locate(source)
+    except OSError as error:
+        return {"error": f"cannot ask the kernel whose {source[0]} is: {error}"}
+    if place is None:
+        return None
+    command = ["conn-list", "-j", "-p", protocol, "--src-port", str(source[1])]
+    try:
+        listed = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", timeout=LIST_SECONDS
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return {"error": str(error)}
     if listed.returncode != 0:
         return {"error": listed.stderr.strip()}
     entries = [json.loads(line) for line in listed.stdout.splitlines()]
+    return newest(place, plain_address(source[0]), entries)
+
+
+def newest(place, address, entries):
+    if place.netns is None:  # which of the others it is may not be known
+        entries = [e for e in entries if e.get("netns") not in (None, OWN.netns)]
+    else:
+        entries = [e for e in entries if e.get("netns") == place.netns]
+    # When nobody's has this address, a socket that had none yet when it sent may be the one.
+    exact = [e for e in entries if e["src_ip"] == address]
+    entries = exact or [e for e in entries if e["src_ip"] is None]
     if not entries:
         return {"error": "not found"}
+    if len({e["netns"] for e in entries}) > 1:
+        return {"error": "several network namespaces have used this port"}
     # An entry whose age is not known (null) may be any: last.
     age = [e.get("age_seconds") for e in entries]
     return entries[min(range(len(age)), key=lambda i: (age[i] is None, age[i] or 0))]
@@ -61,7 +91,7 @@ def main():
     print("ready", flush=True)
     while True:
         packet, client = listener.recvfrom(65535)
-        found = owner("udp", client[1])
+        found = owner("udp", client)
         print(f"{query_name(packet)}\t{json.dumps(found)}", flush=True)
         try:
             listener.sendto(relay(packet, upstream), client)

@@ -63,7 +63,7 @@ chmod 755 "$root"
 chmod 1777 "$root/tmp"
 
 add_program busybox bash dash bpftool curl ip ss tc nstat flock setpriv nproc env stat getent sort find \
-	groupadd useradd comm join kill pgrep taskset unshare nsenter timeout realpath cmp install
+	groupadd useradd comm join kill pgrep strace taskset unshare nsenter timeout realpath cmp install
 add_package bats
 version=$(/usr/bin/python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 for package in "python$version-minimal" "libpython$version-minimal" "libpython$version-stdlib"; do
@@ -98,20 +98,23 @@ printf '%s\n' 'root:x:0:' 'nogroup:x:65534:' >"$root/etc/group"
 add /etc/login.defs /usr/sbin/nologin
 printf '127.0.0.1 localhost\n::1 localhost\n' >"$root/etc/hosts"
 
-# Kernel modules that tests need, unpacked, for init to load: one image serves each kernel.
+# Kernel modules that tests need, unpacked, for init to load in the order of their names: one
+# image serves each kernel.
 for dir in "$tree"/.output/vm/*/lib/modules/*; do
 	case $dir in
 	*-arm64) continue ;; # make-arm64.sh has those
 	esac
 	[ -d "$dir" ] || continue
 	mkdir -p "$root/usr/lib/modules/${dir##*/}"
-	for module in veth sch_netem; do
+	number=1
+	for module in veth sch_netem llc stp bridge; do
 		file=$(find "$dir" -name "$module.ko" -o -name "$module.ko.xz")
 		[ -n "$file" ] || { printf 'make-initrd.sh: no module %s in %s\n' "$module" "$dir" >&2; exit 1; }
 		case $file in
-		*.xz) xz -dc "$file" >"$root/usr/lib/modules/${dir##*/}/$module.ko" ;;
-		*) cp "$file" "$root/usr/lib/modules/${dir##*/}/$module.ko" ;;
+		*.xz) xz -dc "$file" >"$root/usr/lib/modules/${dir##*/}/$number-$module.ko" ;;
+		*) cp "$file" "$root/usr/lib/modules/${dir##*/}/$number-$module.ko" ;;
 		esac
+		number=$((number + 1))
 	done
 done
 
