@@ -93,8 +93,8 @@ int open_map_or_warn(const char *name)
 	fd = bpf_open_pin(path, BPF_F_RDONLY);
 	if (fd == -ENOENT)
 		warn_parts("connpin is not attached (no ", path, "): run attach.sh as root", NULL);
-	else if (fd == -EPERM)
-		/* The modes of files give EACCES. */
+	else if (fd == -EPERM || fd == -ENOSYS)
+		/* What a seccomp profile answers; the modes of files give EACCES. */
 		warn_parts("bpf(2) is refused: allow it in the seccomp profile, as "
 			   "connpin-seccomp.json does",
 			   NULL);
