@@ -443,11 +443,11 @@ sees_all() {
 }
 
 sees_own() {
-	local port want
-	for port in $ROOTS $ALICES $BOBS; do
+	local sport want
+	for sport in $ROOTS $ALICES $BOBS; do
 		want=404
-		[ "$port" != "$2" ] || want=200
-		[ "$(sees "$1" "$port")" = $want ] || return
+		[ "$sport" != "$2" ] || want=200
+		[ "$(sees "$1" "$sport")" = $want ] || return
 	done
 }
 
@@ -506,16 +506,16 @@ pid_of() {
 
 @test "GET /cgi-bin/lookup and list (server at every address, of either family) know the client all the same" {
 	make_connections
-	port=$((${LISTEN##*:} + 5))
-	for every in "[::]:$port" "0.0.0.0:$port"; do
+	another=$((${LISTEN##*:} + 5))
+	for every in "[::]:$another" "0.0.0.0:$another"; do
 		OTHER_LISTEN=$every other_server
 		for at in 127.0.0.1 127.0.0.2 '[::1]' '[::ffff:127.0.0.1]'; do
 			case $every$at in
 			0.0.0.0*'[::1]') continue ;;
 			esac
-			SERVER=$at:$port sees_all 0
-			SERVER=$at:$port sees_own $ALICE "$ALICES"
-			SERVER=$at:$port sees_own 65534 ''
+			SERVER=$at:$another sees_all 0
+			SERVER=$at:$another sees_own $ALICE "$ALICES"
+			SERVER=$at:$another sees_own 65534 ''
 		done
 		end_other
 	done
@@ -523,12 +523,12 @@ pid_of() {
 
 @test "GET /cgi-bin/list (server at each of several addresses) knows the client at each" {
 	make_connections
-	port=$((${LISTEN##*:} + 5))
-	OTHER_LISTEN="127.0.0.1:$port [::1]:$port 127.0.0.3:$port" other_server
+	another=$((${LISTEN##*:} + 5))
+	OTHER_LISTEN="127.0.0.1:$another [::1]:$another 127.0.0.3:$another" other_server
 	for at in 127.0.0.1 '[::1]' 127.0.0.3; do
-		poll curl -s -g -o /dev/null "http://$at:$port/"
-		SERVER=$at:$port sees_all 0
-		SERVER=$at:$port sees_own $ALICE "$ALICES"
+		poll curl -s -g -o /dev/null "http://$at:$another/"
+		SERVER=$at:$another sees_all 0
+		SERVER=$at:$another sees_own $ALICE "$ALICES"
 	done
 }
 
@@ -581,16 +581,16 @@ while data := s.recv(65536):
     sys.stdout.buffer.write(data)'
 
 @test "GET /cgi-bin/list (another user's connection from the same address and port) never lends its rights" {
-	port=$((${LISTEN##*:} + 5)) shared=23777
-	OTHER_LISTEN=0.0.0.0:$port other_server
-	start root /usr/bin/python3 -c "$SHARED" "$shared" 127.0.0.1 "$port" hold
+	another=$((${LISTEN##*:} + 5)) shared=23777
+	OTHER_LISTEN=0.0.0.0:$another other_server
+	start root /usr/bin/python3 -c "$SHARED" "$shared" 127.0.0.1 "$another" hold
 	# The server does not learn which of the two came to it.
-	run -0 as $ALICE /usr/bin/python3 -c "$SHARED" "$shared" 127.0.0.2 "$port" ask
+	run -0 as $ALICE /usr/bin/python3 -c "$SHARED" "$shared" 127.0.0.2 "$another" ask
 	[[ $output = *'HTTP/1.1 403 '*'users share your address and port'* ]]
 	# Where it listens at one address it does.
 	end_other
-	OTHER_LISTEN=127.0.0.2:$port other_server
-	run -0 as $ALICE /usr/bin/python3 -c "$SHARED" "$shared" 127.0.0.2 "$port" ask
+	OTHER_LISTEN=127.0.0.2:$another other_server
+	run -0 as $ALICE /usr/bin/python3 -c "$SHARED" "$shared" 127.0.0.2 "$another" ask
 	[[ $output = *'HTTP/1.1 200 '* ]]
 	[[ $output != *'"uid":0,'* ]]
 }
@@ -620,37 +620,47 @@ sys.stdin.read()'
 	[ "$output" = '{"error":"not found"}' ]
 }
 
-# A network namespace of this test with an address of its own, and one beside it: commands
-# that enter them in HERE and THERE.
+# A network namespace of this test with an address of its own, and one beside it. HERE and
+# THERE are commands that enter them, and here and there run one.
 make_networks() {
 	start here unshare -n sh -ec 'ip link set lo up; echo ready; cat'
 	HERE="nsenter -t $PID -n"
 	start there unshare -n sh -ec 'ip link set lo up; echo ready; cat'
 	THERE="nsenter -t $PID -n"
-	$HERE ip link add here type veth peer name there netns "$PID"
-	$HERE ip addr add 192.0.2.9/24 dev here
-	$HERE ip link set here up
-	$THERE ip addr add 192.0.2.10/24 dev there
-	$THERE ip link set there up
+	here ip link add here type veth peer name there netns "$PID"
+	here ip addr add 192.0.2.9/24 dev here
+	here ip link set here up
+	there ip addr add 192.0.2.10/24 dev there
+	there ip link set there up
+}
+
+# shellcheck disable=SC2086 # a command and its words
+here() {
+	$HERE "$@"
+}
+
+# shellcheck disable=SC2086
+there() {
+	$THERE "$@"
 }
 
 @test "GET /cgi-bin/list (an address of this host in LOOKUP_ALLOW) is a user's all the same; another namespace's is not" {
 	make_networks
 	for every in 192.0.2.9 0.0.0.0; do
-		ENTER=$HERE INSIDE="$HERE --" OTHER_LISTEN=$every:7800 other_server LOOKUP_ALLOW=192.0.2.0/24
-		run -0 $HERE setpriv --reuid $ALICE --regid $ALICE --clear-groups curl -s -w '%{http_code}' http://192.0.2.9:7800/cgi-bin/list
+		ENTER=$HERE INSIDE=here OTHER_LISTEN=$every:7800 other_server LOOKUP_ALLOW=192.0.2.0/24
+		run -0 here setpriv --reuid "$ALICE" --regid "$ALICE" --clear-groups curl -s -w '%{http_code}' http://192.0.2.9:7800/cgi-bin/list
 		[[ $output = *200 ]]
 		[[ $output != *'"uid":0,'* ]]
-		run -0 $HERE curl -s http://192.0.2.9:7800/cgi-bin/list
+		run -0 here curl -s http://192.0.2.9:7800/cgi-bin/list
 		[[ $output = *'"uid":0,'* ]]
 		# Another namespace is another host, whoever asks there.
-		poll $THERE curl -s -o /dev/null http://192.0.2.9:7800/
-		run -0 $THERE setpriv --reuid $ALICE --regid $ALICE --clear-groups curl -s http://192.0.2.9:7800/cgi-bin/list
+		poll there curl -s -o /dev/null http://192.0.2.9:7800/
+		run -0 there setpriv --reuid $ALICE --regid $ALICE --clear-groups curl -s http://192.0.2.9:7800/cgi-bin/list
 		[[ $output = *'"uid":0,'* ]]
 		end_other
 	done
-	ENTER=$HERE INSIDE="$HERE --" OTHER_LISTEN=192.0.2.9:7800 other_server
-	run -0 $THERE curl -s -w '%{http_code}' http://192.0.2.9:7800/cgi-bin/list
+	ENTER=$HERE INSIDE=here OTHER_LISTEN=192.0.2.9:7800 other_server
+	run -0 there curl -s -w '%{http_code}' http://192.0.2.9:7800/cgi-bin/list
 	[[ $output = *'see LOOKUP_ALLOW'*403 ]]
 }
 
@@ -659,20 +669,18 @@ make_networks() {
 	"$TRAFFIC" open "$n"
 	make_networks
 	# Buffers that do not hold it all.
-	for end in "$HERE" "$THERE"; do
-		$end sh -c 'echo 4096 16384 16384 >/proc/sys/net/ipv4/tcp_wmem; echo 4096 16384 16384 >/proc/sys/net/ipv4/tcp_rmem'
-	done
-	ENTER=$HERE INSIDE="$HERE --" OTHER_LISTEN=127.0.0.1:7800 other_server HTTP_SECONDS=3
-	run -0 $HERE curl -s -D "$BATS_TEST_TMPDIR/head" -o "$BATS_TEST_TMPDIR/body" http://127.0.0.1:7800/cgi-bin/list
+	here sh -c 'echo 4096 16384 16384 >/proc/sys/net/ipv4/tcp_wmem; echo 4096 16384 16384 >/proc/sys/net/ipv4/tcp_rmem'
+	ENTER=$HERE INSIDE=here OTHER_LISTEN=127.0.0.1:7800 other_server HTTP_SECONDS=3
+	run -0 here curl -s -D "$BATS_TEST_TMPDIR/head" -o "$BATS_TEST_TMPDIR/body" http://127.0.0.1:7800/cgi-bin/list
 	grep -qi '^Transfer-Encoding: chunked' "$BATS_TEST_TMPDIR/head"
 	[ "$(grep -c '^{.*}$' "$BATS_TEST_TMPDIR/body")" -ge "$n" ]
-	run -18 $HERE curl -s --limit-rate 40k -D "$BATS_TEST_TMPDIR/head" -o "$BATS_TEST_TMPDIR/body" http://127.0.0.1:7800/cgi-bin/list
+	run -18 here curl -s --limit-rate 40k -D "$BATS_TEST_TMPDIR/head" -o "$BATS_TEST_TMPDIR/body" http://127.0.0.1:7800/cgi-bin/list
 	[ -s "$BATS_TEST_TMPDIR/body" ]
 	[ "$(grep -c '^{.*}$' "$BATS_TEST_TMPDIR/body")" -lt "$n" ]
-	run -0 $HERE curl -s -o "$BATS_TEST_TMPDIR/gzip" 'http://127.0.0.1:7800/cgi-bin/list?encoding=gzip'
+	run -0 here curl -s -o "$BATS_TEST_TMPDIR/gzip" 'http://127.0.0.1:7800/cgi-bin/list?encoding=gzip'
 	[ "$(gzip -dc "$BATS_TEST_TMPDIR/gzip" | grep -c '^{.*}$')" -ge "$n" ]
 	ls -l "$BATS_TEST_TMPDIR/gzip"
-	run -18 $HERE curl -s --limit-rate 2k -o "$BATS_TEST_TMPDIR/gzip" 'http://127.0.0.1:7800/cgi-bin/list?encoding=gzip'
+	run -18 here curl -s --limit-rate 2k -o "$BATS_TEST_TMPDIR/gzip" 'http://127.0.0.1:7800/cgi-bin/list?encoding=gzip'
 }
 
 @test "GET /cgi-bin/lookup and list (a table that can't be read) answer 503, once" {

@@ -105,7 +105,8 @@ for dir in "$tree"/.output/vm/*/lib/modules/*; do
 	esac
 	[ -d "$dir" ] || continue
 	mkdir -p "$root/usr/lib/modules/${dir##*/}"
-	for module in veth sch_netem; do
+	# tcp_diag, which needs inet_diag: elsewhere the kernel loads it when it is asked.
+	for module in veth sch_netem inet_diag tcp_diag; do
 		file=$(find "$dir" -name "$module.ko" -o -name "$module.ko.xz")
 		[ -n "$file" ] || { printf 'make-initrd.sh: no module %s in %s\n' "$module" "$dir" >&2; exit 1; }
 		case $file in
