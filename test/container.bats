@@ -160,13 +160,13 @@ end_container() {
 @test "the manifest's seccomp profile (root under it) lets maps be read, and nothing else be done with bpf(2)" {
 	attach
 	rules True "$BATS_TEST_TMPDIR/rules"
-	run -0 under "$TREE/.output/test/open_pin" "$PIN_DIR/maps/config" r
+	run -0 under "$TREE/.output/test/open_pin" "$PIN_DIR/maps/conn_to_pid_v4" r
 	# As root, who may open it for writing.
-	run -0 under "$TREE/.output/test/open_pin" "$PIN_DIR/maps/config" rw
+	run -0 under "$TREE/.output/test/open_pin" "$PIN_DIR/maps/conn_to_pid_v4" rw
 	[ "$output" = 'update: Function not implemented' ]
 	run -0 under "$HELPERS/conn-list"
 	for command in 'bpftool map create /sys/fs/bpf/connpin_more type array key 4 value 4 entries 1 name more' \
-		"bpftool map update pinned $PIN_DIR/maps/config key 0 0 0 0 value 1" 'unshare --mount true' 'chroot / true' \
+		"bpftool map update pinned $PIN_DIR/maps/conn_to_pid_v4 key 0 0 0 0 0 0 0 0 0 0 0 0 value 1 0 0 0" 'unshare --mount true' 'chroot / true' \
 		'mount -t tmpfs none /mnt' "bpftool prog load $TREE/.output/bpf/udp_connect_tp.bpf.o /sys/fs/bpf/connpin_more"; do
 		# shellcheck disable=SC2086 # words
 		run ! under $command
