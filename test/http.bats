@@ -236,6 +236,18 @@ refuses_name() {
 	done
 }
 
+@test "serve.sh (HTTP_NAMES or LOOKUP_USERS is no list of names) refuses the setting" {
+	for setting in HTTP_NAMES=a:9090 HTTP_NAMES=http://a 'HTTP_NAMES= a' HTTP_NAMES=a,b HTTP_NAMES=-a 'HTTP_NAMES=$(id)' 'HTTP_NAMES=*' \
+		LOOKUP_USERS=a:b LOOKUP_USERS=a,b LOOKUP_USERS=-1 LOOKUP_USERS=4294967295 LOOKUP_USERS=007 'LOOKUP_USERS=a *' 'LOOKUP_USERS=`id`'; do
+		run -2 env "$setting" HTTP_RUN_DIR="${RUN_DIR}_other" "$SCRIPTS/serve.sh" -b
+		[[ $output = "serve.sh: setting ${setting%%=*}='${setting#*=}': names "*"are needed" ]]
+	done
+	for setting in 'HTTP_NAMES=n7 node-7.example.org x_y' 'HTTP_NAMES=' 'LOOKUP_USERS=prom 0 a.b-c_d@e$ 4294967294'; do
+		run -0 env "$setting" "$HELPERS/read-settings"
+		[[ $output = *"${setting%%=*}:0=${setting#*=}"* ]]
+	done
+}
+
 # raw HOST PORT BYTES: the answer to these bytes, and nothing else sent.
 raw() {
 	/usr/bin/python3 -c 'import socket, sys
@@ -674,6 +686,8 @@ there() {
 	run -0 here curl -s -D "$BATS_TEST_TMPDIR/head" -o "$BATS_TEST_TMPDIR/body" http://127.0.0.1:7800/cgi-bin/list
 	grep -qi '^Transfer-Encoding: chunked' "$BATS_TEST_TMPDIR/head"
 	[ "$(grep -c '^{.*}$' "$BATS_TEST_TMPDIR/body")" -ge "$n" ]
+	run -0 here curl -s -I http://127.0.0.1:7800/cgi-bin/list
+	[[ $output = 'HTTP/1.1 200 OK'*'Transfer-Encoding: chunked'* ]]
 	run -18 here curl -s --limit-rate 40k -D "$BATS_TEST_TMPDIR/head" -o "$BATS_TEST_TMPDIR/body" http://127.0.0.1:7800/cgi-bin/list
 	[ -s "$BATS_TEST_TMPDIR/body" ]
 	[ "$(grep -c '^{.*}$' "$BATS_TEST_TMPDIR/body")" -lt "$n" ]
