@@ -48,6 +48,9 @@ bool entry_is_wanted(const struct entry_filter *filter, const struct answer *ent
 	if (filter->comm && (!entry->has_identity ||
 			     strncmp(filter->comm, entry->identity.comm, IDENTITY_COMM_BYTES) != 0))
 		return false;
+	/* A bare PID is nobody's. */
+	if (filter->has_uid && (!entry->has_identity || entry->identity.uid != filter->uid))
+		return false;
 	return !filter->has_dst || conn_same_address(conn, &filter->dst);
 }
 

@@ -14,6 +14,8 @@ struct entry_filter {
 	uint16_t dst_port;
 	uint64_t pid;
 	const char *comm;
+	bool has_uid;
+	uint32_t uid;
 };
 
 bool entry_is_wanted(const struct entry_filter *filter, const struct answer *entry);

@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <spawn.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -69,33 +70,112 @@ static bool read_filter(struct entry_filter *filter, bool *is_gzip)
 
 #define NDJSON "application/x-ndjson"
 
-/*
- * gzip between us and the client, its process in *PID: where to write to, or -1. It writes
- * nothing before it has read something, so that the head can go first.
- */
-static int start_gzip(pid_t *pid)
+/* --- gzip ------------------------------------------------------------------- */
+
+/* Between us and the answer. */
+static struct {
+	pid_t pid; /* 0: none is wanted, or none could be started */
+	int to, from;
+} gzip;
+
+/* False when it can't be started. */
+static bool start_gzip(void)
 {
 	static char *const argv[] = { "gzip", "-1", NULL };
 	posix_spawn_file_actions_t actions;
-	int ends[2], rc;
+	int in[2], out[2], rc;
 
-	if (pipe2(ends, O_CLOEXEC))
-		return -1;
+	if (pipe2(in, O_CLOEXEC))
+		return false;
+	if (pipe2(out, O_CLOEXEC)) {
+		close(in[0]);
+		close(in[1]);
+		return false;
+	}
 	rc = posix_spawn_file_actions_init(&actions);
 	if (!rc) {
-		rc = posix_spawn_file_actions_adddup2(&actions, ends[0], STDIN_FILENO);
+		rc = posix_spawn_file_actions_adddup2(&actions, in[0], STDIN_FILENO);
 		if (!rc)
-			rc = posix_spawnp(pid, argv[0], &actions, NULL, argv, environ);
+			rc = posix_spawn_file_actions_adddup2(&actions, out[1], STDOUT_FILENO);
+		if (!rc)
+			rc = posix_spawnp(&gzip.pid, argv[0], &actions, NULL, argv, environ);
 		posix_spawn_file_actions_destroy(&actions);
 	}
-	close(ends[0]);
-	if (!rc)
-		return ends[1];
-	close(ends[1]);
-	return -1;
+	close(in[0]);
+	close(out[1]);
+	gzip.to = in[1];
+	gzip.from = out[0];
+	/* We must not wait for it while it waits for us. */
+	if (!rc && fcntl(gzip.to, F_SETFL, O_NONBLOCK) == 0)
+		return true;
+	close(gzip.to);
+	close(gzip.from);
+	gzip.pid = 0;
+	return false;
 }
 
-static pid_t gzip; /* 0: none is wanted, or none could be started */
+/* What has come out of it, into the answer. 0 at its end, 1, or -errno. */
+static int take_from_gzip(void)
+{
+	char bytes[16384];
+	ssize_t n = read(gzip.from, bytes, sizeof(bytes));
+	int rc;
+
+	if (n <= 0)
+		return n == 0 ? 0 : errno == EINTR ? 1 : -errno;
+	rc = request_write(bytes, (size_t)n);
+	return rc ? rc : 1;
+}
+
+/* For out_with(). */
+static int put_into_gzip(const char *bytes, size_t len)
+{
+	while (len > 0) {
+		struct pollfd ends[] = { { .fd = gzip.to, .events = POLLOUT },
+					 { .fd = gzip.from, .events = POLLIN } };
+		ssize_t n;
+		int rc;
+
+		if (poll(ends, 2, -1) < 0 && errno != EINTR)
+			return -errno;
+		if (ends[1].revents) {
+			rc = take_from_gzip();
+			if (rc <= 0)
+				return rc ? rc : -EPIPE;
+		}
+		if (!ends[0].revents)
+			continue;
+		n = write(gzip.to, bytes, len);
+		if (n < 0 && errno != EAGAIN && errno != EINTR)
+			return -errno;
+		if (n > 0) {
+			bytes += n;
+			len -= (size_t)n;
+		}
+	}
+	return 0;
+}
+
+/* All that it has been given is in the answer, or the answer is not whole. */
+static void end_gzip(void)
+{
+	int rc = out_flush(), status = 0;
+
+	close(gzip.to);
+	while (!rc && (rc = take_from_gzip()) > 0)
+		rc = 0;
+	close(gzip.from);
+	while (waitpid(gzip.pid, &status, 0) < 0 && errno == EINTR)
+		;
+	out_with(request_write);
+	if (rc || status)
+		request_fail("503 Service Unavailable", "gzip failed");
+	gzip.pid = 0;
+}
+
+/* --- the list --------------------------------------------------------------- */
+
+#define NDJSON "application/x-ndjson"
 
 static void begin(void)
 {
@@ -104,18 +184,13 @@ static void begin(void)
 
 static void begin_gzip(void)
 {
-	int to = start_gzip(&gzip);
-
-	if (to < 0) {
-		gzip = 0;
+	if (!start_gzip()) {
 		begin();
 		return;
 	}
 	request_answer(CGI_HEAD("200 OK", NDJSON "\r\nContent-Encoding: gzip"));
-	/* Without its pipe gzip sees an end of file, and what follows has nowhere to go. */
-	if (out_flush() || dup2(to, STDOUT_FILENO) < 0)
-		close(STDOUT_FILENO);
-	close(to);
+	if (out_flush() == 0)
+		out_with(put_into_gzip);
 }
 
 static void answer_list(const struct entry_filter *filter, bool is_gzip)
@@ -123,29 +198,29 @@ static void answer_list(const struct entry_filter *filter, bool is_gzip)
 	struct list list;
 	int rc;
 
-	gzip = 0;
+	gzip.pid = 0;
 	if (list_open(&list))
 		return;
 	rc = list_print(&list, filter, true, is_gzip ? begin_gzip : begin);
-	/* A failed write is finish()'s to tell. */
+	if (gzip.pid)
+		end_gzip();
+	/* A failed write has nobody to tell. */
 	if (rc && !out_flush())
 		warn_parts("cannot read the connection table: ", strerror(-rc), NULL);
-	if (gzip) {
-		(void)out_flush();
-		close(STDOUT_FILENO);
-		while (waitpid(gzip, NULL, 0) < 0 && errno == EINTR)
-			;
-	}
 }
 
 int main(int argc, char **argv)
 {
 	struct entry_filter filter = { 0 };
+	struct asker asker;
 	bool is_gzip = false;
 
 	(void)argc;
 	set_program_name(argv[0]);
-	if (request_begin() && read_filter(&filter, &is_gzip))
+	if (request_begin() && request_asker(&asker) && read_filter(&filter, &is_gzip)) {
+		filter.has_uid = !asker.sees_all;
+		filter.uid = asker.uid;
 		answer_list(&filter, is_gzip);
-	return finish(EXIT_FOUND);
+	}
+	return request_end();
 }

@@ -44,7 +44,25 @@ static bool read_question(struct conn *conn)
 	return true;
 }
 
-static void answer_question(const struct conn *conn)
+/*
+ * Leave out what ASKER may not see, as if it were not there. The number that is left; a bare
+ * PID, without an identity, is nobody's.
+ */
+static int keep_visible(const struct asker *asker, struct answer *answers, int count)
+{
+	int kept = 0;
+
+	if (asker->sees_all)
+		return count;
+	for (int i = 0; i < count; i++)
+		if (answers[i].has_identity && answers[i].identity.uid == asker->uid)
+			answers[kept++] = answers[i];
+	for (int i = 0; i < kept; i++)
+		answers[i].matches = kept;
+	return kept;
+}
+
+static void answer_question(const struct asker *asker, const struct conn *conn)
 {
 	struct answer answers[IDENTITY_WAYS];
 	struct identity_query query;
@@ -55,7 +73,7 @@ static void answer_question(const struct conn *conn)
 
 	lookup_open(&lookup);
 	identity_query(&query, &lookup.identities, conn);
-	count = lookup_answers(&lookup, conn, &query, answers);
+	count = keep_visible(asker, answers, lookup_answers(&lookup, conn, &query, answers));
 	if (count == 0)
 		request_fail("404 Not Found", "not found");
 	else if (count < 0 && count != -ENODEV) /* that one was told */
@@ -71,11 +89,12 @@ static void answer_question(const struct conn *conn)
 
 int main(int argc, char **argv)
 {
+	struct asker asker;
 	struct conn conn;
 
 	(void)argc;
 	set_program_name(argv[0]);
-	if (request_begin() && read_question(&conn))
-		answer_question(&conn);
-	return finish(EXIT_FOUND);
+	if (request_begin() && request_asker(&asker) && read_question(&conn))
+		answer_question(&asker, &conn);
+	return request_end();
 }

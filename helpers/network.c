@@ -8,11 +8,11 @@
 
 #define NETWORK_LEN (INET6_ADDRSTRLEN + sizeof("/128"))
 
+static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+
 /* *BITS is what an address of this family has. */
 static bool parse(const char *text, struct network *address, unsigned *bits)
 {
-	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
-
 	address->prefix = 128;
 	if (inet_pton(AF_INET, text, address->address + sizeof(mapped)) == 1) {
 		memcpy(address->address, mapped, sizeof(mapped));
@@ -28,6 +28,47 @@ bool parse_address(const char *text, struct network *address)
 	unsigned bits;
 
 	return parse(text, address, &bits);
+}
+
+bool is_ipv4(const struct network *address)
+{
+	return memcmp(address->address, mapped, sizeof(mapped)) == 0;
+}
+
+bool is_every_address(const struct network *address)
+{
+	static const uint8_t zero[16];
+	size_t from = is_ipv4(address) ? sizeof(mapped) : 0;
+
+	return memcmp(address->address + from, zero, sizeof(zero) - from) == 0;
+}
+
+bool parse_listen_address(const char *text, struct network *address, uint16_t *port)
+{
+	char copy[sizeof("[]:65535") + 64]; /* and an address */
+	char *host = copy, *colon;
+	const char *number;
+	uint64_t n;
+
+	if (strlen(text) >= sizeof(copy))
+		return false;
+	strcpy(copy, text);
+	colon = strrchr(copy, ':');
+	number = colon ? colon + 1 : copy;
+	/* With a 0 in front a shell would take it for octal. */
+	if (*number == '0' || !parse_number(number, 1, 65535, &n))
+		return false;
+	*port = (uint16_t)n;
+	if (!colon)
+		return parse_address("::", address);
+	*colon = '\0';
+	if (*host != '[')
+		return !strchr(host, ':') && parse_address(host, address);
+	host++;
+	if (colon[-1] != ']')
+		return false;
+	colon[-1] = '\0';
+	return strchr(host, ':') && parse_address(host, address);
 }
 
 bool parse_network(const char *text, struct network *network)

@@ -15,6 +15,18 @@ struct network {
 /* An address: a network of 128 bits. False when TEXT is none. */
 bool parse_address(const char *text, struct network *address);
 
+/*
+ * Where a server listens: PORT, IPv4:PORT or [IPv6]:PORT. PORT alone is every address, as ::
+ * and 0.0.0.0 are: see is_every_address().
+ */
+bool parse_listen_address(const char *text, struct network *address, uint16_t *port);
+
+/* :: or 0.0.0.0. */
+bool is_every_address(const struct network *address);
+
+/* Whether it is ::ffff:a.b.c.d: then a.b.c.d is in the last four bytes. */
+bool is_ipv4(const struct network *address);
+
 /* An address, or ADDRESS/BITS. What ADDRESS has behind those bits does not count. */
 bool parse_network(const char *text, struct network *network);
 

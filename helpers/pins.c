@@ -51,6 +51,17 @@ unsigned long map_inode(const char *name)
 	return map_path(path, name) && stat(path, &st) == 0 ? (unsigned long)st.st_ino : 0;
 }
 
+bool readers_group(uint32_t *gid)
+{
+	char path[PATH_BYTES];
+	struct stat st;
+
+	if (!map_path(path, "conn_to_pid_v4") || stat(path, &st) || !(st.st_mode & S_IRGRP))
+		return false;
+	*gid = st.st_gid;
+	return true;
+}
+
 int open_map(const char *name, unsigned flags)
 {
 	char path[PATH_BYTES];
@@ -82,7 +93,12 @@ int open_map_or_warn(const char *name)
 	fd = bpf_open_pin(path, BPF_F_RDONLY);
 	if (fd == -ENOENT)
 		warn_parts("connpin is not attached (no ", path, "): run attach.sh as root", NULL);
-	else if (fd == -EACCES || fd == -EPERM)
+	else if (fd == -EPERM || fd == -ENOSYS)
+		/* What a seccomp profile answers; the modes of files give EACCES. */
+		warn_parts("bpf(2) is refused: allow it in the seccomp profile, as "
+			   "connpin-seccomp.json does",
+			   NULL);
+	else if (fd == -EACCES)
 		/* Which of the two can't be told from outside a directory that is closed. */
 		warn_parts("no permission to read ", path,
 			   ", or not attached: run attach.sh as root, and join the group that may",

@@ -2,6 +2,7 @@
 #ifndef CONNPIN_PINS_H
 #define CONNPIN_PINS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Where the pins are unless the environment variable PIN_DIR names another place. */
@@ -28,5 +29,8 @@ uint64_t pinned_at_ns(const char *name);
 
 /* The inode number of that pin, another for each map that was ever pinned; 0: none. */
 unsigned long map_inode(const char *name);
+
+/* The group that may read the connection table. False: there is none, or it can't be seen. */
+bool readers_group(uint32_t *gid);
 
 #endif

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define CGI_HEAD(status, type) \
 	"Status: " status "\r\nContent-Type: " type "\r\nCache-Control: no-store\r\n\r\n"
@@ -21,12 +22,24 @@ struct parameter {
 	char value[PARAMETER_LEN_MAX + 1];
 };
 
+/* Who asks, and may: whoever sees all, or a user of this host who sees their own connections. */
+struct asker {
+	bool sees_all;
+	uint32_t uid; /* unless they see all */
+};
+
 /*
- * From here on what the helpers have to say is the answer: 503, a JSON object. Answers with
- * 405 what is not GET, and with 403 who is neither on this host nor in LOOKUP_ALLOW: then
- * false.
+ * From here on what is written to standard output is the answer, and what the helpers have
+ * to say is one: 503, a JSON object. Answers with 405 what is neither GET nor HEAD, with 400
+ * what has no Host line, with 403 what was asked for by a strange name: then false.
  */
 bool request_begin(void);
+
+/* The same with a line of text in the place of each JSON object. */
+bool request_begin_text(void);
+
+/* Who asks. Answers with 403 who may not: then false. */
+bool request_asker(struct asker *asker);
 
 /* Read QUERY_STRING. False when it was answered with 400. */
 bool request_read_query(struct parameter *parameters, size_t count);
@@ -34,16 +47,20 @@ bool request_read_query(struct parameter *parameters, size_t count);
 /* From here on the answer is what is written: HEAD first, a CGI_HEAD of status 200. */
 void request_answer(const char *head);
 
+/* More of the answer, past the output buffer: for out_with(). 0 or -errno. */
+int request_write(const char *bytes, size_t len);
+
 /* 400: parameter NAME WHY. */
 void request_refuse(const char *name, const char *why);
 
 /*
- * That status, "404 Not Found", and a JSON object with the error; the object alone where the
- * answer has begun.
+ * That status, "404 Not Found", and a JSON object with the error. Where a part of the answer
+ * is under way already, the object alone, and the client is left to see that the rest is
+ * missing. The first error counts.
  */
 void request_fail(const char *status, const char *error);
 
-/* Whether REQUEST_METHOD is GET. */
-bool request_is_get(void);
+/* The answer is whole: the last of it is sent. The exit status. */
+int request_end(void);
 
 #endif

@@ -162,47 +162,79 @@ static bool check_name(struct setting *setting)
 	       refuse_parts(setting, "a name of a ", setting->kind, " is needed");
 }
 
-/* Of LEN bytes: PORT, IPv4:PORT or [IPv6]:PORT. */
-static bool is_listen_address(const char *word, size_t len)
+/*
+ * Whether each word of the value is right; words are separated by spaces, and there is no
+ * space in front of the first. *COUNT is how many there are.
+ */
+static bool are_words(const struct setting *setting, bool (*is_word)(const char *word),
+		      unsigned *count)
 {
-	char text[sizeof("[]:65535") + 64]; /* and an address */
-	struct network address;
-	char *host = text, *colon;
+	const char *rest = setting->value;
+	char word[256]; /* longer than any name */
+	bool is_right = *rest != ' ';
 
-	if (len >= sizeof(text))
-		return false;
-	memcpy(text, word, len);
-	text[len] = '\0';
-	colon = strrchr(text, ':');
-	if (!is_number(colon ? colon + 1 : text, 1, 65535))
-		return false;
-	if (!colon)
-		return true;
-	*colon = '\0';
-	if (*host != '[')
-		return !strchr(host, ':') && parse_address(host, &address);
-	host++;
-	if (colon[-1] != ']')
-		return false;
-	colon[-1] = '\0';
-	return strchr(host, ':') && parse_address(host, &address);
+	*count = 0;
+	while (*rest && is_right) {
+		size_t len = strcspn(rest, " ");
+
+		if (len >= sizeof(word))
+			return false;
+		memcpy(word, rest, len);
+		word[len] = '\0';
+		is_right = is_word(word);
+		rest += len;
+		rest += strspn(rest, " ");
+		++*count;
+	}
+	return is_right;
+}
+
+static bool is_listen_address(const char *word)
+{
+	struct network address;
+	uint16_t port;
+
+	return parse_listen_address(word, &address, &port);
 }
 
 static bool check_listen(struct setting *setting)
 {
-	const char *word = setting->value;
-	bool is_right = *word && *word != ' ';
+	unsigned count;
 
-	while (*word && is_right) {
-		size_t len = strcspn(word, " ");
-
-		is_right = is_listen_address(word, len);
-		word += len;
-		word += strspn(word, " ");
-	}
-	return is_right ||
+	return (are_words(setting, is_listen_address, &count) && count > 0) ||
 	       refuse(setting,
 		      "ADDRESS:PORT is needed, an IPv6 address in brackets, or several of them");
+}
+
+/* As a browser writes it in a Host line, without the port. */
+static bool is_host_name(const char *word)
+{
+	return *word != '.' && *word != '-' && !word[strspn(word, DIGITS LETTERS "_.-")];
+}
+
+static bool check_host_names(struct setting *setting)
+{
+	unsigned count;
+
+	return are_words(setting, is_host_name, &count) ||
+	       refuse(setting, "names of this host, without a port and separated by spaces, "
+			       "are needed");
+}
+
+/* A number, or what useradd takes for a name, and no more than Linux can tell apart. */
+static bool is_user(const char *word)
+{
+	if (!word[strspn(word, DIGITS)])
+		return is_number(word, 0, 4294967294);
+	return *word != '-' && !word[strspn(word, DIGITS LETTERS "_.$@-")];
+}
+
+static bool check_users(struct setting *setting)
+{
+	unsigned count;
+
+	return are_words(setting, is_user, &count) ||
+	       refuse(setting, "names or numbers of users, separated by spaces, are needed");
 }
 
 static bool check_networks(struct setting *setting)
@@ -255,9 +287,11 @@ static const struct setting known[] = {
 	TEXT("LISTEN", "127.0.0.1:9090", check_listen),
 	NAME("HTTP_USER", "connpin", "user"),
 	TEXT("HTTP_PASSWD", "", check_path_or_none),
+	TEXT("HTTP_NAMES", "", check_host_names),
 	NUMBER("HTTP_CLIENTS", "512", 1, 10000),
 	NUMBER("HTTP_SECONDS", "10", 1, 3600),
 	TEXT("LOOKUP_ALLOW", "", check_networks),
+	TEXT("LOOKUP_USERS", "", check_users),
 	TEXT("LOOKUP_CMDLINE", "no", check_yes),
 };
 

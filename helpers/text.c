@@ -23,6 +23,7 @@ static size_t used;
 static int write_error;
 static const char *program = "connpin";
 static void (*warning_writer)(const char *message);
+static int (*output_writer)(const char *bytes, size_t len);
 
 static int write_all(int fd, const char *bytes, size_t len)
 {
@@ -39,12 +40,28 @@ static int write_all(int fd, const char *bytes, size_t len)
 	return 0;
 }
 
+static int write_output(const char *bytes, size_t len)
+{
+	return output_writer ? output_writer(bytes, len) : write_all(STDOUT_FILENO, bytes, len);
+}
+
+void out_with(int (*writer)(const char *bytes, size_t len))
+{
+	output_writer = writer;
+	write_error = 0;
+}
+
 int out_flush(void)
 {
 	if (!write_error && used > 0)
-		write_error = write_all(STDOUT_FILENO, buffer, used);
+		write_error = write_output(buffer, used);
 	used = 0;
 	return write_error;
+}
+
+void out_drop(void)
+{
+	used = 0;
 }
 
 void out_set_buffer(char *bytes, size_t size)
@@ -78,7 +95,7 @@ void out_bytes(const char *bytes, size_t len)
 		out_flush();
 	if (len > buffer_size) {
 		if (!write_error)
-			write_error = write_all(STDOUT_FILENO, bytes, len);
+			write_error = write_output(bytes, len);
 		return;
 	}
 	copy(buffer + used, bytes, len);

@@ -54,6 +54,15 @@ void out_room(size_t len);
 /* Write what is buffered. 0 or -errno; once it failed it goes on failing. */
 int out_flush(void);
 
+/* Forget what is buffered. */
+void out_drop(void);
+
+/*
+ * From now on what would be written to standard output goes to WRITER, 0 or -errno, instead;
+ * NULL: there again.
+ */
+void out_with(int (*writer)(const char *bytes, size_t len));
+
 /*
  * One line on standard error, "NAME: " and the parts up to NULL. Bytes that are
  * not printable ASCII come out as '?', so that bad input can't forge a line.

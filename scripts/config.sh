@@ -48,9 +48,11 @@ set_value() {
 	LISTEN) LISTEN=$2 ;;
 	HTTP_USER) HTTP_USER=$2 ;;
 	HTTP_PASSWD) HTTP_PASSWD=$2 ;;
+	HTTP_NAMES) HTTP_NAMES=$2 ;;
 	HTTP_CLIENTS) HTTP_CLIENTS=$2 ;;
 	HTTP_SECONDS) HTTP_SECONDS=$2 ;;
 	LOOKUP_ALLOW) LOOKUP_ALLOW=$2 ;;
+	LOOKUP_USERS) LOOKUP_USERS=$2 ;;
 	LOOKUP_CMDLINE) LOOKUP_CMDLINE=$2 ;;
 	*) die "read-settings is of another build: there is no setting $1" ;;
 	esac
@@ -93,5 +95,8 @@ load_settings() {
 	END
 	set_listen_address "${LISTEN%% *}"
 	# What the helpers and the CGI programs read.
-	export PIN_DIR RUN_DIR LOOKUP_ALLOW LOOKUP_CMDLINE
+	export PIN_DIR RUN_DIR LOOKUP_ALLOW LOOKUP_USERS LOOKUP_CMDLINE
+	# Not by its own name: a client sets HTTP_NAMES with a line "Names:" of its request.
+	SERVER_NAMES=$HTTP_NAMES
+	export SERVER_NAMES
 }

@@ -123,7 +123,16 @@ add_passwords() {
 	grep -q '^/:' "$HTTP_RUN_DIR/httpd.conf" || die -"$STATUS_MISUSE" "$HTTP_PASSWD names no user"
 }
 
+# Under a seccomp profile that refuses bpf(2), as container runtimes bring one, nothing can be
+# read, whatever is attached: better said than found out from answers of 503.
+tell_of_refusal() {
+	refusal=$("$HELPERS/tcp-metrics" 2>&1 >/dev/null) || case $refusal in
+	*'bpf(2) is refused'*) note "${refusal#*: }" ;;
+	esac
+}
+
 start() {
+	tell_of_refusal
 	[ "$(id -u)" -ne 0 ] || ensure_user
 	make_conf
 	set -- "$HELPERS/run-httpd" -t "$HTTP_SECONDS"

@@ -18,6 +18,7 @@ teardown_file() {
 }
 
 teardown() {
+	end_other
 	stop_all
 }
 
@@ -32,6 +33,19 @@ get() {
 
 server_pid() {
 	cat "$RUN_DIR/httpd.pid"
+}
+
+# by_hand [NAME=VALUE...] PROGRAM: a program of cgi-bin, for a client of another host who may
+# ask, as run does.
+by_hand() {
+	run -0 env REQUEST_METHOD=GET REMOTE_ADDR=192.0.2.1 LOOKUP_ALLOW=192.0.2.1 HTTP_HOST=localhost "$@"
+}
+
+# as UID[:GID] COMMAND...
+as() {
+	local user=$1
+	shift
+	setpriv --reuid "${user%:*}" --regid "${user#*:}" --clear-groups "$@"
 }
 
 @test "GET /cgi-bin/metrics answers with the text of tcp-metrics" {
@@ -91,8 +105,8 @@ tcp_${name}_connections_total "[0-9]* ]]
 	start client "$TRAFFIC" connect 127.0.0.1 "$PORT"
 	cd "$TREE/cgi-bin/cgi-bin"
 	for setting in no yes; do
-		REQUEST_METHOD=GET REMOTE_ADDR=127.0.0.1 LOOKUP_CMDLINE=$setting \
-			QUERY_STRING="dst=127.0.0.1&sport=$(client_port)&dport=$PORT" run -0 ./lookup
+		by_hand LOOKUP_CMDLINE=$setting \
+			QUERY_STRING="dst=127.0.0.1&sport=$(client_port)&dport=$PORT" ./lookup
 		case $setting in
 		no) [[ $output = *'"cmdline":null,'* ]] ;;
 		yes) [[ $output = *"\"cmdline\":\"$TRAFFIC connect 127.0.0.1 $PORT\""* ]] ;;
@@ -160,7 +174,7 @@ bad() {
 	start_server 127.0.0.1
 	start client "$TRAFFIC" connect 127.0.0.1 "$PORT"
 	cd "$TREE/cgi-bin/cgi-bin"
-	REQUEST_METHOD=GET REMOTE_ADDR=127.0.0.1 QUERY_STRING="dport=$PORT&encoding=gzip" run -0 env PATH=/nonexistent ./list
+	by_hand QUERY_STRING="dport=$PORT&encoding=gzip" PATH=/nonexistent ./list
 	[[ ${lines[0]} = 'Status: 200 OK'* ]]
 	[[ $output != *Content-Encoding* ]]
 	[[ ${lines[-1]} = '{"pid":'"$PID,"* ]]
@@ -179,18 +193,79 @@ bad() {
 	done
 }
 
-@test "GET /cgi-bin/lookup and list (another site's name) answer 403 to a browser on this host" {
+# An answer 403, whose error names the setting.
+refuses_name() {
+	get "$@"
+	[ "$STATUS" = 403 ]
+	[[ $BODY = *'this host has no such name'*HTTP_NAMES* ]]
+	[[ $BODY != *pid* ]]
+}
+
+@test "GET of each program (another site's name) answers 403, whoever asks" {
 	start_server 127.0.0.1
 	start client "$TRAFFIC" connect 127.0.0.1 "$PORT"
-	for path in "list" "lookup?dst=127.0.0.1&sport=$(client_port)&dport=$PORT"; do
-		for host in rebound.example "rebound.example:${LISTEN##*:}" 1.2.3.4.example localhost.example; do
-			get "/cgi-bin/$path" -H "Host: $host"
-			[ "$STATUS" = 403 ]
-			[[ $BODY != *pid* ]]
+	for path in cgi-bin/list cgi-bin/metrics metrics/ "cgi-bin/lookup?dst=127.0.0.1&sport=$(client_port)&dport=$PORT"; do
+		for host in rebound.example "rebound.example:${LISTEN##*:}" 1.2.3.4.example localhost.example 1.2.3 1.2.3.4.5 \
+			0x7f.1 '[::1' '[localhost]' '::1' 127.0.0.1:x 127.0.0.1:1:2 'localhost:80@x' "$(uname -n).example" . :9090; do
+			refuses_name "/$path" -H "Host: $host"
 		done
-		for host in localhost "localhost:${LISTEN##*:}" "[::1]:1" 127.0.0.1 "$(uname -n):1"; do
+		for host in localhost "localhost:${LISTEN##*:}" LOCALHOST. '[::1]:1' '[fe80::1%25eth0]' 127.0.0.1 192.0.2.77:9090 \
+			"$(uname -n):1"; do
+			get "/$path" -H "Host: $host"
+			[ "$STATUS" = 200 ]
+		done
+	done
+	# What the client says of our names counts for nothing: httpd makes it HTTP_NAMES.
+	refuses_name /cgi-bin/metrics -H 'Host: rebound.example' -H 'Names: rebound.example'
+	cd "$TREE/cgi-bin/cgi-bin"
+	by_hand HTTP_HOST=rebound.example ./list
+	[[ $output = 'Status: 403'* ]]
+}
+
+@test "GET (a name of HTTP_NAMES) is answered, another is not" {
+	other_server HTTP_NAMES='node7.example.org n7'
+	for host in node7.example.org:9090 N7 Node7.Example.Org.; do
+		for path in metrics list; do
 			get "/cgi-bin/$path" -H "Host: $host"
 			[ "$STATUS" = 200 ]
+		done
+	done
+	for host in node7.example.or node7.example.org.uk 'node7.example.org n7' ' '; do
+		get /cgi-bin/metrics -H "Host: $host"
+		[[ $STATUS = 40[03] ]]
+	done
+}
+
+@test "serve.sh (HTTP_NAMES or LOOKUP_USERS is no list of names) refuses the setting" {
+	for setting in HTTP_NAMES=a:9090 HTTP_NAMES=http://a 'HTTP_NAMES= a' HTTP_NAMES=a,b HTTP_NAMES=-a 'HTTP_NAMES=$(id)' 'HTTP_NAMES=*' \
+		LOOKUP_USERS=a:b LOOKUP_USERS=a,b LOOKUP_USERS=-1 LOOKUP_USERS=4294967295 LOOKUP_USERS=007 'LOOKUP_USERS=a *' 'LOOKUP_USERS=`id`'; do
+		run -2 env "$setting" HTTP_RUN_DIR="${RUN_DIR}_other" "$SCRIPTS/serve.sh" -b
+		[[ $output = "serve.sh: setting ${setting%%=*}='${setting#*=}': names "*"are needed" ]]
+	done
+	for setting in 'HTTP_NAMES=n7 node-7.example.org x_y' 'HTTP_NAMES=' 'LOOKUP_USERS=prom 0 a.b-c_d@e$ 4294967294'; do
+		run -0 env "$setting" "$HELPERS/read-settings"
+		[[ $output = *"${setting%%=*}:0=${setting#*=}"* ]]
+	done
+}
+
+# raw HOST PORT BYTES: the answer to these bytes, and nothing else sent.
+raw() {
+	/usr/bin/python3 -c 'import socket, sys
+s = socket.create_connection((sys.argv[1], int(sys.argv[2])))
+s.sendall(sys.argv[3].encode().decode("unicode_escape").encode())
+while True:
+    data = s.recv(65536)
+    if not data:
+        break
+    sys.stdout.buffer.write(data)' "$@"
+}
+
+@test "a request without a Host line answers 400" {
+	for path in metrics list 'lookup?dst=1.2.3.4&sport=1&dport=2'; do
+		for lines in '' 'Host:\r\n' 'X-Host: localhost\r\n'; do
+			run -0 raw 127.0.0.1 "${LISTEN##*:}" "GET /cgi-bin/$path HTTP/1.1\r\n$lines\r\n"
+			[[ ${lines[0]} = 'HTTP/1.1 400 '* ]]
+			[[ $output = *'a Host line is needed'* ]]
 		done
 	done
 }
@@ -220,18 +295,38 @@ bad() {
 	[ "$STATUS" = 200 ]
 }
 
-@test "any other method answers 405" {
-	for method in POST PUT DELETE HEAD OPTIONS; do
-		for path in /cgi-bin/metrics /cgi-bin/list "/cgi-bin/lookup?dst=1.2.3.4&sport=1&dport=2"; do
-			option="-X $method"
-			[ "$method" != HEAD ] || option=-I
-			# shellcheck disable=SC2086 # two words
-			get "$path" $option
+@test "any other method answers 405, and which are allowed" {
+	for method in POST PUT DELETE OPTIONS TRACE get; do
+		for path in /cgi-bin/metrics /cgi-bin/list /cgi-bin/index.cgi "/cgi-bin/lookup?dst=1.2.3.4&sport=1&dport=2"; do
+			get "$path" -X "$method"
 			[ "$STATUS" = 405 ]
+			grep -qi $'^Allow: GET, HEAD\r$' "$BATS_TEST_TMPDIR/head"
 		done
 		# httpd redirects before anyone is asked; what it leads to says 405.
 		get /metrics -X "$method" -L --max-redirs 2 --head
 		grep -q '^HTTP/1.[01] 405' "$BATS_TEST_TMPDIR/head"
+	done
+}
+
+@test "HEAD answers as GET, without the body" {
+	for path in /cgi-bin/metrics /metrics/ /cgi-bin/list '/cgi-bin/list?encoding=gzip' /cgi-bin/index.cgi '/cgi-bin/list?pid=x' \
+		'/cgi-bin/lookup?dst=192.0.2.1&sport=1&dport=2' '/cgi-bin/lookup?dst=x'; do
+		get "$path"
+		# What the table and the metrics hold changes with each request, and so does their length.
+		sed '/^Date:/d; s/^\(Content-Length: \)[0-9]*/\1/' "$BATS_TEST_TMPDIR/head" >"$BATS_TEST_TMPDIR/head.get"
+		run -0 raw 127.0.0.1 "${LISTEN##*:}" "HEAD $path HTTP/1.1\r\nHost: localhost\r\n\r\n"
+		diff <(printf '%s\n' "$output" | sed 's/^\(Content-Length: \)[0-9]*/\1/') "$BATS_TEST_TMPDIR/head.get"
+	done
+	get / -I
+	[ "$STATUS" = 200 ]
+}
+
+@test "each program's answer closes the connection and has a length" {
+	for path in metrics list 'list?encoding=gzip' index.cgi 'lookup?dst=x' 'lookup?dst=192.0.2.1&sport=1&dport=2'; do
+		get "/cgi-bin/$path"
+		grep -qi $'^Connection: close\r$' "$BATS_TEST_TMPDIR/head"
+		length=$(sed -n 's/^Content-Length: \([0-9]*\)\r$/\1/p' "$BATS_TEST_TMPDIR/head")
+		[ "$length" -eq "$(stat -c %s "$BATS_TEST_TMPDIR/body")" ]
 	done
 }
 
@@ -265,10 +360,10 @@ bad() {
 		bpftool map update pinned "$PIN_DIR/maps/conn_to_pid_v4" key 0 0 0 0 0 0 0 0 0 0 0 0 value 0 0 0 0
 }
 
-@test "GET /cgi-bin/lookup and list (client of another address) answer 403 unless LOOKUP_ALLOW names it" {
+@test "GET /cgi-bin/lookup and list (client of another host) answer 403 unless LOOKUP_ALLOW names it" {
 	cd "$TREE/cgi-bin/cgi-bin"
 	ask() {
-		REQUEST_METHOD=GET REMOTE_ADDR=$1 LOOKUP_ALLOW=$2 \
+		REQUEST_METHOD=GET REMOTE_ADDR=$1 LOOKUP_ALLOW=$2 HTTP_HOST=localhost \
 			QUERY_STRING='dst=192.0.2.9&sport=1&dport=2' ./lookup | sed -n '1s/^Status: \([0-9]*\).*/\1/p'
 	}
 	[ "$(ask 192.0.2.1 '')" = 403 ]
@@ -276,8 +371,6 @@ bad() {
 	[ "$(ask 192.0.2.1 '198.51.100.0/24 192.0.2.0/24')" = 404 ]
 	[ "$(ask '[2001:db8::1]' '2001:db8::/32')" = 404 ]
 	[ "$(ask '[2001:db8::1]' '')" = 403 ]
-	[ "$(ask 127.0.0.1 '')" = 404 ]
-	[ "$(ask '[::1]' '')" = 404 ]
 	for yes in '10.1.2.3 10.0.0.0/8' '10.1.2.3 10.1.2.3' '2001:db8::5 2001:db8::/32' '[::ffff:10.1.2.3] 10.0.0.0/8' \
 		'1.2.3.4 9.9.9.9 1.2.3.0/25' '1.2.3.127 1.2.3.0/25' '1.2.3.4 0.0.0.0/0' '[2001:db8::] 2001:db8::/127' \
 		'10.1.2.3 ::/0' '10.1.2.3 ::ffff:10.0.0.0/104'; do
@@ -288,13 +381,320 @@ bad() {
 		'192.0.2.1 192.0.2.0/33' '192.0.2.1 192.0.2.0/24 x' '192.0.2.1 192.0.2.0/' '[fe80::1%lo] ::/0' '[] ::/0'; do
 		[ "$(ask "${no%% *}" "${no#* }")" = 403 ]
 	done
+	# This host's own addresses are no other host: who asks is not told by them.
+	for own in 127.0.0.1 '[::1]' '[::ffff:127.0.0.1]' 127.255.255.254; do
+		[ "$(ask "$own" '0.0.0.0/0 ::/0')" = 403 ]
+	done
 	ask() {
-		REQUEST_METHOD=GET REMOTE_ADDR=$1 LOOKUP_ALLOW=$2 QUERY_STRING='' ./list |
+		REQUEST_METHOD=GET REMOTE_ADDR=$1 LOOKUP_ALLOW=$2 HTTP_HOST=localhost QUERY_STRING='' ./list |
 			sed -n '1s/^Status: \([0-9]*\).*/\1/p'
 	}
 	[ "$(ask 192.0.2.1 '')" = 403 ]
 	[ "$(ask 192.0.2.1 '192.0.2.0/24')" = 200 ]
-	[ "$(ask 127.0.0.1 '')" = 200 ]
+	[ "$(ask 127.0.0.1 '127.0.0.1')" = 403 ]
+}
+
+# --- who on this host sees what ---------------------------------------------
+
+# other_server NAME=VALUE...: one more, at another port, which LISTEN names from here on; in a
+# place of its own, with these settings. ENTER is a command that it is started by.
+other_server() {
+	local at
+	export LISTEN=${OTHER_LISTEN-127.0.0.1:$((${LISTEN##*:} + 5))}
+	# shellcheck disable=SC2086 # a command and its words
+	env HTTP_RUN_DIR="${RUN_DIR}_other" "$@" ${ENTER-} "$SCRIPTS/serve.sh" >"$BATS_TEST_TMPDIR/other.log" 2>&1 3>&- &
+	OTHER=$!
+	at=${LISTEN%% *}
+	# shellcheck disable=SC2086
+	poll ${INSIDE-} curl -s -g -o /dev/null "http://${at/#\[::\]/127.0.0.1}/" || {
+		cat "$BATS_TEST_TMPDIR/other.log"
+		return 1
+	}
+}
+
+end_other() {
+	[ -z "${OTHER-}" ] || {
+		kill "$OTHER"
+		wait "$OTHER" || true
+	}
+	OTHER=
+	rm -rf "${RUN_DIR}_other"
+}
+
+# Two users that no other process has, of whom neither may read the maps.
+ALICE=64123 BOB=64124
+
+# sees USER SPORT: the status of a look-up by USER at SERVER, and that a list agrees with it.
+sees() {
+	local url=http://${SERVER-$LISTEN}/cgi-bin answer listed
+	answer=$(as "$1" curl -s -g -w '%{http_code}' "$url/lookup?dst=127.0.0.1&sport=$2&dport=$PORT") || return
+	listed=$(as "$1" curl -s -g -f "$url/list?sport=$2&dport=$PORT") || return
+	echo "$1 sees port $2: $answer; lists: $listed" >&2
+	case $answer in
+	*200) [[ $answer = *"\"src_port\":$2,"* && $listed = *"\"src_port\":$2,"* ]] || return ;;
+	*) [ -z "$listed" ] && [ "$answer" = '{"error":"not found"}
+404' ] || return ;;
+	esac
+	echo "${answer: -3}"
+}
+
+# Connections of root, ALICE and BOB to PORT; their source ports in ROOTS, ALICES, BOBS.
+make_connections() {
+	start_server 127.0.0.1
+	start root "$TRAFFIC" connect 127.0.0.1 "$PORT"
+	ROOTS=$(client_port)
+	start alice setpriv --reuid $ALICE --regid $ALICE --clear-groups "$TRAFFIC" connect 127.0.0.1 "$PORT"
+	ALICES=$(client_port)
+	start bob setpriv --reuid $BOB --regid $BOB --clear-groups "$TRAFFIC" connect 127.0.0.1 "$PORT"
+	BOBS=$(client_port)
+}
+
+# sees_all USER, sees_own USER SPORT
+sees_all() {
+	[ "$(sees "$1" "$ROOTS")" = 200 ] && [ "$(sees "$1" "$ALICES")" = 200 ] && [ "$(sees "$1" "$BOBS")" = 200 ]
+}
+
+sees_own() {
+	local sport want
+	for sport in $ROOTS $ALICES $BOBS; do
+		want=404
+		[ "$sport" != "$2" ] || want=200
+		[ "$(sees "$1" "$sport")" = $want ] || return
+	done
+}
+
+@test "GET /cgi-bin/lookup and list (users of this host) show root everything, others their own" {
+	make_connections
+	sees_all 0
+	sees_own $ALICE "$ALICES"
+	sees_own $BOB "$BOBS"
+	sees_own 65534 ''
+	# Of others nothing is in the whole list, and nothing that has no identity.
+	as $ALICE curl -s "http://$LISTEN/cgi-bin/list" >"$BATS_TEST_TMPDIR/list"
+	[ "$(grep -c "\"uid\":$ALICE," "$BATS_TEST_TMPDIR/list")" -eq "$(wc -l <"$BATS_TEST_TMPDIR/list")" ]
+}
+
+@test "GET /cgi-bin/lookup and list (an entry without an identity) show it to root alone" {
+	make_connections
+	entries=$(bpftool map show pinned "$PIN_DIR/maps/conn_identity" | sed -n 's/.*max_entries \([0-9]*\).*/\1/p')
+	/usr/bin/python3 "$TREE/test/forget_identity.py" "$PIN_DIR/maps/conn_identity" "$entries" "$(pid_of "$ALICES")"
+	[ "$(sees 0 "$ALICES")" = 200 ]
+	sees_own $ALICE ''
+}
+
+pid_of() {
+	"$HELPERS/conn-list" --src-port "$1" --dst-port "$PORT" | cut -d ' ' -f 5
+}
+
+@test "GET /cgi-bin/lookup and list (members of the group, by each file, and LOOKUP_USERS) show everything" {
+	make_connections
+	gid=$(getent group connpin | cut -d : -f 3)
+	d=$BATS_TEST_TMPDIR
+	sed "s/^\(connpin:[^:]*:[0-9]*:\).*/\1first,alice_t/" /etc/group >"$d/group"
+	printf 'other:x:64200:bob_t,carol_t\n' >>"$d/group"
+	{
+		cat /etc/passwd
+		echo "alice_t:x:$ALICE:64200::/:/bin/false"
+		echo "bob_t:x:$BOB:64200::/:/bin/false"
+		echo "alice_t2:x:64125:64200::/:/bin/false"
+		echo "primary:x:64126:$gid::/:/bin/false"
+		echo "named:x:64127:64200::/:/bin/false"
+	} >"$d/passwd"
+	cat >"$d/enter" <<-END
+		#!/bin/sh
+		exec unshare --mount sh -c 'mount --bind $d/passwd /etc/passwd && mount --bind $d/group /etc/group && exec "\$@"' - "\$@"
+	END
+	chmod 755 "$d/enter"
+	ENTER=$d/enter other_server LOOKUP_USERS='first 64129 named 641'
+	sees_all $ALICE
+	sees_all 64126
+	sees_all 64127
+	sees_all 64129
+	sees_own $BOB "$BOBS"
+	for uid in 64125 64128 641290 65534; do
+		sees_own $uid ''
+	done
+}
+
+@test "GET /cgi-bin/lookup and list (server at every address, of either family) know the client all the same" {
+	make_connections
+	another=$((${LISTEN##*:} + 5))
+	for every in "[::]:$another" "0.0.0.0:$another"; do
+		OTHER_LISTEN=$every other_server
+		for at in 127.0.0.1 127.0.0.2 '[::1]' '[::ffff:127.0.0.1]'; do
+			case $every$at in
+			0.0.0.0*'[::1]') continue ;;
+			esac
+			SERVER=$at:$another sees_all 0
+			SERVER=$at:$another sees_own $ALICE "$ALICES"
+			SERVER=$at:$another sees_own 65534 ''
+		done
+		end_other
+	done
+}
+
+@test "GET /cgi-bin/list (server at each of several addresses) knows the client at each" {
+	make_connections
+	another=$((${LISTEN##*:} + 5))
+	OTHER_LISTEN="127.0.0.1:$another [::1]:$another 127.0.0.3:$another" other_server
+	for at in 127.0.0.1 '[::1]' 127.0.0.3; do
+		poll curl -s -g -o /dev/null "http://$at:$another/"
+		SERVER=$at:$another sees_all 0
+		SERVER=$at:$another sees_own $ALICE "$ALICES"
+	done
+}
+
+# cgi STATE UID [NAME=VALUE...]: the status of ./list to a client in that state.
+cgi() {
+	local state=$1 uid=$2
+	shift 2
+	(cd "$TREE/cgi-bin/cgi-bin" && env "$@" /usr/bin/python3 "$TREE/test/cgi_client.py" "$state" "$uid" \
+		-p "127.0.0.1:$((${LISTEN##*:} + 6))" ./list) >"$BATS_TEST_TMPDIR/cgi"
+	sed -n '1s/^Status: \([0-9]*\).*/\1/p' "$BATS_TEST_TMPDIR/cgi"
+}
+
+@test "GET /cgi-bin/list (the client's end of the connection closed, or not there) answers 403" {
+	[ "$(cgi open 0)" = 200 ]
+	[ "$(cgi half 0)" = 200 ]
+	# Of these the kernel shows user 0, whoever's they were.
+	for state in orphan time-wait none; do
+		for uid in $ALICE 0; do
+			[ "$(cgi "$state" "$uid")" = 403 ]
+			grep -q 'no process of this host has your end of the connection' "$BATS_TEST_TMPDIR/cgi"
+		done
+	done
+	[ "$(cgi half $ALICE)" = 200 ]
+	[ "$(grep -c "\"uid\":$ALICE," "$BATS_TEST_TMPDIR/cgi")" -eq "$(grep -c '^{' "$BATS_TEST_TMPDIR/cgi")" ]
+}
+
+@test "GET /cgi-bin/list (server in a user namespace) answers 403: the kernel shows other numbers" {
+	cd "$TREE/cgi-bin/cgi-bin"
+	run -0 unshare --user --map-root-user /usr/bin/python3 -c 'import os, socket, subprocess, sys
+port = int(sys.argv[2].split(":")[1])
+server = socket.create_server(("127.0.0.1", port))
+client = socket.create_connection(("127.0.0.1", port))
+subprocess.run(["./list"], env=dict(os.environ, REQUEST_METHOD="GET", HTTP_HOST="localhost",
+    REMOTE_ADDR="127.0.0.1", REMOTE_PORT=str(client.getsockname()[1])))' -p "127.0.0.1:$((${LISTEN##*:} + 6))"
+	[[ ${lines[0]} = 'Status: 403 '* ]]
+	[[ $output = *'the server runs in a user namespace'* ]]
+}
+
+# A program of ALICE's: binds 127.0.0.1:PORT and asks the server at 127.0.0.2.
+SHARED='import socket, sys
+s = socket.socket()
+s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+s.bind(("127.0.0.1", int(sys.argv[1])))
+s.connect((sys.argv[2], int(sys.argv[3])))
+print("connected", flush=True)
+if sys.argv[4] == "hold":
+    sys.stdin.read()
+s.sendall(b"GET /cgi-bin/list HTTP/1.0\r\nHost: localhost\r\n\r\n")
+while data := s.recv(65536):
+    sys.stdout.buffer.write(data)'
+
+@test "GET /cgi-bin/list (another user's connection from the same address and port) never lends its rights" {
+	another=$((${LISTEN##*:} + 5)) shared=23777
+	OTHER_LISTEN=0.0.0.0:$another other_server
+	start root /usr/bin/python3 -c "$SHARED" "$shared" 127.0.0.1 "$another" hold
+	# The server does not learn which of the two came to it.
+	run -0 as $ALICE /usr/bin/python3 -c "$SHARED" "$shared" 127.0.0.2 "$another" ask
+	[[ $output = *'HTTP/1.1 403 '*'users share your address and port'* ]]
+	# Where it listens at one address it does.
+	end_other
+	OTHER_LISTEN=127.0.0.2:$another other_server
+	run -0 as $ALICE /usr/bin/python3 -c "$SHARED" "$shared" 127.0.0.2 "$another" ask
+	[[ $output = *'HTTP/1.1 200 '* ]]
+	[[ $output != *'"uid":0,'* ]]
+}
+
+@test "GET /cgi-bin/lookup (the same connection in two network namespaces) counts in matches what may be seen" {
+	start_server 127.0.0.1
+	hold='import socket, sys
+s = socket.socket()
+s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+s.bind(("127.0.0.1", 23778))
+s.connect(("127.0.0.1", int(sys.argv[1])))
+print("held", flush=True)
+sys.stdin.read()'
+	start alice setpriv --reuid $ALICE --regid $ALICE --clear-groups /usr/bin/python3 -c "$hold" "$PORT"
+	alice=$PID
+	start there unshare -n sh -ec 'ip link set lo up
+		"$0" listen 127.0.0.1 "$2" >/dev/null &
+		for _ in 1 2 3 4 5 6 7 8 9 10; do sleep 0.1; ! ss -Htln | grep -q . || break; done
+		exec /usr/bin/python3 -c "$1" "$2"' "$TRAFFIC" "$hold" "$PORT"
+	query="/cgi-bin/lookup?dst=127.0.0.1&sport=23778&dport=$PORT"
+	get "$query"
+	[[ $BODY = *'"matches":2}' ]]
+	run -0 as $ALICE curl -s "http://$LISTEN$query"
+	[[ $output = '{"pid":'"$alice,"* ]]
+	[[ $output != *matches* ]]
+	run -0 as $BOB curl -s "http://$LISTEN$query"
+	[ "$output" = '{"error":"not found"}' ]
+}
+
+# A network namespace of this test with an address of its own, and one beside it. HERE and
+# THERE are commands that enter them, and here and there run one.
+make_networks() {
+	start here unshare -n sh -ec 'ip link set lo up; echo ready; cat'
+	HERE="nsenter -t $PID -n"
+	start there unshare -n sh -ec 'ip link set lo up; echo ready; cat'
+	THERE="nsenter -t $PID -n"
+	here ip link add here type veth peer name there netns "$PID"
+	here ip addr add 192.0.2.9/24 dev here
+	here ip link set here up
+	there ip addr add 192.0.2.10/24 dev there
+	there ip link set there up
+}
+
+# shellcheck disable=SC2086 # a command and its words
+here() {
+	$HERE "$@"
+}
+
+# shellcheck disable=SC2086
+there() {
+	$THERE "$@"
+}
+
+@test "GET /cgi-bin/list (an address of this host in LOOKUP_ALLOW) is a user's all the same; another namespace's is not" {
+	make_networks
+	for every in 192.0.2.9 0.0.0.0; do
+		ENTER=$HERE INSIDE=here OTHER_LISTEN=$every:7800 other_server LOOKUP_ALLOW=192.0.2.0/24
+		run -0 here setpriv --reuid "$ALICE" --regid "$ALICE" --clear-groups curl -s -w '%{http_code}' http://192.0.2.9:7800/cgi-bin/list
+		[[ $output = *200 ]]
+		[[ $output != *'"uid":0,'* ]]
+		run -0 here curl -s http://192.0.2.9:7800/cgi-bin/list
+		[[ $output = *'"uid":0,'* ]]
+		# Another namespace is another host, whoever asks there.
+		poll there curl -s -o /dev/null http://192.0.2.9:7800/
+		run -0 there setpriv --reuid $ALICE --regid $ALICE --clear-groups curl -s http://192.0.2.9:7800/cgi-bin/list
+		[[ $output = *'"uid":0,'* ]]
+		end_other
+	done
+	ENTER=$HERE INSIDE=here OTHER_LISTEN=192.0.2.9:7800 other_server
+	run -0 there curl -s -w '%{http_code}' http://192.0.2.9:7800/cgi-bin/list
+	[[ $output = *'see LOOKUP_ALLOW'*403 ]]
+}
+
+@test "GET /cgi-bin/list (cut after HTTP_SECONDS) is told from a whole one" {
+	n=6000
+	"$TRAFFIC" open "$n"
+	make_networks
+	# Buffers that do not hold it all.
+	here sh -c 'echo 4096 16384 16384 >/proc/sys/net/ipv4/tcp_wmem; echo 4096 16384 16384 >/proc/sys/net/ipv4/tcp_rmem'
+	ENTER=$HERE INSIDE=here OTHER_LISTEN=127.0.0.1:7800 other_server HTTP_SECONDS=3
+	run -0 here curl -s -D "$BATS_TEST_TMPDIR/head" -o "$BATS_TEST_TMPDIR/body" http://127.0.0.1:7800/cgi-bin/list
+	grep -qi '^Transfer-Encoding: chunked' "$BATS_TEST_TMPDIR/head"
+	[ "$(grep -c '^{.*}$' "$BATS_TEST_TMPDIR/body")" -ge "$n" ]
+	run -0 here curl -s -I http://127.0.0.1:7800/cgi-bin/list
+	[[ $output = 'HTTP/1.1 200 OK'*'Transfer-Encoding: chunked'* ]]
+	run -18 here curl -s --limit-rate 40k -D "$BATS_TEST_TMPDIR/head" -o "$BATS_TEST_TMPDIR/body" http://127.0.0.1:7800/cgi-bin/list
+	[ -s "$BATS_TEST_TMPDIR/body" ]
+	[ "$(grep -c '^{.*}$' "$BATS_TEST_TMPDIR/body")" -lt "$n" ]
+	run -0 here curl -s -o "$BATS_TEST_TMPDIR/gzip" 'http://127.0.0.1:7800/cgi-bin/list?encoding=gzip'
+	[ "$(gzip -dc "$BATS_TEST_TMPDIR/gzip" | grep -c '^{.*}$')" -ge "$n" ]
+	ls -l "$BATS_TEST_TMPDIR/gzip"
+	run -18 here curl -s --limit-rate 2k -o "$BATS_TEST_TMPDIR/gzip" 'http://127.0.0.1:7800/cgi-bin/list?encoding=gzip'
 }
 
 @test "GET /cgi-bin/lookup and list (a table that can't be read) answer 503, once" {
@@ -305,7 +705,7 @@ bad() {
 	bpftool map create "$pins/maps/conn_to_pid_v6" type sockhash key 24 value 4 entries 8 name conn_to_pid_v6
 	cd "$TREE/cgi-bin/cgi-bin"
 	for query in 'lookup dst=1.2.3.4&sport=1&dport=2' 'list dport=9' 'list encoding=gzip'; do
-		PIN_DIR=$pins REQUEST_METHOD=GET REMOTE_ADDR=127.0.0.1 QUERY_STRING=${query#* } run "./${query% *}"
+		by_hand PIN_DIR="$pins" QUERY_STRING="${query#* }" "./${query% *}"
 		echo "$output"
 		[[ ${lines[0]} = 'Status: 503 Service Unavailable'* ]] || break
 		[[ ${lines[-1]} = '{"error":"cannot read the connection table: '*'"}' ]] || break

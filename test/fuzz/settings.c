@@ -2,7 +2,7 @@
 /* The file of settings; before its first NUL, if there is one, "NAME=value" of the environment. */
 #include "fuzz.h"
 
-#define SETTINGS 17
+#define SETTINGS 19
 
 static char *environment; /* NULL: it is empty */
 

@@ -31,8 +31,8 @@ setup() {
 # ask QUERY: the answer of ASKED in ANSWER and STATUS, and what was executed in RAN.
 ASKED=lookup
 ask() {
-	ANSWER=$(cd "$TREE/cgi-bin/cgi-bin" && REQUEST_METHOD=GET REMOTE_ADDR=127.0.0.1 QUERY_STRING=$1 \
-		strace -f -qq -e trace=execve -e signal=none -o "$BATS_TEST_TMPDIR/trace" "./$ASKED" 2>"$BATS_TEST_TMPDIR/err" | tr -d '\0')
+	ANSWER=$(cd "$TREE/cgi-bin/cgi-bin" && REQUEST_METHOD=GET REMOTE_ADDR=192.0.2.7 LOOKUP_ALLOW=192.0.2.7 HTTP_HOST=localhost \
+		QUERY_STRING=$1 strace -f -qq -e trace=execve -e signal=none -o "$BATS_TEST_TMPDIR/trace" "./$ASKED" 2>"$BATS_TEST_TMPDIR/err" | tr -d '\0')
 	STATUS=$(sed -n '1s/^Status: \([0-9]*\) .*/\1/p' <<<"$ANSWER")
 	# Where PATH leads nowhere nothing is run.
 	RAN=$(sed -n '/ENOENT/d; s/.*execve("\([^"]*\)".*/\1/p' "$BATS_TEST_TMPDIR/trace" | tr '\n' ' ')
@@ -74,7 +74,7 @@ is_refused() {
 	[ "$RAN" = './lookup ' ]
 	cd "$TREE/cgi-bin/cgi-bin"
 	for client in '192.0.2.1' '$(id)' '`id`' ';id' '-h' '*' '192.0.2.1 --help' ''; do
-		REQUEST_METHOD=GET REMOTE_ADDR=$client QUERY_STRING='dst=1.2.3.4&sport=1&dport=2' LOOKUP_ALLOW=198.51.100.0/24 \
+		REQUEST_METHOD=GET REMOTE_ADDR=$client QUERY_STRING='dst=1.2.3.4&sport=1&dport=2' LOOKUP_ALLOW=198.51.100.0/24 HTTP_HOST=localhost \
 			strace -f -qq -e trace=execve -e signal=none -o "$BATS_TEST_TMPDIR/trace" ./lookup >"$BATS_TEST_TMPDIR/out"
 		grep -q '^Status: 403' "$BATS_TEST_TMPDIR/out"
 		[ "$(sed -n 's/.*execve("\([^"]*\)".*/\1/p' "$BATS_TEST_TMPDIR/trace" | tr '\n' ' ')" = './lookup ' ]

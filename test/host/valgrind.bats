@@ -66,7 +66,9 @@ clean() {
 	clean 2 conn-list --pid x
 	clean 0 tcp-metrics
 	PIN_DIR=/nonexistent clean 3 tcp-metrics
-	REQUEST_METHOD=GET clean 0 metrics-cgi
+	REQUEST_METHOD=GET HTTP_HOST=localhost clean 0 metrics-cgi
+	REQUEST_METHOD=HEAD HTTP_HOST=localhost SERVER_SOFTWARE='busybox httpd/1.35.0' clean 0 metrics-cgi
+	REQUEST_METHOD=GET HTTP_HOST=rebound.example clean 0 metrics-cgi
 	REQUEST_METHOD=POST clean 0 metrics-cgi
 	for file in "$TREE"/test/fuzz/corpus/settings/{default,set,all}; do
 		clean 0 read-settings "$file"
@@ -81,7 +83,7 @@ answers() {
 	shift 3
 	(
 		# shellcheck disable=SC2163 # words NAME=VALUE
-		export REQUEST_METHOD=GET REMOTE_ADDR=127.0.0.1 QUERY_STRING="$query" "$@"
+		export REQUEST_METHOD=GET REMOTE_ADDR=192.0.2.7 LOOKUP_ALLOW=192.0.2.0/24 HTTP_HOST=localhost QUERY_STRING="$query" "$@"
 		clean 0 "$name"
 	)
 	grep -q "^Status: $status " "$BATS_TEST_TMPDIR/out"
@@ -97,6 +99,11 @@ answers() {
 		answers 400 "$name" "dst=%3&sport=1&dport=2"
 		answers 403 "$name" "" REMOTE_ADDR=192.0.2.1 LOOKUP_ALLOW='2001:db8::/32 198.51.100.1'
 		answers 403 "$name" "" HTTP_HOST=rebound.example
+		answers 403 "$name" "" HTTP_HOST=rebound.example SERVER_NAMES='a b.example'
+		answers 400 "$name" "" HTTP_HOST=
+		# No client has these: both ways of asking the kernel.
+		answers 403 "$name" "" REMOTE_ADDR=127.0.0.1 REMOTE_PORT=1
+		answers 403 "$name" "" REMOTE_ADDR='[::1]' REMOTE_PORT=x
 		answers 405 "$name" "" REQUEST_METHOD=POST
 		answers 503 "$name" "dst=1.2.3.4&sport=1&dport=2" PIN_DIR=/nonexistent
 	done

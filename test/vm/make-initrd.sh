@@ -107,7 +107,9 @@ for dir in "$tree"/.output/vm/*/lib/modules/*; do
 	[ -d "$dir" ] || continue
 	mkdir -p "$root/usr/lib/modules/${dir##*/}"
 	number=1
-	for module in veth sch_netem llc stp bridge; do
+	# Each after those it needs; tcp_diag needs inet_diag. Elsewhere the kernel loads it when it
+	# is asked.
+	for module in veth sch_netem llc stp bridge inet_diag tcp_diag; do
 		file=$(find "$dir" -name "$module.ko" -o -name "$module.ko.xz")
 		[ -n "$file" ] || { printf 'make-initrd.sh: no module %s in %s\n' "$module" "$dir" >&2; exit 1; }
 		case $file in
