@@ -117,6 +117,10 @@ done
 
 install -m 755 "$tree/test/vm/init" "$root/init"
 mkdir "$root/connpin"
+if [ -d "$tree/.output/tools/prometheus_client" ]; then
+	mkdir -p "$root/connpin/.output/tools"
+	cp -a "$tree/.output/tools/prometheus_client" "$root/connpin/.output/tools/"
+fi
 tar -C "$tree" --exclude=./.git --exclude=./.output/vm --exclude=./.output/arm64 --exclude=./.output/tools -cf - . | tar -C "$root/connpin" --no-same-owner -xf -
 
 (cd "$root" && find . -print0 | cpio --quiet --null -o -H newc -R 0:0) >"$out.new"
