@@ -30,7 +30,7 @@ setup_file() {
 	mkdir -p /sys/fs/bpf
 	grep -q ' /sys/fs/bpf ' /proc/mounts || mount -t bpf bpf /sys/fs/bpf
 	bpftool prog loadall "$TREE/.output/test/machine/refuse.bpf.o" $REFUSER pinmaps ${REFUSER}_maps
-	"$HELPERS/attach-tracing" $REFUSER/on_bpf_call $REFUSER/link
+	"$HELPERS/attach-tracing" tracing $REFUSER/on_bpf_call $REFUSER/link
 	# What is on when nothing is refused, and somebody to connect to.
 	attach
 	"$SCRIPTS/status.sh" | states >"$BATS_FILE_TMPDIR/states"
@@ -262,22 +262,23 @@ blocks_with() {
 	runs_with resets_sent:off
 }
 
-@test "attach.sh (fentry, fexit and tp_btf programs refused) counts what sock_ops sees" {
+@test "attach.sh (fentry, fexit and tp_btf programs refused) counts opened, accepted and failed connections" {
 	refuse load type=tracing attach=fentry
 	refuse load type=tracing attach=fexit
 	refuse load type=tracing attach=tp_btf
-	runs_with tcp_states:degraded resets_received:off resets_sent:off connected_udp:degraded
+	runs_with tcp_states:degraded resets_received:off resets_sent:off connected_udp:degraded \
+		live_sockets:off older_sockets:off by_cgroup:off
 }
 
 @test "attach.sh (iterators refused) runs without live sockets and statistics of programs" {
 	refuse load type=tracing attach=iter
-	runs_with live_sockets:off program_stats:off
+	runs_with live_sockets:off older_sockets:off program_stats:off by_cgroup:off
 }
 
 @test "attach.sh (all tracing programs refused) runs with those for cgroups and tracepoints" {
 	refuse load type=tracing
 	runs_with tcp_states:degraded resets_received:off resets_sent:off connected_udp:degraded \
-		live_sockets:off program_stats:off
+		live_sockets:off older_sockets:off program_stats:off by_cgroup:off
 }
 
 # libbpf takes a refused tracepoint for a kernel without bpf_probe_read_kernel().
@@ -324,12 +325,13 @@ blocks_with() {
 
 @test "attach.sh (links of iterators refused) runs without live sockets and statistics of programs" {
 	refuse create_link attach=iter
-	runs_with live_sockets:off program_stats:off
+	runs_with live_sockets:off older_sockets:off program_stats:off by_cgroup:off
 }
 
 @test "attach.sh (opening tracepoints refused) runs with the programs for cgroups and iterators" {
 	refuse open_tracepoint
-	runs_with tcp_states:degraded resets_received:off resets_sent:off connected_udp:degraded
+	runs_with tcp_states:off resets_received:off resets_sent:off connected_udp:degraded \
+		live_sockets:off older_sockets:off by_cgroup:off
 }
 
 # --- maps --------------------------------------------------------------------
