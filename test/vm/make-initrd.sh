@@ -62,7 +62,7 @@ mkdir -p "$root/usr/lib64"
 chmod 755 "$root"
 chmod 1777 "$root/tmp"
 
-add_program busybox bash dash bpftool curl ip ss tc nstat flock setpriv nproc env stat getent sort find \
+add_program busybox bash dash grep bpftool curl ip ss tc nstat flock setpriv nproc env stat getent sort find \
 	groupadd useradd comm join kill pgrep taskset unshare nsenter timeout realpath cmp install
 add_package bats
 version=$(/usr/bin/python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')
