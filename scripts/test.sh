@@ -8,32 +8,47 @@ ROOT=$(cd "$(dirname "$(readlink -f "$0")")/.." && pwd)
 . "$ROOT/scripts/lib.sh"
 . "$ROOT/scripts/packages.sh"
 
-LINES_OF_KERNELS="6.1 6.12"
-# What depends on the kernel runs on each; of the rest each machine has a part, and this
-# host all. On the newest kernel that Debian has, for what changed since, the core.
-CORE_TESTS=test/lookup.bats,test/identity.bats,test/metrics.bats
-KERNEL_TESTS=$CORE_TESTS,test/attach.bats,test/ipv6_block.bats,test/reconcile.bats,test/sockets.bats
-TESTS_6_1=$KERNEL_TESTS,test/cli.bats,test/machine/missing.bats,test/machine/broken.bats,test/machine/openrc.bats
-TESTS_6_12=$KERNEL_TESTS,test/http.bats,test/serve.bats,test/upgrade.bats,test/container.bats,test/machine/broken.bats,test/machine/netem.bats
+# The machines: name, kernel, image, CPUs, shell, tests, words for the kernel's command
+# line; those that take longest first. What depends on the kernel runs on 6.1 and 6.12,
+# and the core of it on each; of the rest each of these two has a part, and this host
+# all. One CPU is enough for most, and cheaper to emulate than two; 6.12 has two, for
+# what needs two at once.
+CORE=machine/machine,lookup,ipv6_block,metrics
+KERNEL=$CORE,identity,attach,reconcile,sockets
+machines() {
+	cat <<-END
+		6.12      6.12   initrd  2 ash  $KERNEL,http,serve,upgrade,container,machine/netem
+		6.1       6.1    initrd  1 dash $KERNEL,cli,machine/missing,machine/broken,machine/openrc
+		refusals  6.12   initrd  1 dash machine/machine,machine/refusals lsm=lockdown,yama,bpf
+		newest    newest initrd  1 dash $CORE,identity
+		arm64     arm64  arm64   2 ash  $CORE,identity,soak/records
+		rt        rt     initrd  1 ash  $CORE
+		5.10      5.10   initrd  1 dash $CORE
+		lockdown  6.1    initrd  1 ash  machine/machine,lookup lockdown=confidentiality
+		integrity 6.1    initrd  1 dash machine/machine,lookup lockdown=integrity
+		systemd   6.12   systemd 1 dash systemd/systemd
+	END
+}
+
 VM=$ROOT/.output/vm
 TEST_PACKAGES="bats shellcheck clang-format curl python3 cpio qemu-system-x86 bash dash apt dpkg
 	procps xz-utils gzip mandoc strace valgrind lintian debootstrap libclang-rt-14-dev mitmproxy
 	nftables chromium-headless-shell qemu-system-arm gcc-aarch64-linux-gnu libc6-dev-arm64-cross"
 NODE_PACKAGES="playwright-core@1.64.1 axe-core@4.14.1 kubernetes-models@4.5.1 yaml@2.8.1"
 BOOT_SECONDS=30    # a trial boot takes 5 s at most where the accelerator works
-SUITE_SECONDS=3000 # emulated, both at once on two busy CPUs: 500 at best
+SUITE_SECONDS=3000 # the longest, emulated beside another on two busy CPUs: 500 at best
 
 usage() {
 	cat <<-END
 		usage: test.sh
 
 		Install what is missing (Debian packages), build, run the suite natively on this
-		kernel, what depends on the kernel in a virtual machine on each of $LINES_OF_KERNELS, and
-		the core of it on the newest that Debian has, and on arm64. Needs root. Ends with "N passed, N
-		failed, N skipped".
+		kernel, and what depends on the kernel in virtual machines:
+		$(machines | cut -d ' ' -f 1 | paste -s -d ' ' -)
+		Needs root. Ends with "N passed, N failed, N skipped".
 
-		Exit status: 0 all passed, 1 something failed or was skipped unexpectedly,
-		2 misuse, 3 the tests could not be run.
+		Exit status: 0 all passed, 1 something failed, or other tests were skipped than
+		test/skips says, 2 misuse, 3 the tests could not be run.
 	END
 }
 
@@ -96,42 +111,41 @@ fetch_node_packages() {
 	echo "$NODE_PACKAGES" >"$ROOT/.output/tools/node/have"
 }
 
-# run_machine LINE SHELL TESTS [NAME INITRD]: in the background; its verdict goes to
-# NAME.rc, or LINE.rc.
+# run_machine NAME KERNEL IMAGE CPUS SHELL TESTS [WORD...]: its verdict goes to NAME.rc, and
+# what was said about it to NAME.error.
 run_machine() {
-	line=$1 shell=$2 tests=$3 name=${4-$1} rc=0
-	"$ROOT/test/vm/run-vm.sh" "$VM/$line/vmlinuz" "$VM/${5-initrd.cpio}" "$VM/log-$name" "$ACCEL" \
-		"$SUITE_SECONDS" "connpin.line=$line" "connpin.sh=$shell" \
-		connpin.tests="$tests" 2>"$VM/$name.error" || rc=$?
+	name=$1 kernel=$2 image=$3 cpus=$4 shell=$5 tests=$6 rc=0
+	shift 6
+	accel=$ACCEL
+	[ "$image" != arm64 ] || accel=tcg # no processor of this host's kind
+	release=$(sed 's/^linux-[a-z]*-//' "$VM/$kernel/version")
+	"$ROOT/test/vm/run-vm.sh" -c "$cpus" "$VM/$kernel/vmlinuz" "$VM/$image.cpio" "$VM/log-$name" \
+		"$accel" "$SUITE_SECONDS" "connpin.line=$kernel" "connpin.release=$release" "connpin.sh=$shell" \
+		"connpin.tests=$(echo "$tests" | sed 's,[^\,]*,test/&.bats,g')" "$@" 2>"$VM/$name.error" || rc=$?
 	echo "$rc" >"$VM/$name.rc"
+}
+
+# run_machines: one after the other, each that nobody else has taken. As many of these
+# run at once as there are CPUs.
+run_machines() {
+	machines | while read -r machine_name rest; do
+		mkdir "$VM/taken/$machine_name" 2>/dev/null || continue
+		# shellcheck disable=SC2086 # words of the table
+		run_machine $machine_name $rest
+	done
 }
 
 PASSED=0 FAILED=0 SKIPPED=0
 
-# judge NAME TAP EXIT_STATUS REASON: add the results up; to skip is a failure, but for
-# REASON. A run that did not
-# carry out its plan, or ended badly with no failure to show, is a failure.
+# judge MACHINE TAP EXIT_STATUS: say what came of it, and add it up.
 judge() {
-	passed=$(grep -ac '^ok ' "$2" || true)
-	skipped=$(grep -aEc '^ok .*# skip' "$2" || true)
-	failed=$(grep -ac '^not ok ' "$2" || true)
-	plan=$(sed -n 's/^1\.\.\([0-9][0-9]*\).*/\1/p' "$2" | head -n 1)
-	run_in_all=$((passed + failed))
-	passed=$((passed - skipped))
-	grep -aE '^not ok |^# |^ok .*# skip' "$2" | sed "s/^/$1: /" || true
-	if [ "$run_in_all" -ne "${plan:-0}" ] || [ "$run_in_all" -eq 0 ]; then
-		echo "$1: $run_in_all of ${plan:-an unknown number of} tests were run"
-		failed=$((failed + 1))
-	elif [ "$3" -ne 0 ] && [ "$failed" -eq 0 ]; then
-		echo "$1: the run ended with status $3"
-		failed=1
-	fi
-	if grep -aE '^ok .*# skip' "$2" | grep -qv "# skip $4\$"; then
-		echo "$1: skipped for another reason than '$4'"
-		failed=$((failed + 1))
-	fi
-	echo "$1: $passed passed, $failed failed, $skipped skipped"
-	PASSED=$((PASSED + passed)) FAILED=$((FAILED + failed)) SKIPPED=$((SKIPPED + skipped))
+	test/judge.sh "$@" >"$VM/judgement" || true
+	cat "$VM/judgement"
+	read -r passed failed skipped <<-END
+		$(sed -n '$s/.*: \([0-9]*\) passed, \([0-9]*\) failed, \([0-9]*\) skipped$/\1 \2 \3/p' "$VM/judgement")
+	END
+	# A judge that says nothing is a failure as well.
+	PASSED=$((PASSED + ${passed:-0})) FAILED=$((FAILED + ${failed:-1})) SKIPPED=$((SKIPPED + ${skipped:-0}))
 }
 
 main() {
@@ -146,38 +160,34 @@ main() {
 	make tests
 	make ARCH=arm64 tests
 	make lint
-	for line in $LINES_OF_KERNELS newest arm64; do
+	for line in $(machines | awk '!seen[$2]++ { print $2 }'); do
 		test/vm/fetch-kernel.sh "$line" "$VM/$line"
 	done
 	fetch_openrc
+	fetch_parser
 	test/vm/make-initrd.sh "$ROOT" "$VM/initrd.cpio"
 	test/vm/make-arm64.sh "$ROOT" "$VM/arm64-base" "$VM/arm64.cpio"
 	make deb
 	test/vm/make-systemd.sh "$ROOT" "$(echo .output/connpin_*.deb)" "$VM/systemd" "$VM/systemd.cpio"
 	fetch_prometheus
 	fetch_node_packages
-	fetch_parser
 	ACCEL=$(pick_accelerator)
 	export ACCEL
-	echo "virtual machines: $(cat "$VM/6.1/version"), $(cat "$VM/6.12/version"), $(cat "$VM/newest/version"), $ACCEL"
+	echo "virtual machines: $(cat "$VM"/*/version | paste -s -d ' ' -), $ACCEL"
 
 	# Natively first: the emulated machines take both CPUs.
 	rc=0
 	bats --tap --timing test test/host >"$VM/host.tap" 2>&1 </dev/null || rc=$?
-	judge "host $(uname -r)" "$VM/host.tap" "$rc" 'no fentry here'
+	judge host "$VM/host.tap" "$rc"
 
-	run_machine 6.1 dash "$TESTS_6_1" &
-	run_machine 6.12 ash "$TESTS_6_12" &
+	rm -rf "$VM/taken"
+	mkdir "$VM/taken"
+	run_machines &
+	run_machines &
 	wait
-	run_machine newest dash "$CORE_TESTS" &
-	run_machine 6.12 dash test/systemd systemd systemd.cpio &
-	wait
-	# Another processor has no accelerator here.
-	ACCEL=tcg
-	run_machine arm64 ash "$CORE_TESTS,test/soak/records.bats" arm64 arm64.cpio
-	for name in $LINES_OF_KERNELS newest systemd arm64; do
+	for name in $(machines | cut -d ' ' -f 1); do
 		cat "$VM/$name.error" >&2
-		judge "Linux $name" "$VM/log-$name/tap.log" "$(cat "$VM/$name.rc")" nothing
+		judge "$name" "$VM/log-$name/tap.log" "$(cat "$VM/$name.rc")"
 	done
 
 	printf '%d passed, %d failed, %d skipped\n' "$PASSED" "$FAILED" "$SKIPPED"

@@ -41,29 +41,40 @@ detach() {
 	}
 }
 
-# requires WORD: skip what this kernel can't do. Each kernel of the matrix can do
-# everything, so in a machine a lack is a failure; an unknown word is a bug.
+# requires WORD: skip what this kernel can't do. Which machine may skip what stands in
+# test/skips; an unknown word is a bug.
 requires() {
-	case $1 in
-	fentry) has_fentry && return 0 ;;
-	*)
-		echo "requires: unknown word $1"
-		return 1
-		;;
-	esac
-	[ -z "${CONNPIN_KERNEL_LINE-}" ] || {
-		echo "this kernel of the matrix should have $1"
-		return 1
-	}
-	skip "no $1 here"
+	has "$1" || skip "no $1 here"
 }
 
-has_fentry() {
-	local rc=0
-	bpftool prog loadall "$TREE/.output/bpf/tcp_monitor.bpf.o" /sys/fs/bpf/connpin_probe \
-		>/dev/null 2>&1 || rc=$?
-	rm -rf /sys/fs/bpf/connpin_probe
-	return $rc
+# has WORD: asked of the kernel once, by a program of test/probe that nothing else uses.
+has() {
+	local answer=$BATS_RUN_TMPDIR/has-$1
+	if [ ! -f "$answer" ]; then
+		case $1 in
+		readonly_pins) has_readonly_pins ;;
+		mptcp) [ "$("$TRAFFIC" try-socket mptcp 4)" = ok ] ;;
+		*)
+			[ -f "$TREE/test/probe/$1.bpf.c" ] || {
+				echo "has: unknown word $1"
+				exit 1
+			}
+			bpftool prog loadall "$TREE/.output/test/probe/$1.bpf.o" /sys/fs/bpf/connpin_probe >/dev/null 2>&1
+			;;
+		esac && echo yes >"$answer" || echo no >"$answer"
+		rm -rf /sys/fs/bpf/connpin_probe
+	fi
+	[ "$(cat "$answer")" = yes ]
+}
+
+# Whoever may read a pinned map opens it, without a capability: Linux 5.19 and later.
+has_readonly_pins() {
+	# shellcheck disable=SC2016 # for the inner shell
+	unshare -m sh -ec 'mount -t bpf bpf /sys/fs/bpf
+		bpftool map create /sys/fs/bpf/probe type array key 4 value 4 entries 1 name probe
+		chmod 0444 /sys/fs/bpf/probe
+		exec setpriv --reuid 65534 --regid 65534 --clear-groups "$0" /sys/fs/bpf/probe r' \
+		"$TREE/.output/test/open_pin" >/dev/null 2>&1
 }
 
 # Everything of BPF on this host, for a comparison of before and after. Objects

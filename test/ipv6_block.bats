@@ -57,13 +57,19 @@ try_socket() {
 		[ "$(try_socket "$kind" 4)" = ok ]
 	done
 	# Of these the connects and datagrams are looked at.
-	for kind in tcp udp mptcp; do
+	for kind in tcp udp; do
 		[ "$(try_socket "$kind" 6)" = ok ]
 	done
 	block off
 	for kind in raw ping udplite; do
 		[ "$(try_socket "$kind" 6)" = ok ]
 	done
+}
+
+@test "ipv6-block.sh on lets MPTCP sockets be made, whose connects are looked at" {
+	requires mptcp
+	block on
+	[ "$(try_socket mptcp 6)" = ok ]
 }
 
 @test "ipv6-block.sh on lets IPv4 and IPv4-mapped pass" {

@@ -77,8 +77,3 @@ no_bpffs() {
 	attach
 	run -0 "$SCRIPTS/status.sh"
 }
-
-@test "the machine is what the matrix says" {
-	[[ $(uname -r) = "$CONNPIN_KERNEL_LINE".* ]]
-	has_fentry
-}

@@ -62,7 +62,7 @@ mkdir -p "$root/usr/lib64"
 chmod 755 "$root"
 chmod 1777 "$root/tmp"
 
-add_program busybox bash dash bpftool curl ip ss tc nstat flock setpriv nproc env stat getent sort find \
+add_program busybox bash dash grep bpftool curl ip ss tc nstat flock setpriv nproc env stat getent sort find \
 	groupadd useradd comm join kill pgrep strace taskset unshare nsenter timeout realpath cmp install
 add_package bats
 version=$(/usr/bin/python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')
@@ -122,6 +122,10 @@ done
 
 install -m 755 "$tree/test/vm/init" "$root/init"
 mkdir "$root/connpin"
+if [ -d "$tree/.output/tools/prometheus_client" ]; then
+	mkdir -p "$root/connpin/.output/tools"
+	cp -a "$tree/.output/tools/prometheus_client" "$root/connpin/.output/tools/"
+fi
 tar -C "$tree" --exclude=./.git --exclude=./.output/vm --exclude=./.output/arm64 --exclude=./.output/tools -cf - . | tar -C "$root/connpin" --no-same-owner -xf -
 
 (cd "$root" && find . -print0 | cpio --quiet --null -o -H newc -R 0:0) >"$out.new"
