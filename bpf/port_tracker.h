@@ -59,11 +59,13 @@ struct tracker_metrics {
 	__u64 recorded_udp_v6;
 	__u64 dropped_v4;	/* updates of conn_to_pid_v4 that the kernel refused */
 	__u64 dropped_v6;	/* updates of conn_to_pid_v6 that the kernel refused */
-	__u64 dropped_identity; /* records not written: another CPU was writing the slot */
+	__u64 dropped_identity; /* records not written: no record of the bucket might go */
 	__u64 refused_v6;	/* calls that ipv6_blocker refused */
+	__u64 evicted_tcp;	/* records that made room for one of another connection */
+	__u64 evicted_udp;
 };
 
-_Static_assert(sizeof(struct tracker_metrics) == 64, "a new layout needs a new map");
+_Static_assert(sizeof(struct tracker_metrics) == 80, "a new layout needs a new map");
 _Static_assert(sizeof(struct conn_key_v4) == 12, "conn_key_v4 is 12 bytes for ever");
 _Static_assert(sizeof(struct conn_key_v6) == 24, "conn_key_v6 is 24 bytes for ever");
 _Static_assert(sizeof(conn_pid) == 4, "the value is 4 bytes for ever");
