@@ -323,8 +323,8 @@ s.set_inheritable(True)
 
 @test "conn-lookup (another program executed after the connect) says so and does not name it" {
 	connects_then 'if os.fork() == 0: sys.stdin.read(); os._exit(0)
-os.execv("/usr/bin/sleep", ["sleep", "60"])'
-	poll grep -qx sleep "/proc/$PID/comm"
+os.execv("'"$TRAFFIC"'", ["traffic", "listen", "127.0.0.1", "0"])'
+	poll grep -qx traffic "/proc/$PID/comm"
 	asks 127.0.0.1 "$(client_port)" "$PORT"
 	has 'a["status"] == "live" and a["comm"] == "python3" and a["exe_changed"] is True'
 	has 'a["exe"] is None and a["cmdline"] is None and a["ppid"] is not None'
@@ -343,7 +343,7 @@ os.execv("/usr/bin/sleep", ["sleep", "60"])'
 	cp "$TRAFFIC" "$BATS_TEST_TMPDIR/program"
 	start other "$BATS_TEST_TMPDIR/program" connect 127.0.0.1 "$PORT"
 	rm "$BATS_TEST_TMPDIR/program"
-	cp /bin/sleep "$BATS_TEST_TMPDIR/program"
+	cp "$WAYS" "$BATS_TEST_TMPDIR/program"
 	asks 127.0.0.1 "$(client_port)" "$PORT"
 	has 'a["exe_changed"] is False and a["exe"].endswith("program (deleted)")'
 	has 'a["exe_inode"] == os.stat("/proc/%d/exe" % p).st_ino'
@@ -354,7 +354,7 @@ os.execv("/usr/bin/sleep", ["sleep", "60"])'
 	mount -t tmpfs tmpfs "$BATS_TEST_TMPDIR/top"
 	mkdir "$BATS_TEST_TMPDIR"/top/{lower,upper,work}
 	cp "$TRAFFIC" "$BATS_TEST_TMPDIR/top/lower/program"
-	cp /usr/bin/sleep "$BATS_TEST_TMPDIR/top/lower/sleep"
+	cp "$TRAFFIC" "$BATS_TEST_TMPDIR/top/lower/other"
 	o=$BATS_TEST_TMPDIR/top
 	mount -t overlay overlay -o "lowerdir=$o/lower,upperdir=$o/upper,workdir=$o/work" \
 		"$BATS_TEST_TMPDIR/merged"
@@ -362,8 +362,8 @@ os.execv("/usr/bin/sleep", ["sleep", "60"])'
 	start client "$BATS_TEST_TMPDIR/merged/program" connect 127.0.0.1 "$PORT"
 	asks 127.0.0.1 "$(client_port)" "$PORT"
 	same=$ANSWER
-	connects_then 'os.execv("'"$BATS_TEST_TMPDIR"'/merged/sleep", ["sleep", "60"])'
-	poll grep -qx sleep "/proc/$PID/comm"
+	connects_then 'os.execv("'"$BATS_TEST_TMPDIR"'/merged/other", ["other", "listen", "127.0.0.1", "0"])'
+	poll grep -qx other "/proc/$PID/comm"
 	asks 127.0.0.1 "$(client_port)" "$PORT"
 	stop_all
 	umount "$BATS_TEST_TMPDIR/merged" "$BATS_TEST_TMPDIR/top"
