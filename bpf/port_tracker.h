@@ -7,7 +7,15 @@
  * rely on it byte for byte: the layouts never change under these names.
  *
  * The key has no source address: a socket that is not bound has none yet when
- * it is recorded. The source port tells connections apart.
+ * it is recorded. The source port tells connections apart, unless two sockets have it at
+ * different addresses.
+ *
+ * An entry is a hint, and no decision may rest on it. The key has no network namespace
+ * either: any user who makes one ("unshare -Urn") can write any key, with the own PID, as can
+ * who binds another address of this host, or sends a datagram that the kernel then refuses.
+ * And any user can push entries out, by 65,536 datagrams to different addresses. Who has to
+ * be sure asks conn-lookup, or reads the identity table (identity.h), which tells all of
+ * these apart.
  */
 #ifndef CONNPIN_PORT_TRACKER_H
 #define CONNPIN_PORT_TRACKER_H

@@ -130,6 +130,8 @@ void identity_refresh(struct identity_table *table, bool want_memory)
 			return;
 		identity_close(table);
 		*table = fresh;
+		if (!table->memory)
+			table->header = &table->copy;
 	} else if (table->fd >= 0 && (!table->buckets || !table->memory) && read_header(table)) {
 		identity_close(table);
 	}
