@@ -17,6 +17,10 @@ teardown_file() {
 
 teardown() {
 	stop_all
+	# What a test that failed has left mounted.
+	for place in merged top; do
+		! mountpoint -q "$BATS_TEST_TMPDIR/$place" || umount "$BATS_TEST_TMPDIR/$place"
+	done
 }
 
 # forge NAME USER WHAT SRC SRC_PORT DST DST_PORT [ARGUMENT]: see test/forge.py.
@@ -350,7 +354,7 @@ os.execv("'"$TRAFFIC"'", ["traffic", "listen", "127.0.0.1", "0"])'
 }
 
 @test "conn-lookup (overlayfs, whose numbers are its own) never says changed of what is the same" {
-	mkdir "$BATS_TEST_TMPDIR"/{top,upper,work,merged}
+	mkdir "$BATS_TEST_TMPDIR"/{top,merged}
 	mount -t tmpfs tmpfs "$BATS_TEST_TMPDIR/top"
 	mkdir "$BATS_TEST_TMPDIR"/top/{lower,upper,work}
 	cp "$TRAFFIC" "$BATS_TEST_TMPDIR/top/lower/program"
