@@ -30,19 +30,26 @@ struct {
 	__type(value, struct identity_bucket);
 } conn_identity SEC(".maps");
 
-/* One half of the seed: the first to need it makes it. */
-static __always_inline __u64 seed_half(__u64 *half)
+/* The number of buckets: not the header's, which may not be there yet for who sees its seed. */
+static __always_inline __u32 bucket_count(void)
 {
-	__u64 seed = *half, earlier;
+	return ((struct bpf_map *)&conn_identity)->max_entries - 1;
+}
 
-	if (seed)
-		return seed;
-	seed = (__u64)bpf_get_prandom_u32() << 32 | bpf_get_prandom_u32() | 1;
-	earlier = __sync_val_compare_and_swap(half, 0, seed);
+/* Whoever comes first makes a seed; all have the same one. */
+static __always_inline __u64 make_half(__u64 *half)
+{
+	__u64 seed = (__u64)bpf_get_prandom_u32() << 32 | bpf_get_prandom_u32() | 1;
+	__u64 earlier = __sync_val_compare_and_swap(half, 0, seed);
+
 	return earlier ? earlier : seed;
 }
 
-/* The header, with a seed in it; NULL only for the verifier. */
+/*
+ * The header, and its seed; NULL only for the verifier. Who makes a half of the seed writes
+ * the rest before, even when somebody else did: the compare-and-swap is the barrier for the
+ * own writes, and readers go by the seed.
+ */
 static __always_inline struct identity_header *get_header(__u64 seed[2])
 {
 	struct identity_header *header;
@@ -51,13 +58,14 @@ static __always_inline struct identity_header *get_header(__u64 seed[2])
 	header = bpf_map_lookup_elem(&conn_identity, &index);
 	if (!header)
 		return NULL;
-	if (!header->version) {
-		/* The same whoever writes it; before the seed, for which readers look. */
-		header->buckets = ((struct bpf_map *)&conn_identity)->max_entries - 1;
-		header->version = IDENTITY_VERSION;
-	}
-	seed[0] = seed_half(&header->seed[0]);
-	seed[1] = seed_half(&header->seed[1]);
+	seed[0] = header->seed[0];
+	seed[1] = header->seed[1];
+	if (seed[0] && seed[1])
+		return header;
+	header->version = IDENTITY_VERSION;
+	header->buckets = bucket_count();
+	seed[0] = make_half(&header->seed[0]);
+	seed[1] = make_half(&header->seed[1]);
 	return header;
 }
 
@@ -292,7 +300,7 @@ __noinline int identify(const struct opened *opened)
 		return 0;
 	hash = identity_hash(&opened->key, seed);
 	tag = identity_tag(hash);
-	index = identity_index(hash, header->buckets);
+	index = identity_index(hash, bucket_count());
 	bucket = bucket_at(index);
 	if (!bucket)
 		return 0;
