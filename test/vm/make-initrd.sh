@@ -105,7 +105,7 @@ for dir in "$tree"/.output/vm/*/lib/modules/*; do
 	esac
 	[ -d "$dir" ] || continue
 	mkdir -p "$root/usr/lib/modules/${dir##*/}"
-	for module in veth sch_netem; do
+	for module in veth sch_netem overlay; do
 		file=$(find "$dir" -name "$module.ko" -o -name "$module.ko.xz")
 		[ -n "$file" ] || { printf 'make-initrd.sh: no module %s in %s\n' "$module" "$dir" >&2; exit 1; }
 		case $file in
