@@ -4,84 +4,162 @@
  * array with BPF_F_MMAPABLE, kept beside conn_to_pid_v4 and conn_to_pid_v6.
  *
  * Key: __u32, entry 0 is a struct identity_header, the others are buckets of eight
- * records. A connection's bucket and tag follow from identity_hash(). Within its
- * bucket a new connection takes a free record or the oldest one, so what is lost in
- * a full table is old. All integers are in host byte order unless a line says so.
+ * records. A connection's bucket and tag follow from identity_hash(). All integers are
+ * in host byte order unless a line says so.
+ *
+ * What tells two records apart is destination, ports and protocol, the network namespace
+ * by its cookie, and the source address: when all of it is the same, the later record
+ * holds. A record of nobody (pid 0) is an answer too: this connection was opened, and who
+ * did it can't be told, or no process did.
+ *
+ * Room: a new connection takes a free record of its bucket; else a user who has
+ * IDENTITY_SHARE of the bucket gives up the oldest of the own ones, and anybody else takes
+ * the oldest. A datagram never takes the place of TCP, and TCP leaves room for datagrams:
+ * it has no more than IDENTITY_TCP_WAYS. So what is lost in a full table is old, and no
+ * user can push out of a bucket more of the others' records than that share. (Users are
+ * told apart as the initial user namespace numbers them: who was given many numbers, as
+ * by /etc/subuid, counts as many.)
  *
  * A reader gets a copy of a bucket (BPF_MAP_LOOKUP_ELEM) or, when it may open the map
  * for writing, the memory itself (mmap). Writers wait for neither, so a copy may be
  * half old and half new: it counts only when its check is the one that
- * identity_check() computes of it. A record answers for a connection only when its
- * whole key is the one that was asked for: a tag is a hint. When two records have
- * the same key and namespace, the later one holds.
+ * identity_check() computes of it. That is also why a reader needs no barrier on a
+ * processor that reorders loads: in whatever order the words came, together they either
+ * are one record or fail the check. A record answers for a connection only when its whole
+ * key is the one that was asked for: a tag is a hint.
+ *
+ * What an entry of conn_to_pid_* says beside it. Those maps have no namespace: any user
+ * who makes a user and a network namespace ("unshare -Urn") can write any key of them,
+ * with the own PID. So a bare PID is a hint that no decision may rest on. conn-lookup gives
+ * it only when no record of the asker's namespace has the key and none of another
+ * namespace has that very PID, and then with the status "unknown" and nothing else. Records
+ * of another namespace answer those alone who ask for that one, for any, or for a source
+ * address that the asker's namespace does not have.
  */
 #ifndef CONNPIN_IDENTITY_H
 #define CONNPIN_IDENTITY_H
 
 #include "port_tracker.h"
 
-#define IDENTITY_VERSION 1
-#define IDENTITY_WAYS 8 /* records of a bucket */
+#define IDENTITY_VERSION 2
+#define IDENTITY_WAYS 8	    /* records of a bucket */
+#define IDENTITY_SHARE 4    /* of them, from which on a user gives up own ones */
+#define IDENTITY_TCP_WAYS 6 /* of them, that TCP may have */
 
 /* One for each entry of the connection table, and the header. */
 #define IDENTITY_ENTRIES ((CONN_V4_ENTRIES + CONN_V6_ENTRIES) / IDENTITY_WAYS + 1)
 
 #define IDENTITY_COMM_BYTES 16 /* TASK_COMM_LEN of include/linux/sched.h */
 
-/* 88 bytes, so that all of it stays under 8 MB at the default capacities. */
+/* Bits of a record's flags. */
+#define IDENTITY_SRC_OF_MESSAGE 1 /* the source address came with the datagram (IP_PKTINFO) */
+
+/* 128 bytes, two lines of a cache. */
 struct conn_identity {
-	__u32 check;		/* identity_check() of the record; odd: it is being written */
-	__u32 netns;		/* of the socket: the inode number of its namespace */
-	struct conn_key_v6 key; /* IPv4 destinations as ::ffff:a.b.c.d */
-	__u32 pid;		/* the process, as in conn_to_pid_* */
-	__u32 tid;		/* its thread that connected or sent first */
-	__u32 uid;		/* real user and group, as the initial namespace has them */
+	__u32 check;	 /* identity_check() of the record; odd: it is being written */
+	__u32 netns;	 /* of the socket: the inode number of its namespace, used again */
+	__u32 dst_ip[4]; /* network byte order; IPv4 as ::ffff:a.b.c.d */
+	__u16 src_port;
+	__u16 dst_port;
+	__u8 protocol;	    /* 6 TCP, 17 UDP */
+	__u8 flags;	    /* IDENTITY_* */
+	__u8 pad[2];	    /* 0 */
+	__u32 src_ip[4];    /* as dst_ip; all 0: the socket had none yet */
+	__u64 netns_cookie; /* SO_NETNS_COOKIE of the socket, never used again; 0: not known */
+	__u32 pid;	    /* the process, as in conn_to_pid_*; 0: nobody, or not known */
+	__u32 tid;	    /* its thread that connected or sent first */
+	__u32 uid;	    /* real user and group, as the initial namespace has them */
 	__u32 gid;
 	__u64 start_time;		/* of the process, ns since boot, suspended time included */
 	__u64 time;			/* of the connect or the first datagram, same clock */
 	__u64 cgroup_id;		/* of the process in cgroup v2: the inode number */
+	__u64 exe_inode;		/* of the executable: i_ino of mm->exe_file; 0: none */
+	__u32 exe_device;		/* its s_dev: major number << 20 | minor number */
+	__u32 exec_id;			/* self_exec_id, low bits: another one after each exec */
 	char comm[IDENTITY_COMM_BYTES]; /* of the process, not of the thread; NUL-ended */
 };
 
-#define IDENTITY_STAMP_SHIFT 20	  /* a stamp counts 2^20 ns, a millisecond */
-#define IDENTITY_STAMP_SLACK 1024 /* how much later than it says one may be written */
-
+/*
+ * What a writer has to know of each record to choose one, in front of them, so that it
+ * reads two lines of the cache for that.
+ */
 struct identity_bucket {
 	__u32 tag[IDENTITY_WAYS];   /* of each record; 0: free */
-	__u32 stamp[IDENTITY_WAYS]; /* when it was written, in 2^20 ns, wraps */
+	__u32 owner[IDENTITY_WAYS]; /* identity_owner() */
+	__u64 time[IDENTITY_WAYS];  /* when it was written: the record's time, or later */
 	struct conn_identity way[IDENTITY_WAYS];
 };
+
+#define IDENTITY_UNSEEN 64 /* a power of 2 */
 
 /* Entry 0. All 0 until something was recorded. */
 struct identity_header {
 	__u32 version; /* IDENTITY_VERSION */
 	__u32 buckets; /* entries 1 to this are buckets */
-	__u64 seed;    /* of the hash, random, never 0 */
+	__u64 seed[2]; /* of the hash, random, neither ever 0 */
+	/*
+	 * Where connects of UDP sockets may pass unseen (bpf/udp_connect_tp.bpf.c): when that
+	 * last happened to any destination, and to one of identity_unseen()'s number. The
+	 * source port was not known: a UDP record of such a destination that is older may be
+	 * of a port that another socket has by now.
+	 */
+	__u64 unseen_last;
+	__u64 unseen[IDENTITY_UNSEEN];
 };
 
-_Static_assert(sizeof(struct conn_identity) == 88, "a new layout needs a new version");
-_Static_assert(sizeof(struct identity_bucket) == 768, "a new layout needs a new version");
+_Static_assert(sizeof(struct conn_identity) == 128, "a new layout needs a new version");
+_Static_assert(sizeof(struct identity_bucket) == 1152, "a new layout needs a new version");
+_Static_assert(sizeof(struct identity_header) <= sizeof(struct identity_bucket), "an entry");
+
+static inline __u64 identity_rotate(__u64 x, unsigned n)
+{
+	return x << n | x >> (64 - n);
+}
+
+#define IDENTITY_SIP_ROUND(v0, v1, v2, v3)                                            \
+	do {                                                                          \
+		v0 += v1, v2 += v3;                                                   \
+		v1 = identity_rotate(v1, 13) ^ v0, v3 = identity_rotate(v3, 16) ^ v2; \
+		v0 = identity_rotate(v0, 32);                                         \
+		v2 += v1, v0 += v3;                                                   \
+		v1 = identity_rotate(v1, 17) ^ v2, v3 = identity_rotate(v3, 21) ^ v0; \
+		v2 = identity_rotate(v2, 32);                                         \
+	} while (0)
+
+#define IDENTITY_KEY_BYTES 21 /* destination, ports, protocol: what is hashed */
 
 /*
- * The hash of a key: 64 bits, of which the upper half chooses the bucket and the
- * lower half is the tag. Multiply and fold, three times; the seed keeps strangers
- * from choosing ports that push somebody's record out. All 24 bytes count.
+ * SipHash-1-3 (Aumasson, Bernstein; reference/ of github.com/veorq/SipHash) of the first
+ * 21 bytes of a struct conn_key_v6, taken as numbers of 8 bytes in host byte order. A keyed
+ * function: who does not know the seed finds no two keys of one bucket, and the seed is in
+ * the map, which root and the group PIN_GROUP alone may read. The upper half chooses the
+ * bucket, the lower half is the tag.
  */
-static inline __u64 identity_hash(const struct conn_key_v6 *key, __u64 seed)
+static inline __u64 identity_hash(const struct conn_key_v6 *key, const __u64 seed[2])
 {
-	__u64 h = seed;
+	__u64 v0 = seed[0] ^ 0x736f6d6570736575ULL, v1 = seed[1] ^ 0x646f72616e646f6dULL;
+	__u64 v2 = seed[0] ^ 0x6c7967656e657261ULL, v3 = seed[1] ^ 0x7465646279746573ULL;
+	__u64 word[3] = {
+		(__u64)key->dst_ip[1] << 32 | key->dst_ip[0],
+		(__u64)key->dst_ip[3] << 32 | key->dst_ip[2],
+		(__u64)IDENTITY_KEY_BYTES << 56 | (__u64)key->protocol << 32 |
+			(__u64)key->dst_port << 16 | key->src_port,
+	};
 
-	h ^= (__u64)key->dst_ip[0] << 32 | key->dst_ip[1];
-	h *= 0x9e3779b97f4a7c15ULL;
-	h ^= h >> 32;
-	h ^= (__u64)key->dst_ip[2] << 32 | key->dst_ip[3];
-	h *= 0xd6e8feb86659fd93ULL;
-	h ^= h >> 32;
-	h ^= (__u64)key->src_port << 32 | (__u64)key->dst_port << 8 | key->protocol;
-	h *= 0xff51afd7ed558ccdULL;
-	h ^= h >> 29;
-	h *= 0xc4ceb9fe1a85ec53ULL;
-	return h ^ h >> 32;
+	v3 ^= word[0];
+	IDENTITY_SIP_ROUND(v0, v1, v2, v3);
+	v0 ^= word[0];
+	v3 ^= word[1];
+	IDENTITY_SIP_ROUND(v0, v1, v2, v3);
+	v0 ^= word[1];
+	v3 ^= word[2];
+	IDENTITY_SIP_ROUND(v0, v1, v2, v3);
+	v0 ^= word[2];
+	v2 ^= 0xff;
+	IDENTITY_SIP_ROUND(v0, v1, v2, v3);
+	IDENTITY_SIP_ROUND(v0, v1, v2, v3);
+	IDENTITY_SIP_ROUND(v0, v1, v2, v3);
+	return v0 ^ v1 ^ v2 ^ v3;
 }
 
 /*
@@ -103,6 +181,11 @@ static inline __u32 identity_check(const struct conn_identity *record)
 	sum += word[8] * 0xda942042e4dd58b5ULL;
 	sum += word[9] * 0xaef17502108ef2d9ULL;
 	sum += word[10] * 0x9fb21c651e98df25ULL;
+	sum += word[11] * 0xa0761d6478bd642fULL;
+	sum += word[12] * 0xe7037ed1a0b428dbULL;
+	sum += word[13] * 0x8ebc6af09c88c6e3ULL;
+	sum += word[14] * 0x589965cc75374cc3ULL;
+	sum += word[15] * 0x1d8e4e27c47d124fULL;
 	return (__u32)(sum >> 32) & ~1U;
 }
 
@@ -114,6 +197,21 @@ static inline __u32 identity_index(__u64 hash, __u32 buckets)
 static inline __u32 identity_tag(__u64 hash)
 {
 	return (__u32)hash | 1;
+}
+
+/* Whose a record is, as far as the room in a bucket is concerned: the user, and 1 for UDP. */
+static inline __u32 identity_owner(__u32 uid, __u8 protocol)
+{
+	return uid << 1 | (protocol == 17);
+}
+
+/* Which of the header's unseen[] is KEY's: by destination and its port, whatever the source. */
+static inline __u32 identity_unseen(const struct conn_key_v6 *key, const __u64 seed[2])
+{
+	struct conn_key_v6 any = *key;
+
+	any.src_port = 0;
+	return (__u32)identity_hash(&any, seed) & (IDENTITY_UNSEEN - 1);
 }
 
 #endif

@@ -37,7 +37,8 @@
 #define SOCK_RAW 3	      /* include/linux/net.h */
 #define IPPROTO_MPTCP 262     /* include/uapi/linux/in.h */
 #define IPPROTO_UDP 17	      /* include/uapi/linux/in.h */
-#define PF_KTHREAD 0x00200000 /* include/linux/sched.h */
+#define PF_KTHREAD 0x00200000 /* include/linux/sched.h, as the next */
+#define PF_IO_WORKER 0x10     /* of io_uring */
 #define RTN_LOCAL 2	      /* include/uapi/linux/rtnetlink.h */
 #define RTF_LOCAL (1U << 31)  /* include/uapi/linux/ipv6_route.h */
 
@@ -114,6 +115,7 @@ struct netns_ipv4 {
 struct ns_common {
 	const void *ops;
 	unsigned int inum;
+	__u64 ns_id; /* since 6.18 */
 };
 
 /* include/net/net_namespace.h */
@@ -143,8 +145,23 @@ struct socket {
 };
 
 /* include/linux/fs.h */
+struct super_block {
+	__u32 s_dev; /* major number << 20 | minor number */
+};
+
+struct inode {
+	unsigned long i_ino;
+	struct super_block *i_sb;
+};
+
 struct file {
+	struct inode *f_inode;
 	void *private_data; /* of a socket's: struct socket */
+};
+
+/* include/linux/mm_types.h */
+struct mm_struct {
+	struct file *exe_file;
 };
 
 /* include/linux/fdtable.h */
@@ -157,8 +174,15 @@ struct files_struct {
 	struct fdtable *fdt;
 };
 
+/* arch/ARCH/include/asm/thread_info.h */
+struct thread_info {
+	unsigned long flags; /* TIF_* */
+	__u32 status;	     /* x86: TS_* */
+};
+
 /* include/linux/sched.h */
 struct task_struct {
+	struct thread_info thread_info;
 	unsigned int flags; /* PF_* */
 	int pid;	    /* the thread, as numbered in the initial PID namespace */
 	int tgid;	    /* the process, likewise */
@@ -166,6 +190,8 @@ struct task_struct {
 	__u64 start_boottime; /* ns */
 	const struct cred *cred;
 	char comm[16];
+	struct mm_struct *mm;
+	__u64 self_exec_id; /* counts each exec; 32 bits before 5.7 */
 	struct files_struct *files;
 	struct nsproxy *nsproxy;
 	struct css_set *cgroups;
@@ -181,13 +207,15 @@ struct in6_addr {
 /* include/net/sock.h */
 struct sock_common {
 	__u16 skc_family;
-	__u32 skc_daddr; /* network byte order, as skc_dport */
+	__u32 skc_daddr;     /* network byte order, as the next two */
+	__u32 skc_rcv_saddr; /* the own address, 0: any */
 	__u16 skc_dport;
 	__u16 skc_num; /* the local port, host byte order */
 	unsigned char skc_state;
 	possible_net_t skc_net;
-	atomic64_t skc_cookie; /* 0 until someone asks for it */
-	struct in6_addr skc_v6_daddr;
+	atomic64_t skc_cookie;	      /* 0 until someone asks for it */
+	struct in6_addr skc_v6_daddr; /* with CONFIG_IPV6, as the next */
+	struct in6_addr skc_v6_rcv_saddr;
 	unsigned long skc_flags; /* sk_flags, bits SOCK_* */
 };
 

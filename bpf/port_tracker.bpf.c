@@ -8,8 +8,9 @@
  * Fast Open connect is recorded in the first writer, which is who sends it.) The
  * exceptions: a connect that a kernel thread makes, for NFS, which no process owns; and
  * the further subflows of an MPTCP connection, which a kernel thread opens or whoever
- * told the kernel of an address ("ip mptcp"), and whose owner can't be told here. None of
- * these is recorded: no answer is better than a kworker's.
+ * told the kernel of an address ("ip mptcp"), and whose owner can't be told here. These
+ * are recorded as nobody's: no answer is better than a kworker's, or than the name of who
+ * had the port before.
  *
  * A UDP socket that was connected sends without an address, and passes none of
  * these hooks: udp_connect records it when it connects.
@@ -34,30 +35,24 @@
 #define READ_ONCE(x) (*(volatile typeof(x) *)&(x))
 
 #if PARTS & (UDP_SENDS_V4 | UDP_SENDS_V6)
-#ifndef PID_ONLY
 /*
  * The socket's network namespace. Nearly always the sender's, whose number is at
  * hand; a socket's own takes three more calls, because a context gives no BTF pointer.
  */
-static __always_inline __u32 netns_of_sender(struct bpf_sock_addr *ctx)
+static __always_inline void set_netns_of_sender(struct opened *opened, struct bpf_sock_addr *ctx)
 {
+#ifndef PID_ONLY
 	struct net *net = bpf_get_current_task_btf()->nsproxy->net_ns;
 	struct bpf_sock_addr_kern *kern = (void *)ctx;
 	struct sock *sk;
 
-	if (bpf_get_netns_cookie(ctx) == net->net_cookie)
-		return net->ns.inum;
-	if (bpf_core_read(&sk, sizeof(sk), &kern->sk))
-		return 0;
-	return BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
-}
-
-#else
-static __always_inline __u32 netns_of_sender(struct bpf_sock_addr *ctx)
-{
-	return 0;
-}
+	opened->netns_cookie = bpf_get_netns_cookie(ctx);
+	if (opened->netns_cookie == cookie_of(net))
+		opened->netns = net->ns.inum;
+	else if (bpf_core_read(&sk, sizeof(sk), &kern->sk) == 0)
+		opened->netns = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
 #endif
+}
 #endif
 
 #if PARTS & TCP_OPENS
@@ -73,56 +68,58 @@ static __always_inline bool is_join(struct tcp_sock *tp)
 	return BPF_CORE_READ_BITFIELD_PROBED(subflow, request_join);
 }
 
-/* Whether it is nobody's connect, or can't be looked at; into NETNS what identify() wants. */
-static __always_inline bool is_nobodys(struct bpf_sock *sk, __u32 *netns)
+/* What SK itself has to tell. False when it can't be looked at. */
+static __always_inline bool look_at_socket(struct opened *opened, struct bpf_sock *sk)
 {
 	struct tcp_sock *tp = sk ? bpf_skc_to_tcp_sock(sk) : NULL;
 
-	if (!tp || is_join(tp))
-		return true;
-	*netns = netns_of((struct sock *)tp);
-	return false;
+	if (!tp)
+		return false;
+	opened->of_nobody = is_join(tp);
+	set_netns(opened, (struct sock *)tp);
+	return true;
 }
 #else
 /* A further subflow that "ip mptcp" asked for can't be told: it is that command's. */
-static __always_inline bool is_nobodys(struct bpf_sock *sk, __u32 *netns)
+static __always_inline bool look_at_socket(struct opened *opened, struct bpf_sock *sk)
 {
-	*netns = 0;
-	return false;
+	return true;
 }
 #endif
 
 SEC("sockops")
 int handle_sockops(struct bpf_sock_ops *ctx)
 {
-	__u32 dst0, dst1, dst2, dst3;
-	__u16 src_port, dst_port;
-	__u32 netns;
+	struct opened opened = {};
 
 	/* One of about nine calls in the life of a connection: the others leave here. */
 	if (ctx->op != BPF_SOCK_OPS_TCP_CONNECT_CB)
 		return 1;
 
-	if (is_nobodys(ctx->sk, &netns))
+	if (!look_at_socket(&opened, ctx->sk))
 		return 1;
-	src_port = ctx->local_port;
-	dst_port = bpf_ntohl(ctx->remote_port);
+	opened.key.src_port = ctx->local_port;
+	opened.key.dst_port = bpf_ntohl(ctx->remote_port);
+	opened.key.protocol = IPPROTO_TCP;
 
+	/* The route is known by now, and with it the source address. */
 	if (ctx->family == AF_INET) {
-		record_v4(ctx->remote_ip4, src_port, dst_port, IPPROTO_TCP, netns);
+		set_v4(opened.key.dst_ip, ctx->remote_ip4);
+		set_src_v4(opened.src_ip, ctx->local_ip4);
+		record_v4(&opened);
 	} else if (ctx->family == AF_INET6) {
-		dst0 = ctx->remote_ip6[0];
-		dst1 = ctx->remote_ip6[1];
-		dst2 = ctx->remote_ip6[2];
-		dst3 = ctx->remote_ip6[3];
-		if (is_v4_mapped(dst0, dst1, dst2))
-			record_v4(dst3, src_port, dst_port, IPPROTO_TCP, netns);
-		else
-			record_v6(dst0, dst1, dst2, dst3, src_port, dst_port, IPPROTO_TCP, netns);
+		opened.key.dst_ip[0] = READ_ONCE(ctx->remote_ip6[0]);
+		opened.key.dst_ip[1] = READ_ONCE(ctx->remote_ip6[1]);
+		opened.key.dst_ip[2] = READ_ONCE(ctx->remote_ip6[2]);
+		opened.key.dst_ip[3] = READ_ONCE(ctx->remote_ip6[3]);
+		opened.src_ip[0] = READ_ONCE(ctx->local_ip6[0]);
+		opened.src_ip[1] = READ_ONCE(ctx->local_ip6[1]);
+		opened.src_ip[2] = READ_ONCE(ctx->local_ip6[2]);
+		opened.src_ip[3] = READ_ONCE(ctx->local_ip6[3]);
+		record_either(&opened);
 	}
 	return 1;
 }
-
 #endif
 
 #if PARTS & UDP_SENDS_V4
@@ -130,13 +127,18 @@ int handle_sockops(struct bpf_sock_ops *ctx)
  * Also runs for an AF_INET6 socket that sends to an IPv4-mapped address, and
  * for a connected socket that sends with a control message: then the context
  * has no destination and the socket's own is the one that is used.
+ *
+ * It runs before the kernel looks for a route, so the datagram may never leave. Its source
+ * is the one that the socket is bound to, or that came with the message; a socket that is
+ * bound to none has none yet.
  */
 SEC("cgroup/sendmsg4")
 int handle_sendmsg4(struct bpf_sock_addr *ctx)
 {
 	struct bpf_sock *sk = ctx->sk;
 	__u16 dst_port = bpf_ntohs(ctx->user_port);
-	__u32 dst = ctx->user_ip4;
+	__u32 dst = ctx->user_ip4, src = ctx->msg_src_ip4;
+	struct opened opened = {};
 
 	/* UDP-Lite (136) passes here too and is nobody's question. */
 	if (!sk || ctx->protocol != IPPROTO_UDP)
@@ -147,11 +149,18 @@ int handle_sendmsg4(struct bpf_sock_addr *ctx)
 	}
 	/* ip_route_output_key_hash_rcu(): 0.0.0.0 means the source, or loopback. */
 	if (dst == 0)
-		dst = sk->src_ip4 ? sk->src_ip4 : bpf_htonl(0x7f000001);
-	record_v4(dst, sk->src_port, dst_port, IPPROTO_UDP, netns_of_sender(ctx));
+		dst = src ? src : bpf_htonl(0x7f000001);
+	set_v4(opened.key.dst_ip, dst);
+	set_src_v4(opened.src_ip, src);
+	if (src && src != sk->src_ip4)
+		opened.flags = OPENED_SRC_OF_MESSAGE;
+	opened.key.src_port = sk->src_port;
+	opened.key.dst_port = dst_port;
+	opened.key.protocol = IPPROTO_UDP;
+	set_netns_of_sender(&opened, ctx);
+	record_v4(&opened);
 	return 1;
 }
-
 #endif
 
 #if PARTS & UDP_SENDS_V6
@@ -160,7 +169,8 @@ int handle_sendmsg6(struct bpf_sock_addr *ctx)
 {
 	struct bpf_sock *sk = ctx->sk;
 	__u16 dst_port = bpf_ntohs(ctx->user_port);
-	__u32 dst0, dst1, dst2, dst3;
+	__u32 dst0, dst1, dst2, dst3, src0, src1, src2, src3;
+	struct opened opened = {};
 
 	if (!sk || ctx->protocol != IPPROTO_UDP)
 		return 1;
@@ -178,11 +188,28 @@ int handle_sendmsg6(struct bpf_sock_addr *ctx)
 	/* udpv6_sendmsg(): :: means ::1. */
 	if (!(dst0 | dst1 | dst2 | dst3))
 		dst3 = bpf_htonl(1);
-	record_v6(dst0, dst1, dst2, dst3, sk->src_port, dst_port, IPPROTO_UDP,
-		  netns_of_sender(ctx));
+	src0 = READ_ONCE(ctx->msg_src_ip6[0]);
+	src1 = READ_ONCE(ctx->msg_src_ip6[1]);
+	src2 = READ_ONCE(ctx->msg_src_ip6[2]);
+	src3 = READ_ONCE(ctx->msg_src_ip6[3]);
+	if ((src0 | src1 | src2 | src3) &&
+	    (src0 != READ_ONCE(sk->src_ip6[0]) || src1 != READ_ONCE(sk->src_ip6[1]) ||
+	     src2 != READ_ONCE(sk->src_ip6[2]) || src3 != READ_ONCE(sk->src_ip6[3])))
+		opened.flags = OPENED_SRC_OF_MESSAGE;
+	opened.key = (struct conn_key_v6) {
+		.dst_ip = { dst0, dst1, dst2, dst3 },
+		.src_port = sk->src_port,
+		.dst_port = dst_port,
+		.protocol = IPPROTO_UDP,
+	};
+	opened.src_ip[0] = src0;
+	opened.src_ip[1] = src1;
+	opened.src_ip[2] = src2;
+	opened.src_ip[3] = src3;
+	set_netns_of_sender(&opened, ctx);
+	record_v6(&opened);
 	return 1;
 }
-
 #endif
 
 char LICENSE[] SEC("license") = "GPL";

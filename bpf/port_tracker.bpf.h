@@ -7,6 +7,7 @@
 #define CONNPIN_PORT_TRACKER_BPF_H
 
 #include "address.bpf.h"
+#include "opened.bpf.h"
 #include "port_tracker.h"
 #include "tracker_metrics.bpf.h"
 
@@ -47,16 +48,6 @@ static __always_inline conn_pid current_pid(void)
 	flags = BPF_CORE_READ(task, flags);
 	return flags & PF_KTHREAD ? 0 : BPF_CORE_READ(task, tgid);
 }
-
-static __always_inline __u32 netns_of(const struct sock *sk)
-{
-	return 0;
-}
-
-static __always_inline int identify(const struct conn_key_v6 *key, __u32 netns, bool new)
-{
-	return 0;
-}
 #else
 /*
  * The process, in the initial PID namespace; 0 for a kernel thread. Read from the
@@ -68,87 +59,88 @@ static __always_inline conn_pid current_pid(void)
 
 	return task->flags & PF_KTHREAD ? 0 : task->tgid;
 }
-
-/* The inode number of a socket's network namespace. */
-static __always_inline __u32 netns_of(const struct sock *sk)
-{
-	return sk->__sk_common.skc_net.net->ns.inum;
-}
 #endif
 
 /*
  * Writes only when something changed. A rewrite of an existing key takes a
  * fresh element from the LRU, and when that is full throws others out; the
  * look-up that avoids it also costs less than half as much. Not in place: the element
- * may have gone to another key since the look-up. 0: written; -EEXIST: nothing had
+ * may have gone to another key since the look-up. Without a PID the entry of an earlier
+ * owner goes: this is no connection of that one any more. 0: written; -EEXIST: nothing had
  * changed; else the kernel's refusal.
  */
 static __always_inline long record(void *map, const void *key, conn_pid pid)
 {
 	conn_pid *known = bpf_map_lookup_elem(map, key);
 
-	if (known && *known == pid)
+	if (pid ? known && *known == pid : !known)
 		return -EEXIST;
-	return bpf_map_update_elem(map, key, &pid, BPF_ANY);
+	if (pid)
+		return bpf_map_update_elem(map, key, &pid, BPF_ANY);
+	bpf_map_delete_elem(map, key);
+	return -EEXIST;
 }
 
-static __always_inline void record_v4(__u32 dst_ip, __u16 src_port, __u16 dst_port, __u8 protocol,
-				      __u32 netns)
+/* Whose it is beyond the PID, which the variant without identities leaves out. */
+static __always_inline void record_identity(struct opened *opened, conn_pid pid, long rc)
 {
-	struct conn_key_v4 key = {
-		.dst_ip = dst_ip,
-		.src_port = src_port,
-		.dst_port = dst_port,
-		.protocol = protocol,
-	};
-	struct conn_key_v6 mapped = {
-		.dst_ip = { 0, 0, bpf_htonl(0xffff), dst_ip },
-		.src_port = src_port,
-		.dst_port = dst_port,
-		.protocol = protocol,
-	};
-	conn_pid pid = current_pid();
-	long rc;
-
-	if (!pid)
-		return;
-	rc = record(&conn_to_pid_v4, &key, pid);
+#ifndef PID_ONLY
 	/* A connect is another connection each time, a datagram another of the same. */
-	identify(&mapped, netns, rc != -EEXIST || protocol == IPPROTO_TCP);
+	opened->is_again = rc == -EEXIST && opened->key.protocol == IPPROTO_UDP;
+	opened->of_nobody = !pid;
+	identify(opened);
+#endif
+}
+
+/*
+ * The owner of OPENED is the process of now, or nobody when that is a kernel thread or
+ * can't be told. Its destination is an IPv4-mapped address; below, any other.
+ */
+static __always_inline void record_v4(struct opened *opened)
+{
+	conn_pid pid = opened->of_nobody ? 0 : current_pid();
+	struct conn_key_v4 key = {
+		.dst_ip = opened->key.dst_ip[3],
+		.src_port = opened->key.src_port,
+		.dst_port = opened->key.dst_port,
+		.protocol = opened->key.protocol,
+	};
+	long rc = record(&conn_to_pid_v4, &key, pid);
+
+	record_identity(opened, pid, rc);
 	if (rc == -EEXIST)
 		return;
 	if (rc)
 		COUNT_TRACKER(dropped_v4);
-	else if (protocol == IPPROTO_TCP)
+	else if (key.protocol == IPPROTO_TCP)
 		COUNT_TRACKER(recorded_tcp_v4);
 	else
 		COUNT_TRACKER(recorded_udp_v4);
 }
 
-static __always_inline void record_v6(__u32 dst0, __u32 dst1, __u32 dst2, __u32 dst3,
-				      __u16 src_port, __u16 dst_port, __u8 protocol, __u32 netns)
+static __always_inline void record_v6(struct opened *opened)
 {
-	struct conn_key_v6 key = {
-		.dst_ip = { dst0, dst1, dst2, dst3 },
-		.src_port = src_port,
-		.dst_port = dst_port,
-		.protocol = protocol,
-	};
-	conn_pid pid = current_pid();
-	long rc;
+	conn_pid pid = opened->of_nobody ? 0 : current_pid();
+	long rc = record(&conn_to_pid_v6, &opened->key, pid);
 
-	if (!pid)
-		return;
-	rc = record(&conn_to_pid_v6, &key, pid);
-	identify(&key, netns, rc != -EEXIST || protocol == IPPROTO_TCP);
+	record_identity(opened, pid, rc);
 	if (rc == -EEXIST)
 		return;
 	if (rc)
 		COUNT_TRACKER(dropped_v6);
-	else if (protocol == IPPROTO_TCP)
+	else if (opened->key.protocol == IPPROTO_TCP)
 		COUNT_TRACKER(recorded_tcp_v6);
 	else
 		COUNT_TRACKER(recorded_udp_v6);
+}
+
+/* The same, whichever family it is of. */
+static __always_inline void record_either(struct opened *opened)
+{
+	if (is_v4_mapped(opened->key.dst_ip[0], opened->key.dst_ip[1], opened->key.dst_ip[2]))
+		record_v4(opened);
+	else
+		record_v6(opened);
 }
 
 #endif

@@ -7,7 +7,15 @@
  * rely on it byte for byte: the layouts never change under these names.
  *
  * The key has no source address: a socket that is not bound has none yet when
- * it is recorded. The source port tells connections apart.
+ * it is recorded. The source port tells connections apart, unless two sockets have it at
+ * different addresses.
+ *
+ * An entry is a hint, and no decision may rest on it. The key has no network namespace
+ * either: any user who makes one ("unshare -Urn") can write any key, with the own PID, as can
+ * who binds another address of this host, or sends a datagram that the kernel then refuses.
+ * And any user can push entries out, by 65,536 datagrams to different addresses. Who has to
+ * be sure asks conn-lookup, or reads the identity table (identity.h), which tells all of
+ * these apart.
  */
 #ifndef CONNPIN_PORT_TRACKER_H
 #define CONNPIN_PORT_TRACKER_H
@@ -59,11 +67,13 @@ struct tracker_metrics {
 	__u64 recorded_udp_v6;
 	__u64 dropped_v4;	/* updates of conn_to_pid_v4 that the kernel refused */
 	__u64 dropped_v6;	/* updates of conn_to_pid_v6 that the kernel refused */
-	__u64 dropped_identity; /* records not written: another CPU was writing the slot */
+	__u64 dropped_identity; /* records not written: no record of the bucket might go */
 	__u64 refused_v6;	/* calls that ipv6_blocker refused */
+	__u64 evicted_tcp;	/* records that made room for one of another connection */
+	__u64 evicted_udp;
 };
 
-_Static_assert(sizeof(struct tracker_metrics) == 64, "a new layout needs a new map");
+_Static_assert(sizeof(struct tracker_metrics) == 80, "a new layout needs a new map");
 _Static_assert(sizeof(struct conn_key_v4) == 12, "conn_key_v4 is 12 bytes for ever");
 _Static_assert(sizeof(struct conn_key_v6) == 24, "conn_key_v6 is 24 bytes for ever");
 _Static_assert(sizeof(conn_pid) == 4, "the value is 4 bytes for ever");

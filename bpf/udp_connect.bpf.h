@@ -12,31 +12,44 @@
 
 #include "port_tracker.bpf.h"
 
-/* To DST, an IPv6 address, IPv4-mapped or not, network byte order. */
-static __always_inline void record_connected_to(const __u32 dst[4], __u16 src_port, __u16 dst_port,
-						__u32 netns)
-{
-	if (is_v4_mapped(dst[0], dst[1], dst[2]))
-		record_v4(dst[3], src_port, dst_port, IPPROTO_UDP, netns);
-	else
-		record_v6(dst[0], dst[1], dst[2], dst[3], src_port, dst_port, IPPROTO_UDP, netns);
-}
-
-/* The two for fexit: RET is what the kernel's function returned. Raw sockets pass too. */
+/* What is known of SK, of family AF_INET, whose connect RET has just ended. */
 static __always_inline void on_connected_v4(const struct sock *sk, int ret)
 {
-	if (ret == 0 && sk->sk_protocol == IPPROTO_UDP)
-		record_v4(sk->__sk_common.skc_daddr, sk->__sk_common.skc_num,
-			  bpf_ntohs(sk->__sk_common.skc_dport), IPPROTO_UDP, netns_of(sk));
+	struct opened opened = {};
+
+	/* Raw sockets pass too. */
+	if (ret != 0 || sk->sk_protocol != IPPROTO_UDP)
+		return;
+	set_v4(opened.key.dst_ip, sk->__sk_common.skc_daddr);
+	set_src_v4(opened.src_ip, sk->__sk_common.skc_rcv_saddr);
+	opened.key.src_port = sk->__sk_common.skc_num;
+	opened.key.dst_port = bpf_ntohs(sk->__sk_common.skc_dport);
+	opened.key.protocol = IPPROTO_UDP;
+	set_netns(&opened, sk);
+	record_v4(&opened);
 }
 
 /* An IPv4-mapped address is left in the socket as such. */
 static __always_inline void on_connected_v6(const struct sock *sk, int ret)
 {
-	if (ret == 0 && sk->sk_protocol == IPPROTO_UDP)
-		record_connected_to(sk->__sk_common.skc_v6_daddr.in6_u.u6_addr32,
-				    sk->__sk_common.skc_num, bpf_ntohs(sk->__sk_common.skc_dport),
-				    netns_of(sk));
+	const struct sock_common *common = &sk->__sk_common;
+	struct opened opened = {};
+
+	/* Without CONFIG_IPV6 there is no such socket, and no such member. */
+	if (ret != 0 || sk->sk_protocol != IPPROTO_UDP ||
+	    !bpf_core_field_exists(common->skc_v6_daddr))
+		return;
+	opened.key = (struct conn_key_v6) {
+		.src_port = common->skc_num,
+		.dst_port = bpf_ntohs(common->skc_dport),
+		.protocol = IPPROTO_UDP,
+	};
+	for (int i = 0; i < 4; i++) {
+		opened.key.dst_ip[i] = common->skc_v6_daddr.in6_u.u6_addr32[i];
+		opened.src_ip[i] = common->skc_v6_rcv_saddr.in6_u.u6_addr32[i];
+	}
+	set_netns(&opened, sk);
+	record_either(&opened);
 }
 
 char LICENSE[] SEC("license") = "GPL";

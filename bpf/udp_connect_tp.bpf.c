@@ -5,14 +5,37 @@
  * Still before the first packet. It costs every system call of the host some
  * nanoseconds, because the kernel then takes its traced path for all of them, and it
  * misses the connects of io_uring and of 32-bit programs, which that path leaves out.
+ *
+ * The two hooks at the beginning of each connect miss none, but they run before the kernel
+ * chooses a port. They keep the socket for the tracepoint, since by its end the descriptor
+ * may name another one; and when the end will not be seen, they record at once who connects
+ * a socket that has a port, and of a socket without one that what is known of its
+ * destination may be of a port that is this socket's by now.
  */
 #include "udp_connect.bpf.h"
 
-/* The first argument of the system call, which no call may change. */
+#include "udp_connect.h"
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, UDP_CONNECTING_ENTRIES);
+	__type(key, __u32);
+	__type(value, struct udp_connecting);
+} udp_connecting SEC(".maps");
+
+#define STALE_NS 1000000000 /* a connect of UDP takes microseconds: its thread is gone */
+
+/* Members of struct pt_regs: the first argument and the number of the system call. */
 #if defined(__TARGET_ARCH_x86)
 #define FIRST_ARGUMENT di
+#define NUMBER orig_ax
+#define NR_CONNECT 42 /* arch/x86/entry/syscalls/syscall_64.tbl */
+#define TS_COMPAT 2   /* arch/x86/include/asm/thread_info.h */
 #elif defined(__TARGET_ARCH_arm64)
 #define FIRST_ARGUMENT orig_x0
+#define NUMBER syscallno
+#define NR_CONNECT 203 /* include/uapi/asm-generic/unistd.h */
+#define TIF_32BIT 22   /* arch/arm64/include/asm/thread_info.h */
 #elif defined(__TARGET_ARCH_riscv)
 #define FIRST_ARGUMENT orig_a0
 #elif defined(__TARGET_ARCH_s390)
@@ -25,10 +48,138 @@
 
 struct pt_regs {
 	unsigned long FIRST_ARGUMENT;
+#ifdef __TARGET_ARCH_x86
+	unsigned long orig_ax;
+#elif defined(__TARGET_ARCH_arm64)
+	__s32 syscallno;
+#endif
 } __attribute__((preserve_access_index));
 
-/* The socket that the descriptor names, or NULL. */
-static __always_inline struct sock *socket_of(struct task_struct *task, unsigned long fd)
+/*
+ * Whether the system call that this task is in is one whose end the tracepoint sees:
+ * connect(2) of a 64-bit program. All else is not, whatever there may come to be.
+ */
+static __always_inline bool ends_in_sight(struct task_struct *task)
+{
+#ifdef NUMBER
+	struct pt_regs *regs = (void *)bpf_task_pt_regs(task);
+
+	if (task->flags & (PF_KTHREAD | PF_IO_WORKER) || regs->NUMBER != NR_CONNECT)
+		return false;
+#ifdef TS_COMPAT
+	return !(task->thread_info.status & TS_COMPAT);
+#else
+	return !(task->thread_info.flags & 1UL << TIF_32BIT);
+#endif
+#else
+	/* Not known for this processor. */
+	return !(task->flags & (PF_KTHREAD | PF_IO_WORKER));
+#endif
+}
+
+static __always_inline struct udp_connecting *slot_of(__u32 tid)
+{
+	__u32 index = tid & (UDP_CONNECTING_ENTRIES - 1);
+
+	return bpf_map_lookup_elem(&udp_connecting, &index);
+}
+
+/* Keep the socket of CTX for the end of the connect. False when another thread has the slot. */
+static __always_inline bool keep_socket(struct bpf_sock_addr *ctx, struct task_struct *task)
+{
+	struct bpf_sock_addr_kern *kern = (void *)ctx;
+	struct udp_connecting *slot = slot_of(task->pid);
+	__u64 now = bpf_ktime_get_boot_ns();
+	__u32 other;
+
+	if (!slot)
+		return false;
+	other = slot->tid;
+	if (other && other != (__u32)task->pid && now - slot->time < STALE_NS)
+		return false;
+	/* A full barrier: nobody else looks at the rest of a slot. */
+	if (__sync_val_compare_and_swap(&slot->tid, other, task->pid) != other)
+		return false;
+	slot->time = now;
+	slot->cookie = bpf_get_socket_cookie(ctx);
+	return bpf_core_read(&slot->socket, sizeof(slot->socket), &kern->sk) == 0;
+}
+
+/*
+ * OPENED has its destination; the socket's port and source address are SRC_PORT and what is
+ * in there already, when it is bound.
+ */
+static __always_inline void on_connect(struct bpf_sock_addr *ctx, struct opened *opened)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct net *net = task->nsproxy->net_ns;
+
+	if (ends_in_sight(task) && keep_socket(ctx, task))
+		return;
+	if (!opened->key.src_port) {
+		identify_unseen(&opened->key);
+		return;
+	}
+	opened->netns_cookie = bpf_get_netns_cookie(ctx);
+	if (opened->netns_cookie == cookie_of(net))
+		opened->netns = net->ns.inum;
+	record_either(opened);
+}
+
+/* See port_tracker.bpf.c. */
+#define READ_ONCE(x) (*(volatile typeof(x) *)&(x))
+
+SEC("cgroup/connect4")
+int handle_connect4(struct bpf_sock_addr *ctx)
+{
+	struct bpf_sock *sk = ctx->sk;
+	struct opened opened = {};
+	__u32 dst = ctx->user_ip4;
+
+	if (!sk || ctx->protocol != IPPROTO_UDP)
+		return 1;
+	if (dst == 0)
+		dst = sk->src_ip4 ? sk->src_ip4 : bpf_htonl(0x7f000001);
+	set_v4(opened.key.dst_ip, dst);
+	set_src_v4(opened.src_ip, sk->src_ip4);
+	opened.key.src_port = sk->src_port;
+	opened.key.dst_port = bpf_ntohs(ctx->user_port);
+	opened.key.protocol = IPPROTO_UDP;
+	on_connect(ctx, &opened);
+	return 1;
+}
+
+SEC("cgroup/connect6")
+int handle_connect6(struct bpf_sock_addr *ctx)
+{
+	struct bpf_sock *sk = ctx->sk;
+	struct opened opened = {};
+
+	if (!sk || ctx->protocol != IPPROTO_UDP)
+		return 1;
+	opened.key.dst_ip[0] = READ_ONCE(ctx->user_ip6[0]);
+	opened.key.dst_ip[1] = READ_ONCE(ctx->user_ip6[1]);
+	opened.key.dst_ip[2] = READ_ONCE(ctx->user_ip6[2]);
+	opened.key.dst_ip[3] = READ_ONCE(ctx->user_ip6[3]);
+	if (!(opened.key.dst_ip[0] | opened.key.dst_ip[1] | opened.key.dst_ip[2] |
+	      opened.key.dst_ip[3]))
+		opened.key.dst_ip[3] = bpf_htonl(1);
+	opened.src_ip[0] = READ_ONCE(sk->src_ip6[0]);
+	opened.src_ip[1] = READ_ONCE(sk->src_ip6[1]);
+	opened.src_ip[2] = READ_ONCE(sk->src_ip6[2]);
+	opened.src_ip[3] = READ_ONCE(sk->src_ip6[3]);
+	opened.key.src_port = sk->src_port;
+	opened.key.dst_port = bpf_ntohs(ctx->user_port);
+	opened.key.protocol = IPPROTO_UDP;
+	on_connect(ctx, &opened);
+	return 1;
+}
+
+/*
+ * The socket that the descriptor names, or NULL: of who is in none of the cgroups that the
+ * two above are attached to. The kernel takes an int, whatever else is in the register.
+ */
+static __always_inline struct sock *socket_of(struct task_struct *task, unsigned int fd)
 {
 	struct file **files = task->files->fdt->fd, *file = NULL;
 	struct socket *socket;
@@ -43,24 +194,50 @@ static __always_inline struct sock *socket_of(struct task_struct *task, unsigned
 	return BPF_CORE_READ(socket, sk);
 }
 
+/* The socket whose connect has just ended, or NULL. */
+static __always_inline struct sock *connected_socket(struct task_struct *task)
+{
+	struct udp_connecting *slot = slot_of(task->pid);
+	struct sock *sk;
+	__u64 cookie;
+
+	if (!slot || slot->tid != (__u32)task->pid)
+		return socket_of(task, ((struct pt_regs *)bpf_task_pt_regs(task))->FIRST_ARGUMENT);
+	sk = (struct sock *)slot->socket;
+	cookie = slot->cookie;
+	/* An exchange, for the barrier: all of it was read before another may have the slot. */
+	__sync_lock_test_and_set(&slot->tid, 0);
+	/* Closed meanwhile, its memory may be another socket's. */
+	return (__u64)BPF_CORE_READ(sk, __sk_common.skc_cookie.counter) == cookie ? sk : NULL;
+}
+
 /* The same as in udp_connect.bpf.h, of a pointer that the verifier knows nothing of. */
 static __always_inline void record_connected(struct sock *sk)
 {
-	__u32 netns = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
-	__u16 dst_port = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
-	__u16 src_port = BPF_CORE_READ(sk, __sk_common.skc_num);
-	struct in6_addr dst = {};
+	struct net *net = BPF_CORE_READ(sk, __sk_common.skc_net.net);
+	struct opened opened = {};
 
+	opened.key.src_port = BPF_CORE_READ(sk, __sk_common.skc_num);
+	opened.key.dst_port = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
+	opened.key.protocol = IPPROTO_UDP;
 	/* connect(2) with AF_UNSPEC disconnects. */
-	if (!dst_port)
+	if (!opened.key.dst_port)
 		return;
 	if (BPF_CORE_READ(sk, __sk_common.skc_family) == AF_INET) {
-		dst.in6_u.u6_addr32[2] = bpf_htonl(0xffff);
-		dst.in6_u.u6_addr32[3] = BPF_CORE_READ(sk, __sk_common.skc_daddr);
-	} else {
-		bpf_core_read(&dst, sizeof(dst), &sk->__sk_common.skc_v6_daddr);
+		set_v4(opened.key.dst_ip, BPF_CORE_READ(sk, __sk_common.skc_daddr));
+		set_src_v4(opened.src_ip, BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr));
+	} else if (bpf_core_field_exists(sk->__sk_common.skc_v6_daddr)) {
+		bpf_core_read(opened.key.dst_ip, sizeof(opened.key.dst_ip),
+			      &sk->__sk_common.skc_v6_daddr);
+		bpf_core_read(opened.src_ip, sizeof(opened.src_ip),
+			      &sk->__sk_common.skc_v6_rcv_saddr);
 	}
-	record_connected_to(dst.in6_u.u6_addr32, src_port, dst_port, netns);
+	if (bpf_core_field_exists(net->net_cookie))
+		opened.netns_cookie = BPF_CORE_READ(net, net_cookie);
+	else if (bpf_core_field_exists(net->ns.ns_id))
+		opened.netns_cookie = BPF_CORE_READ(net, ns.ns_id);
+	opened.netns = BPF_CORE_READ(net, ns.inum);
+	record_either(&opened);
 }
 
 /* What perf_syscall_exit() of kernel/trace/trace_syscalls.c passes. */
@@ -73,14 +250,9 @@ struct sys_exit_context {
 SEC("tracepoint/syscalls/sys_exit_connect")
 int on_exit_connect(struct sys_exit_context *ctx)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
-	struct sock *sk;
+	struct sock *sk = connected_socket(bpf_get_current_task_btf());
 
-	if (ctx->ret != 0)
-		return 0;
-	sk = socket_of(task, ((struct pt_regs *)bpf_task_pt_regs(task))->FIRST_ARGUMENT);
-	if (!sk || BPF_CORE_READ(sk, sk_protocol) != IPPROTO_UDP)
-		return 0;
-	record_connected(sk);
+	if (ctx->ret == 0 && sk && BPF_CORE_READ(sk, sk_protocol) == IPPROTO_UDP)
+		record_connected(sk);
 	return 0;
 }

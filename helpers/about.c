@@ -116,6 +116,10 @@ static void print_tracker(__u64 sockets_full)
 	       "Calls that the IPv6 block refused: connects, datagrams, and sockets whose "
 	       "traffic it could not look at.");
 	counter(NULL, NULL, tracker.refused_v6);
+	family(COUNTER, "connpin_identity_evictions", NULL,
+	       "Records of the identity table that made room for another connection's.");
+	counter("protocol", "tcp", tracker.evicted_tcp);
+	counter("protocol", "udp", tracker.evicted_udp);
 }
 
 static void print_feature(const char *name, const char *state, const char *hook, const char *reason)

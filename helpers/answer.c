@@ -4,15 +4,11 @@
 #include "text.h"
 
 #include <string.h>
-
-uint64_t boot_time(void)
-{
-	return clock_ns(CLOCK_BOOTTIME);
-}
+#include <sys/sysmacros.h>
 
 void answer_of_record(struct answer *answer, const struct conn_identity *record)
 {
-	identity_conn(&answer->conn, &record->key);
+	identity_conn(&answer->conn, record);
 	answer->pid = record->pid;
 	answer->has_identity = true;
 	answer->matches = 1;
@@ -27,6 +23,7 @@ void answer_inspect(const struct answer *answer, struct process *process, bool w
 	}
 	process->status = PROCESS_UNKNOWN;
 	process->has_ppid = false;
+	process->exe_changed = EXE_UNKNOWN;
 	process->exe.len = process->cmdline.len = process->cgroup.len = -1;
 }
 
@@ -55,12 +52,28 @@ static void line_text(const char *name, const char *bytes, int len)
 	out_str("\n");
 }
 
+/* As stat(2) numbers devices; the kernel has 12 bits and 20. */
+static uint64_t device_number(__u32 device)
+{
+	return makedev(device >> 20, device & 0xfffff);
+}
+
+static void print_address(const __u32 ip[4])
+{
+	struct conn conn;
+
+	conn_set_address(&conn, ip);
+	conn_print_address(&conn);
+}
+
 static void print_identity_text(const struct answer *answer, const struct process *process)
 {
 	const struct conn_identity *identity = &answer->identity;
 
 	line_text("comm", identity->comm, (int)comm_length(identity));
 	line_text("exe", process->exe.bytes, process->exe.len);
+	if (process->exe_changed == EXE_CHANGED)
+		out_str("exe_changed: true\n");
 	line_text("cmdline", process->cmdline.bytes, process->cmdline.len);
 	if (process->cmdline.len >= 0 && process->cmdline.is_cut)
 		out_str("cmdline_truncated: true\n");
@@ -72,6 +85,12 @@ static void print_identity_text(const struct answer *answer, const struct proces
 	line_text("cgroup", process->cgroup.bytes, process->cgroup.len);
 	line_number("cgroup_id", identity->cgroup_id);
 	line_number("netns", identity->netns);
+	if (identity->netns_cookie)
+		line_number("netns_cookie", identity->netns_cookie);
+	if (identity->exe_inode) {
+		line_number("exe_device", device_number(identity->exe_device));
+		line_number("exe_inode", identity->exe_inode);
+	}
 	line_number("start_time_ns", identity->start_time);
 	line_number("age_seconds", identity_age(identity, boot_time()));
 }
@@ -84,6 +103,11 @@ void answer_print_text(const struct answer *answer, const struct process *proces
 	out_str("\ndst_ip: ");
 	conn_print_address(&answer->conn);
 	out_str("\n");
+	if (answer->has_identity && identity_has_source(&answer->identity)) {
+		out_str("src_ip: ");
+		print_address(answer->identity.src_ip);
+		out_str("\n");
+	}
 	line_number("src_port", conn_src_port(&answer->conn));
 	line_number("dst_port", conn_dst_port(&answer->conn));
 	out_str("status: ");
@@ -132,6 +156,12 @@ void answer_print_json_process(const struct answer *answer, const struct process
 	out_str(process_status_name(process->status));
 	member_text("\",\"comm\":", identity->comm, known ? (int)comm_length(identity) : -1);
 	member_text(",\"exe\":", process->exe.bytes, process->exe.len);
+	member_number(",\"exe_device\":", known && identity->exe_inode,
+		      device_number(identity->exe_device));
+	member_number(",\"exe_inode\":", known && identity->exe_inode, identity->exe_inode);
+	out_str(process->exe_changed == EXE_CHANGED ? ",\"exe_changed\":true"
+		: process->exe_changed == EXE_SAME  ? ",\"exe_changed\":false"
+						    : ",\"exe_changed\":null");
 	member_text(",\"cmdline\":", process->cmdline.bytes, process->cmdline.len);
 	if (process->cmdline.len >= 0 && process->cmdline.is_cut)
 		out_str(",\"cmdline_truncated\":true");
@@ -143,12 +173,26 @@ void answer_print_json_process(const struct answer *answer, const struct process
 	member_number(",\"start_time_ns\":", known, identity->start_time);
 	member_number(",\"tid\":", known, identity->tid);
 	member_number(",\"netns\":", known, identity->netns);
-	out_str(",\"age_seconds\":");
+	member_number(",\"netns_cookie\":", known && identity->netns_cookie,
+		      identity->netns_cookie);
+}
+
+void answer_print_json_source(const struct answer *answer)
+{
+	bool known = answer->has_identity && identity_has_source(&answer->identity);
+
+	out_str(known ? ",\"src_ip\":\"" : ",\"src_ip\":null");
+	if (known) {
+		print_address(answer->identity.src_ip);
+		out_str("\"");
+	}
 }
 
 void answer_print_json_record(const struct answer *answer, uint64_t now)
 {
-	member_number("", answer->has_identity, identity_age(&answer->identity, now));
+	answer_print_json_source(answer);
+	member_number(",\"age_seconds\":", answer->has_identity,
+		      identity_age(&answer->identity, now));
 	if (answer->matches > 1)
 		member_number(",\"matches\":", true, (uint64_t)answer->matches);
 	out_str("}");

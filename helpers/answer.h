@@ -13,7 +13,7 @@ struct answer {
 	conn_pid pid;
 	bool has_identity;
 	struct conn_identity identity;
-	int matches; /* network namespaces that have this connection, 1 at least */
+	int matches; /* records that the question may have meant, 1 at least */
 };
 
 /* The answer that a record of the identity table is. */
@@ -36,7 +36,7 @@ void answer_print_json_conn(const struct answer *answer);
 void answer_print_json_process(const struct answer *answer, const struct process *process);
 void answer_print_json_record(const struct answer *answer, uint64_t now);
 
-/* Nanoseconds since boot, suspended time included: the clock of the records. */
-uint64_t boot_time(void);
+/* ,"src_ip":"...", or null when the socket had none yet. */
+void answer_print_json_source(const struct answer *answer);
 
 #endif

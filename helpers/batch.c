@@ -10,11 +10,11 @@
 #include <unistd.h>
 
 /*
- * Longer than any line that can be read: a protocol, an IPv6 address and two
- * ports are under 70 bytes.
+ * Longer than any line that can be read: a protocol, two IPv6 addresses and two
+ * ports are under 120 bytes.
  */
 #define LINE_MAX_BYTES 256
-#define WORDS 4
+#define WORDS 5 /* the last may be missing */
 
 #define INPUT_BYTES (1 << 20)
 #define OUTPUT_BYTES (1 << 18)
@@ -53,6 +53,7 @@ struct fragment {
 
 struct question {
 	struct conn conn;
+	struct conn_source source;
 	struct identity_query query;
 	/* The words as they were typed, when that is how they are printed; else dst is NULL. */
 	const char *dst, *src_port, *dst_port;
@@ -123,6 +124,7 @@ static const char *parse_plain_line(struct question *question, const char *line)
 	if (!s || !dst_port || dst_port > 65535)
 		return NULL;
 	question->error = NULL;
+	question->source.is_asked = false;
 	question->conn.is_v6 = false;
 	question->conn.v4 = (struct conn_key_v4) {
 		.dst_ip = htonl(byte[0] << 24 | byte[1] << 16 | byte[2] << 8 | byte[3]),
@@ -139,6 +141,7 @@ static int split(char *line, char *words[WORDS])
 	char *p = line;
 	int n = 0;
 
+	words[WORDS - 1] = NULL;
 	for (;;) {
 		while (*p == ' ' || *p == '\t' || *p == '\r')
 			p++;
@@ -178,17 +181,20 @@ static conn_error parse_words(struct question *question, char *words[WORDS])
 	if (error)
 		return error;
 	conn_set_ports(&question->conn, protocol, src_port, dst_port);
-	return NULL;
+	question->bad = "SRC";
+	return words[4] ? conn_parse_source(words[4], &question->source) : NULL;
 }
 
 /* Any line, of LEN bytes and then a NUL. */
 static void parse_line(struct question *question, char *line, size_t len)
 {
 	char *words[WORDS];
+	int count;
 
 	question->bad = NULL;
 	question->error = NULL;
 	question->dst = NULL;
+	question->source.is_asked = false;
 	if (len > LINE_MAX_BYTES) {
 		question->error = "the line is too long";
 		return;
@@ -197,8 +203,9 @@ static void parse_line(struct question *question, char *line, size_t len)
 		question->error = "the line has a NUL byte";
 		return;
 	}
-	if (split(line, words) != WORDS) {
-		question->error = "a line is PROTOCOL DST SRC_PORT DST_PORT";
+	count = split(line, words);
+	if (count != WORDS && count != WORDS - 1) {
+		question->error = "a line is PROTOCOL DST SRC_PORT DST_PORT [SRC]";
 		return;
 	}
 	question->error = parse_words(question, words);
@@ -262,8 +269,28 @@ static inline bool is_kept(const struct batch *batch, const struct fragment *fra
 	return fragment->piece == batch->piece && of->pid == identity->pid &&
 	       of->start_time == identity->start_time && of->tid == identity->tid &&
 	       of->uid == identity->uid && of->gid == identity->gid &&
-	       of->netns == identity->netns && of->cgroup_id == identity->cgroup_id &&
+	       of->netns == identity->netns && of->netns_cookie == identity->netns_cookie &&
+	       of->cgroup_id == identity->cgroup_id && of->exe_inode == identity->exe_inode &&
+	       of->exe_device == identity->exe_device && of->exec_id == identity->exec_id &&
 	       a[0] == b[0] && a[1] == b[1];
+}
+
+/* What answer_print_json_source() prints, of IPv4; others take the long way. */
+static char *put_source(char *p, const struct conn_identity *identity)
+{
+	uint8_t byte[4];
+
+	if (!identity->src_ip[3])
+		return PUT(p, ",\"src_ip\":null");
+	memcpy(byte, &identity->src_ip[3], sizeof(byte));
+	p = PUT(p, ",\"src_ip\":\"");
+	for (int i = 0; i < 4; i++) {
+		p = put_number(p, byte[i]);
+		if (i < 3)
+			*p++ = '.';
+	}
+	*p++ = '"';
+	return p;
 }
 
 /* What answer_print_json() prints, in one go. */
@@ -283,6 +310,8 @@ static void print_known(const struct batch *batch, const struct question *questi
 	p = PUT(p, ",\"dst_port\":");
 	p = put(p, question->dst_port, question->dst_port_len);
 	p = put(p, fragment->bytes, fragment->len);
+	p = put_source(p, identity);
+	p = PUT(p, ",\"age_seconds\":");
 	p = put_number(p, identity_age(identity, batch->now));
 	p = PUT(p, "}\n");
 	out_commit(p);
@@ -296,7 +325,7 @@ static bool answer_at_once(struct batch *batch, const struct question *question)
 
 	if (!question->dst ||
 	    !identity_find_only(&batch->lookup.identities, &question->query, &identity) ||
-	    !lookup_takes(&batch->lookup, &identity))
+	    !lookup_takes(&batch->lookup, &question->query, &identity))
 		return false;
 	fragment = fragment_of(batch, identity.pid);
 	if (!is_kept(batch, fragment, &identity))
@@ -344,9 +373,11 @@ static void print_identified(struct batch *batch, const struct question *questio
 
 static void print_nobody(const struct answer *answer)
 {
-	const struct process nobody = {
-		.status = PROCESS_UNKNOWN, .exe.len = -1, .cmdline.len = -1, .cgroup.len = -1
-	};
+	const struct process nobody = { .status = PROCESS_UNKNOWN,
+					.exe_changed = EXE_UNKNOWN,
+					.exe.len = -1,
+					.cmdline.len = -1,
+					.cgroup.len = -1 };
 
 	answer_print_json_conn(answer);
 	answer_print_json_process(answer, &nobody);
@@ -419,6 +450,7 @@ static char *take_line(struct batch *batch, char *line, char *end)
 	}
 	if (!question->error) {
 		identity_query(&question->query, &batch->lookup.identities, &question->conn);
+		question->query.source = question->source;
 		identity_prefetch_bucket(&batch->lookup.identities, &question->query);
 	}
 	batch->asked++;

@@ -16,7 +16,7 @@
 
 static const char usage[] =
 	"usage: conn-lookup [-p|--protocol tcp|udp] [-j|--json] [-q|--quiet]\n"
-	"                   [--netns PID|PATH|any] [--all] [--no-cmdline]\n"
+	"                   [--src ADDRESS] [--netns PID|PATH|any] [--all] [--no-cmdline]\n"
 	"                   DST SRC_PORT DST_PORT\n"
 	"       conn-lookup [--netns PID|PATH|any] [--no-cmdline] -\n"
 	"\n"
@@ -27,12 +27,14 @@ static const char usage[] =
 	"  -p, --protocol P  tcp (default) or udp\n"
 	"  -j, --json        one JSON object on one line\n"
 	"  -q, --quiet       the process id alone\n"
+	"  --src ADDRESS     only the connection from this local address\n"
 	"  --netns N         only connections of this network namespace: that of a process,\n"
-	"                    or the file at a path; any: the latest of all. Without it the\n"
-	"                    own namespace goes first, then any other\n"
-	"  --all             every namespace that has this connection\n"
+	"                    or the file at a path; any: the latest of all. Without it those\n"
+	"                    of the own one; with --src, when the address is none of the own\n"
+	"                    one's, those of any other\n"
+	"  --all             every record of this connection, of the own namespace first\n"
 	"  --no-cmdline      leave the command line out: it may hold secrets\n"
-	"  -                 read \"PROTOCOL DST SRC_PORT DST_PORT\" lines, answer each\n"
+	"  -                 read \"PROTOCOL DST SRC_PORT DST_PORT [SRC]\" lines, answer each\n"
 	"                    with a JSON object, in order, until end of file\n"
 	"  -h, --help        this text\n"
 	"  -V, --version     the version\n"
@@ -72,12 +74,13 @@ struct question {
 	bool all;
 	bool want_cmdline;
 	struct netns_choice netns;
+	struct conn_source source;
 };
 
 static int answer_one(char **operand, const struct question *question)
 {
 	struct answer answers[IDENTITY_WAYS];
-	struct lookup lookup = { .netns = question->netns };
+	struct lookup lookup = { .netns = question->netns, .want_all = question->all };
 	struct identity_query query;
 	struct conn conn;
 	uint16_t src_port, dst_port;
@@ -97,6 +100,7 @@ static int answer_one(char **operand, const struct question *question)
 
 	lookup_open(&lookup);
 	identity_query(&query, &lookup.identities, &conn);
+	query.source = question->source;
 	count = lookup_answers(&lookup, &conn, &query, answers);
 	if (count == -ENODEV)
 		return EXIT_UNAVAILABLE;
@@ -116,7 +120,7 @@ static int answer_one(char **operand, const struct question *question)
 	return finish(EXIT_FOUND);
 }
 
-enum { OPTION_NETNS = 256, OPTION_ALL, OPTION_NO_CMDLINE };
+enum { OPTION_SRC = 256, OPTION_NETNS, OPTION_ALL, OPTION_NO_CMDLINE };
 
 int main(int argc, char **argv)
 {
@@ -126,6 +130,7 @@ int main(int argc, char **argv)
 		{ "quiet", no_argument, NULL, 'q' },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'V' },
+		{ "src", required_argument, NULL, OPTION_SRC },
 		{ "netns", required_argument, NULL, OPTION_NETNS },
 		{ "all", no_argument, NULL, OPTION_ALL },
 		{ "no-cmdline", no_argument, NULL, OPTION_NO_CMDLINE },
@@ -152,6 +157,11 @@ int main(int argc, char **argv)
 		case 'q':
 			question.format = FORMAT_QUIET;
 			break;
+		case OPTION_SRC:
+			error = conn_parse_source(optarg, &question.source);
+			if (error)
+				return bad_operand("--src", optarg, error);
+			break;
 		case OPTION_NETNS:
 			error = netns_parse(optarg, &question.netns);
 			if (error)
@@ -176,9 +186,10 @@ int main(int argc, char **argv)
 	argc -= optind;
 	argv += optind;
 	if (argc == 1 && strcmp(argv[0], "-") == 0) {
-		if (protocol_name || question.format == FORMAT_QUIET || question.all)
-			return misuse("with - the protocol is in each line, and each gets one "
-				      "JSON object",
+		if (protocol_name || question.format == FORMAT_QUIET || question.all ||
+		    question.source.is_asked)
+			return misuse("with - protocol and source are in each line, and each gets "
+				      "one JSON object",
 				      "");
 		return answer_batch(&question.netns, question.want_cmdline);
 	}

@@ -84,6 +84,40 @@ conn_error conn_parse_port(const char *text, uint16_t *port)
 	return NULL;
 }
 
+void conn_set_address(struct conn *conn, const __u32 ip[4])
+{
+	*conn = (struct conn) { .is_v6 = ip[0] || ip[1] || ip[2] != htonl(0xffff) };
+	if (conn->is_v6)
+		memcpy(conn->v6.dst_ip, ip, 16);
+	else
+		conn->v4.dst_ip = ip[3];
+}
+
+void conn_get_address(const struct conn *conn, __u32 ip[4])
+{
+	if (conn->is_v6) {
+		memcpy(ip, conn->v6.dst_ip, 16);
+		return;
+	}
+	ip[0] = ip[1] = 0;
+	ip[2] = htonl(0xffff);
+	ip[3] = conn->v4.dst_ip;
+}
+
+conn_error conn_parse_source(const char *text, struct conn_source *source)
+{
+	struct conn address;
+	conn_error error = conn_parse_address(text, &address);
+
+	if (error)
+		return error;
+	conn_get_address(&address, source->ip);
+	if (!(source->ip[0] | source->ip[1] | source->ip[3]))
+		return "is no address that a connection comes from";
+	source->is_asked = true;
+	return NULL;
+}
+
 void conn_set_ports(struct conn *conn, uint8_t protocol, uint16_t src_port, uint16_t dst_port)
 {
 	if (conn->is_v6) {

@@ -28,6 +28,12 @@ struct conn {
 	};
 };
 
+/* The source address that a connection should have. */
+struct conn_source {
+	bool is_asked; /* else any will do */
+	__u32 ip[4];   /* IPv4 as ::ffff:a.b.c.d */
+};
+
 /* What conn_parse_*() found wrong, for a message or for JSON; NULL when nothing. */
 typedef const char *conn_error;
 
@@ -35,6 +41,11 @@ typedef const char *conn_error;
 conn_error conn_parse_protocol(const char *text, uint8_t *protocol);
 conn_error conn_parse_address(const char *text, struct conn *conn);
 conn_error conn_parse_port(const char *text, uint16_t *port);
+conn_error conn_parse_source(const char *text, struct conn_source *source);
+
+/* An address as IPv6, IPv4 as ::ffff:a.b.c.d, into the one of CONN and out of it. */
+void conn_set_address(struct conn *conn, const __u32 ip[4]);
+void conn_get_address(const struct conn *conn, __u32 ip[4]);
 
 /* Put ports and protocol into the key of the family that the address chose. */
 void conn_set_ports(struct conn *conn, uint8_t protocol, uint16_t src_port, uint16_t dst_port);

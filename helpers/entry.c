@@ -81,7 +81,9 @@ static void print_json(const struct answer *entry, uint64_t now)
 	member(",\"gid\":", known, identity->gid);
 	member(",\"cgroup_id\":", known, identity->cgroup_id);
 	member(",\"netns\":", known, identity->netns);
+	member(",\"netns_cookie\":", known && identity->netns_cookie, identity->netns_cookie);
 	member(",\"start_time_ns\":", known, identity->start_time);
+	answer_print_json_source(entry);
 	member(",\"age_seconds\":", known, known ? identity_age(&entry->identity, now) : 0);
 	out_str("}\n");
 }

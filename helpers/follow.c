@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * The programs send no events, so a follower looks at the table ten times a second:
- * at the stamps of each bucket, 0.7 MB in all, and at the records that are new by
+ * at the times in front of each bucket, 1.3 MB in all, and at the records that are new by
  * them. What is overwritten between two looks is not seen: that takes eight new
  * connections of one bucket.
  */
@@ -30,7 +30,7 @@ struct follower {
 	size_t fresh_count;
 	size_t records;	     /* that both have room for */
 	unsigned long inode; /* of the table that they are for */
-	__u32 since;	     /* stamp of the last look */
+	__u64 since;	     /* what was written before needs no look */
 };
 
 static int fail(int rc)
@@ -54,8 +54,8 @@ static void look_at_bucket(struct follower *f, const struct identity_bucket *buc
 	for (unsigned way = 0; way < IDENTITY_WAYS; way++) {
 		__u64 *seen = &f->seen[(size_t)(n - 1) * IDENTITY_WAYS + way];
 
-		/* As signed, because it wraps; an old record is not looked at again. */
-		if (!bucket->tag[way] || (int32_t)(bucket->stamp[way] - f->since) < 0)
+		/* An old record is not looked at again. */
+		if (!bucket->tag[way] || bucket->time[way] < f->since)
 			continue;
 		identity_copy(&copy, &bucket->way[way]);
 		/* One that is being written will be there at the next look. */
@@ -63,6 +63,8 @@ static void look_at_bucket(struct follower *f, const struct identity_bucket *buc
 		    copy.time < f->started)
 			continue;
 		*seen = copy.time;
+		if (!copy.pid)
+			continue;
 		f->fresh[f->fresh_count++] = copy;
 	}
 }
@@ -92,7 +94,7 @@ static int look_at_copies(struct follower *f)
 static int look(struct follower *f)
 {
 	/* From a little before this look on: its writer may be slow to end a record. */
-	__u32 now = (__u32)(boot_time() >> IDENTITY_STAMP_SHIFT) - IDENTITY_STAMP_SLACK;
+	__u64 now = boot_time() - NS_PER_SECOND;
 	int rc = 0;
 
 	f->fresh_count = 0;
@@ -145,7 +147,7 @@ static int make_room(struct follower *f)
 		return -ENOMEM;
 	f->records = records;
 	f->inode = f->table.inode;
-	f->since = (__u32)(f->started >> IDENTITY_STAMP_SHIFT) - 2;
+	f->since = 0;
 	return 0;
 }
 

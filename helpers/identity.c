@@ -4,6 +4,7 @@
 #include "bpf.h"
 #include "pins.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <linux/bpf.h>
 #include <string.h>
@@ -40,9 +41,18 @@ static int read_header(struct identity_table *table)
 
 	if (!header)
 		return -errno;
-	/* The seed is written last, and only once. */
-	table->seed = __atomic_load_n(&header->seed, __ATOMIC_ACQUIRE);
-	if (!table->seed)
+	if (!table->memory) {
+		table->copy = *header;
+		header = &table->copy;
+	}
+	table->header = header;
+	/*
+	 * The seed is written last, and only once, both halves by an atomic exchange: who
+	 * sees them, in this order, sees what was written before.
+	 */
+	table->seed[0] = __atomic_load_n(&header->seed[0], __ATOMIC_ACQUIRE);
+	table->seed[1] = __atomic_load_n(&header->seed[1], __ATOMIC_ACQUIRE);
+	if (!table->seed[0] || !table->seed[1])
 		return 0;
 	if (header->version != IDENTITY_VERSION)
 		return -EPROTO;
@@ -51,6 +61,21 @@ static int read_header(struct identity_table *table)
 	if (table->memory && table->buckets >= table->size / sizeof(struct identity_bucket))
 		return -EPROTO;
 	return 0;
+}
+
+bool identity_is_outdated(const struct identity_table *table, const struct conn_identity *record)
+{
+	const struct identity_header *header = table->header;
+	struct conn_key_v6 key;
+
+	if (record->protocol != 17)
+		return false;
+	/* Written after the other: who sees this one sees that one. */
+	if (__atomic_load_n(&header->unseen_last, __ATOMIC_ACQUIRE) <= record->time)
+		return false;
+	memcpy(&key, record->dst_ip, sizeof(key));
+	return __atomic_load_n(&header->unseen[identity_unseen(&key, table->seed)],
+			       __ATOMIC_RELAXED) > record->time;
 }
 
 static void map_memory(struct identity_table *table)
@@ -105,7 +130,9 @@ void identity_refresh(struct identity_table *table, bool want_memory)
 			return;
 		identity_close(table);
 		*table = fresh;
-	} else if (table->fd >= 0 && !table->buckets && read_header(table)) {
+		if (!table->memory)
+			table->header = &table->copy;
+	} else if (table->fd >= 0 && (!table->buckets || !table->memory) && read_header(table)) {
 		identity_close(table);
 	}
 }
@@ -113,11 +140,12 @@ void identity_refresh(struct identity_table *table, bool want_memory)
 void identity_query(struct identity_query *query, const struct identity_table *table,
 		    const struct conn *conn)
 {
+	query->source.is_asked = false;
 	if (conn->is_v6)
 		query->key = conn->v6;
 	else
 		query->key = (struct conn_key_v6) {
-			.dst_ip = { 0, 0, __builtin_bswap32(0xffff), conn->v4.dst_ip },
+			.dst_ip = { 0, 0, htonl(0xffff), conn->v4.dst_ip },
 			.src_port = conn->v4.src_port,
 			.dst_port = conn->v4.dst_port,
 			.protocol = conn->v4.protocol,
@@ -125,19 +153,10 @@ void identity_query(struct identity_query *query, const struct identity_table *t
 	query->hash = identity_hash(&query->key, table->seed);
 }
 
-void identity_conn(struct conn *conn, const struct conn_key_v6 *key)
+void identity_conn(struct conn *conn, const struct conn_identity *record)
 {
-	*conn = (struct conn) { .is_v6 = key->dst_ip[0] || key->dst_ip[1] ||
-					 key->dst_ip[2] != __builtin_bswap32(0xffff) };
-	if (conn->is_v6)
-		conn->v6 = *key;
-	else
-		conn->v4 = (struct conn_key_v4) {
-			.dst_ip = key->dst_ip[3],
-			.src_port = key->src_port,
-			.dst_port = key->dst_port,
-			.protocol = key->protocol,
-		};
+	conn_set_address(conn, record->dst_ip);
+	conn_set_ports(conn, record->protocol, record->src_port, record->dst_port);
 }
 
 /* The bucket in memory, or NULL. */
@@ -183,22 +202,30 @@ void identity_prefetch_record(const struct identity_table *table,
 	}
 }
 
-static bool same_key(const struct conn_key_v6 *a, const struct conn_key_v6 *b)
+static bool has_key(const struct conn_identity *record, const struct conn_key_v6 *key)
 {
-	__u64 x[3], y[3];
+	__u64 x[2], y[2];
 
-	memcpy(x, a, sizeof(x));
-	memcpy(y, b, sizeof(y));
-	return x[0] == y[0] && x[1] == y[1] && x[2] == y[2];
+	memcpy(x, record->dst_ip, sizeof(x));
+	memcpy(y, key, sizeof(y));
+	return x[0] == y[0] && x[1] == y[1] && record->src_port == key->src_port &&
+	       record->dst_port == key->dst_port && record->protocol == key->protocol;
 }
 
-/* The latest first, and of each namespace only the latest. */
+/* Of two with one key: whether the later one holds. */
+static bool is_same(const struct conn_identity *a, const struct conn_identity *b)
+{
+	return a->netns_cookie == b->netns_cookie && a->flags == b->flags &&
+	       memcmp(a->src_ip, b->src_ip, sizeof(a->src_ip)) == 0;
+}
+
+/* The latest first, and of those that are the same only the latest. */
 static int insert(struct conn_identity *found, int count, const struct conn_identity *record)
 {
 	int at = 0;
 
 	for (int i = 0; i < count; i++) {
-		if (found[i].netns != record->netns)
+		if (!is_same(&found[i], record))
 			continue;
 		if (found[i].time >= record->time)
 			return count;
@@ -226,7 +253,7 @@ static int search(const struct identity_bucket *bucket, const struct identity_qu
 		identity_copy(&copy, &bucket->way[__builtin_ctz(ways)]);
 		if (identity_check(&copy) != copy.check)
 			return 1;
-		if (same_key(&copy.key, &query->key))
+		if (has_key(&copy, &query->key))
 			*count = insert(found, *count, &copy);
 	}
 	return 0;
@@ -246,10 +273,14 @@ int identity_find(const struct identity_table *table, const struct identity_quer
 		if (!bucket)
 			return -errno;
 		if (!search(bucket, query, found, &count))
-			return count;
+			break;
 		__asm__ volatile("" ::: "memory");
 	}
-	return count; /* what was whole */
+	/* After so many attempts: what was whole. */
+	for (int i = 0; i < count; i++)
+		if (identity_is_outdated(table, &found[i]))
+			found[i].pid = 0;
+	return count;
 }
 
 bool identity_find_only(const struct identity_table *table, const struct identity_query *query,
@@ -261,5 +292,5 @@ bool identity_find_only(const struct identity_table *table, const struct identit
 	if (!ways || ways & (ways - 1))
 		return false;
 	identity_copy(record, &bucket->way[__builtin_ctz(ways)]);
-	return identity_check(record) == record->check && same_key(&record->key, &query->key);
+	return identity_check(record) == record->check && has_key(record, &query->key);
 }

@@ -47,6 +47,8 @@ static void list_conn(const struct listing *listing, const struct conn *conn, co
 	count = identity_find(listing->identities, &query, found);
 	for (int i = 0; i < count; i++) {
 		is_known |= found[i].pid == pid;
+		if (!found[i].pid)
+			continue;
 		answer_of_record(&entry, &found[i]);
 		print_if_wanted(listing, &entry);
 	}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * lookup-cgi: GET /cgi-bin/lookup?dst=A&sport=N&dport=N&protocol=tcp, what conn-lookup -j
- * prints.
+ * lookup-cgi: GET /cgi-bin/lookup?dst=A&sport=N&dport=N&protocol=tcp&src=A, what
+ * conn-lookup -j prints.
  */
 #include "lookup.h"
 #include "request.h"
@@ -11,16 +11,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DST, SPORT, DPORT, PROTOCOL, PARAMETERS };
+enum { DST, SPORT, DPORT, PROTOCOL, SRC, PARAMETERS };
 
 /* False when the query was refused. */
-static bool read_question(struct conn *conn)
+static bool read_question(struct conn *conn, struct conn_source *source)
 {
 	struct parameter parameters[PARAMETERS] = {
-		[DST] = { .name = "dst" },
-		[SPORT] = { .name = "sport" },
-		[DPORT] = { .name = "dport" },
-		[PROTOCOL] = { .name = "protocol" },
+		[DST] = { .name = "dst" },     [SPORT] = { .name = "sport" },
+		[DPORT] = { .name = "dport" }, [PROTOCOL] = { .name = "protocol" },
+		[SRC] = { .name = "src" },
 	};
 	conn_error errors[PARAMETERS] = { NULL };
 	uint16_t src_port = 0, dst_port = 0;
@@ -33,6 +32,8 @@ static bool read_question(struct conn *conn)
 	errors[DPORT] = conn_parse_port(parameters[DPORT].value, &dst_port);
 	if (*parameters[PROTOCOL].value)
 		errors[PROTOCOL] = conn_parse_protocol(parameters[PROTOCOL].value, &protocol);
+	if (*parameters[SRC].value)
+		errors[SRC] = conn_parse_source(parameters[SRC].value, source);
 	for (int i = 0; i < PARAMETERS; i++) {
 		if (errors[i]) {
 			request_refuse(parameters[i].name,
@@ -62,17 +63,19 @@ static int keep_visible(const struct asker *asker, struct answer *answers, int c
 	return kept;
 }
 
-static void answer_question(const struct asker *asker, const struct conn *conn)
+static void answer_question(const struct asker *asker, const struct conn *conn,
+			    const struct conn_source *source)
 {
 	struct answer answers[IDENTITY_WAYS];
 	struct identity_query query;
 	struct process process;
-	struct lookup lookup = { .netns = { .kind = NETNS_OWN_FIRST } };
+	struct lookup lookup = { .netns = { .kind = NETNS_OWN } };
 	const char *cmdline = getenv("LOOKUP_CMDLINE");
 	int count;
 
 	lookup_open(&lookup);
 	identity_query(&query, &lookup.identities, conn);
+	query.source = *source;
 	count = keep_visible(asker, answers, lookup_answers(&lookup, conn, &query, answers));
 	if (count == 0)
 		request_fail("404 Not Found", "not found");
@@ -90,11 +93,12 @@ static void answer_question(const struct asker *asker, const struct conn *conn)
 int main(int argc, char **argv)
 {
 	struct asker asker;
+	struct conn_source source = { .is_asked = false };
 	struct conn conn;
 
 	(void)argc;
 	set_program_name(argv[0]);
-	if (request_begin() && request_asker(&asker) && read_question(&conn))
-		answer_question(&asker, &conn);
+	if (request_begin() && request_asker(&asker) && read_question(&conn, &source))
+		answer_question(&asker, &conn, &source);
 	return request_end();
 }

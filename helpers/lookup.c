@@ -1,20 +1,22 @@
 // SPDX-License-Identifier: MIT
 #include "lookup.h"
 
+#include "netns.h"
 #include "text.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
-
-#define OWN_NETNS "/proc/self/ns/net"
+#include <unistd.h>
 
 conn_error netns_parse(const char *text, struct netns_choice *choice)
 {
 	char path[64] = "/proc/";
 	const char *file = text;
-	struct stat st;
+	struct stat st, own;
 	uint64_t pid;
+	int fd;
 
 	if (strcmp(text, "any") == 0) {
 		choice->kind = NETNS_ANY;
@@ -27,19 +29,22 @@ conn_error netns_parse(const char *text, struct netns_choice *choice)
 	} else if (!strchr(text, '/')) {
 		return "is neither a process id nor the path of a network namespace nor 'any'";
 	}
-	if (stat(file, &st))
+	fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
 		return errno == EACCES ? "is a network namespace that may not be looked at"
 				       : "is no network namespace: no such process or file";
 	/* All namespaces are files of one file system, nsfs, so this tells a mistake. */
-	if (file == text) {
-		struct stat own;
-
-		if (stat(OWN_NETNS, &own) == 0 && own.st_dev != st.st_dev)
-			return "is a file, but no namespace";
+	if (file == text && stat("/proc/self/ns/net", &own) == 0 && fstat(fd, &st) == 0 &&
+	    own.st_dev != st.st_dev) {
+		close(fd);
+		return "is a file, but no namespace";
 	}
 	choice->kind = NETNS_ONE;
-	choice->inode = (__u32)st.st_ino;
-	return NULL;
+	choice->cookie = netns_cookie(fd);
+	close(fd);
+	return choice->cookie ? NULL
+			      : "is a network namespace that may not be entered to tell it from "
+				"earlier ones: ask as root";
 }
 
 void lookup_open(struct lookup *lookup)
@@ -61,38 +66,60 @@ void lookup_refresh(struct lookup *lookup)
 	identity_refresh(&lookup->identities, true);
 }
 
-/* The namespace to prefer, or 0. */
-static __u32 preferred(struct netns_choice *choice)
+static bool is_in_namespace(struct netns_choice *choice, const struct conn_identity *record)
 {
-	struct stat st;
-
-	if (choice->kind == NETNS_OWN_FIRST && !choice->inode && stat(OWN_NETNS, &st) == 0)
-		choice->inode = (__u32)st.st_ino;
-	return choice->inode;
+	if (choice->kind == NETNS_OWN && !choice->cookie)
+		choice->cookie = own_netns_cookie();
+	return choice->kind == NETNS_ANY ||
+	       (choice->cookie && record->netns_cookie == choice->cookie);
 }
 
-/* Leave out, or put first, what the choice says. The number that is left. */
-static int choose(struct netns_choice *choice, struct conn_identity *found, int count)
+/* Move those of the namespace to the front, in their order. The number of them. */
+static int put_own_first(struct netns_choice *choice, struct conn_identity *found, int count)
 {
-	struct conn_identity first;
-	int at = 0;
+	struct conn_identity others[IDENTITY_WAYS];
+	int own = 0, rest = 0;
 
-	if (choice->kind == NETNS_ANY || !count)
-		return count;
-	while (at < count && found[at].netns != preferred(choice))
-		at++;
-	if (at == count)
-		return choice->kind == NETNS_ONE ? 0 : count;
-	first = found[at];
-	if (choice->kind == NETNS_ONE) {
-		found[0] = first;
-		return 1;
-	}
-	memmove(found + 1, found, (size_t)at * sizeof(*found));
-	found[0] = first;
-	return count;
+	for (int i = 0; i < count; i++)
+		if (is_in_namespace(choice, &found[i]))
+			identity_copy(&found[own++], &found[i]);
+		else
+			identity_copy(&others[rest++], &found[i]);
+	memcpy(found + own, others, (size_t)rest * sizeof(*found));
+	return own;
 }
 
+static int count_from(const struct conn_source *source, const struct conn_identity *found,
+		      int count)
+{
+	int n = 0;
+
+	for (int i = 0; i < count; i++)
+		n += identity_is_from(&found[i], source);
+	return n;
+}
+
+/*
+ * Leave those that have the source, bound sockets first: a datagram may claim any source
+ * address of its host. If none has it, those of no known source. The number that is left.
+ */
+static int keep_source(const struct conn_source *source, struct conn_identity *found, int count)
+{
+	bool is_exact = count_from(source, found, count) > 0;
+	struct conn_identity kept[IDENTITY_WAYS];
+	int n = 0;
+
+	for (int flags = 0; flags <= IDENTITY_SRC_OF_MESSAGE; flags++)
+		for (int i = 0; i < count; i++)
+			if ((found[i].flags & IDENTITY_SRC_OF_MESSAGE) == flags &&
+			    (is_exact ? identity_is_from(&found[i], source)
+				      : !identity_has_source(&found[i])))
+				kept[n++] = found[i];
+	memcpy(found, kept, (size_t)n * sizeof(*found));
+	return n;
+}
+
+/* 0: nobody; 1: the answer; -errno. */
 static int bare_answer(struct lookup *lookup, const struct conn *conn, struct answer *answer)
 {
 	int *map = conn->is_v6 ? &lookup->maps.v6 : &lookup->maps.v4;
@@ -109,47 +136,54 @@ static int bare_answer(struct lookup *lookup, const struct conn *conn, struct an
 	return 1;
 }
 
-static bool is_one_of(conn_pid pid, const struct conn_identity *found, int count)
+/*
+ * No record of the namespace has the connection. The bare PID was written by anybody, but
+ * not for this namespace when it is that of one of the COUNT records of others.
+ */
+static int answer_barely(struct lookup *lookup, const struct conn *conn,
+			 const struct conn_identity *others, int count, struct answer *answer)
 {
-	for (int i = 0; i < count; i++)
-		if (found[i].pid == pid)
-			return true;
-	return false;
+	int rc;
+
+	if (lookup->netns.kind == NETNS_ONE || (lookup->netns.kind == NETNS_ANY && count))
+		return 0;
+	rc = bare_answer(lookup, conn, answer);
+	for (int i = 0; rc == 1 && i < count; i++)
+		if (others[i].pid == answer->pid)
+			rc = 0;
+	return rc;
 }
 
 int lookup_answers(struct lookup *lookup, const struct conn *conn,
 		   const struct identity_query *query, struct answer answers[IDENTITY_WAYS])
 {
+	const struct conn_source *source = &query->source;
 	struct conn_identity found[IDENTITY_WAYS];
-	int total, count;
+	int total, count, given = 0;
 
 	total = identity_find(&lookup->identities, query, found);
 	if (total < 0)
 		return total;
-	count = choose(&lookup->netns, found, total);
-	/*
-	 * Another namespace's, unless the own one's was overwritten: then the bare PID is
-	 * of somebody else, and that is the one to name.
-	 */
-	if (count && lookup->netns.kind == NETNS_OWN_FIRST &&
-	    found[0].netns != preferred(&lookup->netns)) {
-		int bare = bare_answer(lookup, conn, &answers[0]);
-
-		/* Who can't be ruled out is not passed over. */
-		if (bare < 0 || (bare == 1 && !is_one_of(answers[0].pid, found, count)))
-			return bare;
-	}
-	/* A bare PID says nothing of its namespace. */
+	count = put_own_first(&lookup->netns, found, total);
+	if (lookup->netns.kind == NETNS_OWN &&
+	    (lookup->want_all || (!count && source->is_asked && count_from(source, found, total) &&
+				  !is_own_address(source->ip))))
+		count = total;
 	if (!count)
-		return total == 0 && lookup->netns.kind != NETNS_ONE
-			       ? bare_answer(lookup, conn, &answers[0])
-			       : 0;
+		return answer_barely(lookup, conn, found, total, &answers[0]);
+	if (source->is_asked)
+		count = keep_source(source, found, count);
+	if (!count || (!found[0].pid && !lookup->want_all))
+		return 0;
 	for (int i = 0; i < count; i++) {
-		answers[i].conn = *conn;
-		answers[i].pid = found[i].pid;
-		answers[i].has_identity = true;
-		identity_copy(&answers[i].identity, &found[i]);
-		answers[i].matches = total;
+		if (!found[i].pid)
+			continue;
+		answers[given].conn = *conn;
+		answers[given].pid = found[i].pid;
+		answers[given].has_identity = true;
+		identity_copy(&answers[given].identity, &found[i]);
+		answers[given].matches = count;
+		given++;
 	}
-	return count;
+	return given;
 }

@@ -11,11 +11,11 @@
 /* Which network namespace a connection should be of. */
 struct netns_choice {
 	enum {
-		NETNS_OWN_FIRST, /* the caller's, else any other */
-		NETNS_ANY,	 /* the latest */
-		NETNS_ONE,	 /* this one and no other */
+		NETNS_OWN, /* the caller's */
+		NETNS_ANY, /* whichever */
+		NETNS_ONE, /* this one and no other */
 	} kind;
-	__u32 inode; /* 0: not read yet */
+	__u64 cookie; /* of it; 0: not read yet */
 };
 
 /* "any", a process id, or the path of a namespace. NULL, or what was wrong. */
@@ -25,6 +25,7 @@ struct lookup {
 	struct identity_table identities;
 	struct conn_maps maps; /* -1: not open yet */
 	struct netns_choice netns;
+	bool want_all; /* of all namespaces, the own one's first */
 };
 
 /* Open what one question needs; the rest when it turns out to be needed. */
@@ -40,18 +41,27 @@ int lookup_open_all(struct lookup *lookup);
 void lookup_refresh(struct lookup *lookup);
 
 /*
- * The answers for CONN, QUERY being made of it for this lookup's table: the one that is to be given
- * first. Their number, 0 when nothing is known, -errno when the maps can't be read; a map that
- * can't be opened was told on standard error and is -ENODEV.
+ * The answers for CONN, QUERY being made of it for this lookup's table: the one that is to
+ * be given first. Their number, 0 when nothing is known, -errno when the maps can't be read;
+ * a map that can't be opened was told on standard error and is -ENODEV.
+ *
+ * What is asked for is a connection of the asker's own namespace, unless the choice says
+ * otherwise. Another namespace's answers only when the question names a source address that
+ * is none of the own one's: then it is no question about the own one. Of the records that
+ * are left, those with the source that is asked for answer; without such, those whose
+ * source is not known. When the latest is of nobody, there is no answer.
  */
 int lookup_answers(struct lookup *lookup, const struct conn *conn,
 		   const struct identity_query *query, struct answer answers[IDENTITY_WAYS]);
 
 /* Whether a record that is the only one of its connection is the answer as it stands. */
-static inline bool lookup_takes(const struct lookup *lookup, const struct conn_identity *only)
+static inline bool lookup_takes(const struct lookup *lookup, const struct identity_query *query,
+				const struct conn_identity *only)
 {
-	return lookup->netns.kind == NETNS_ANY ||
-	       (lookup->netns.inode && only->netns == lookup->netns.inode);
+	return (lookup->netns.kind == NETNS_ANY ||
+		(lookup->netns.cookie && only->netns_cookie == lookup->netns.cookie)) &&
+	       only->pid && (!query->source.is_asked || identity_is_from(only, &query->source)) &&
+	       !identity_is_outdated(&lookup->identities, only);
 }
 
 #endif

@@ -2,14 +2,24 @@
 #include "process.h"
 
 #include "cgroup_path.h"
+#include "clock.h"
 #include "text.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/vfs.h>
 #include <unistd.h>
+
+#ifndef XFS_SUPER_MAGIC
+#define XFS_SUPER_MAGIC 0x58465342 /* fs/xfs/libxfs/xfs_format.h */
+#endif
 
 /* include/linux/proc_ns.h: the initial PID namespace, whose numbers the maps hold. */
 #define PROC_PID_INIT_INO 0xEFFFFFFCu
@@ -19,6 +29,8 @@
 
 /* Fields of /proc/PID/stat after the name, Documentation/filesystems/proc.rst. */
 enum { STAT_STATE = 3, STAT_PPID = 4, STAT_THREADS = 20, STAT_START = 22 };
+
+#define THREADS_MAX 256 /* that are tried for one that still runs */
 
 const char *process_status_name(enum process_status status)
 {
@@ -38,19 +50,71 @@ static bool proc_is_usable(void)
 	return usable;
 }
 
+/* Whether both name the same namespace of this process, which may have set one of them. */
+static bool same_namespace(const char *a, const char *b)
+{
+	struct stat x, y;
+
+	return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_ino == y.st_ino;
+}
+
+/*
+ * Clocks and start times that this process is shown are later by this than those of the
+ * initial time namespace, which the records have. False when it can't be told.
+ */
+static bool read_clock_offset(int64_t *offset)
+{
+	char text[128], *p;
+	int fd = open("/proc/self/timens_offsets", O_RDONLY | O_CLOEXEC);
+	ssize_t len;
+
+	*offset = 0;
+	if (fd < 0)
+		return errno == ENOENT; /* a kernel without time namespaces */
+	/* The file is about the namespace of children. */
+	if (!same_namespace("/proc/self/ns/time", "/proc/self/ns/time_for_children")) {
+		close(fd);
+		return false;
+	}
+	len = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	if (len < 0)
+		return false;
+	text[len] = '\0';
+	p = strstr(text, "boottime");
+	if (!p)
+		return false;
+	*offset = strtoll(p + strlen("boottime"), &p, 10) * (int64_t)NS_PER_SECOND;
+	*offset += strtoll(p, &p, 10);
+	return *p == '\n';
+}
+
+/* Asked once: a process stays in its time namespace. */
+static bool clock_offset(int64_t *offset)
+{
+	static int known = -1;
+	static int64_t cached;
+
+	if (known < 0)
+		known = read_clock_offset(&cached);
+	*offset = cached;
+	return known;
+}
+
+uint64_t boot_time(void)
+{
+	int64_t offset;
+
+	(void)clock_offset(&offset);
+	return clock_ns(CLOCK_BOOTTIME) - (uint64_t)offset;
+}
+
 /* A descriptor of /proc/PID, which stays with this process when the PID is reused. */
 static int open_process(__u32 pid)
 {
-	char path[] = "/proc/4294967295", *p = path + sizeof(path) - 1;
-	char digits[sizeof(path)];
+	char path[64] = "/proc/";
 
-	*p = '\0';
-	do {
-		*--p = (char)('0' + pid % 10);
-		pid /= 10;
-	} while (pid);
-	strcpy(digits, p);
-	strcpy(path + strlen("/proc/"), digits);
+	format_u64(path + strlen(path), pid);
 	return open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 }
 
@@ -137,11 +201,12 @@ static enum process_status judge(const char *line, const struct conn_identity *i
 {
 	const char *state = stat_field(line, STAT_STATE);
 	uint64_t start, threads;
+	int64_t offset;
 
-	if (!state || !stat_number(line, STAT_START, &start) ||
+	if (!clock_offset(&offset) || !state || !stat_number(line, STAT_START, &start) ||
 	    !stat_number(line, STAT_THREADS, &threads))
 		return PROCESS_UNKNOWN;
-	if (start != identity->start_time / TICK_NS)
+	if (start != (identity->start_time + (uint64_t)offset) / TICK_NS)
 		return PROCESS_REUSED;
 	/* A zombie whose other threads go on is a process that runs. */
 	if ((*state == 'Z' && threads <= 1) || *state == 'X')
@@ -184,9 +249,151 @@ enum process_status process_status(const struct conn_identity *identity)
 	return status;
 }
 
+/*
+ * The device and inode number that the kernel has for a mapped file, as /proc/PID/maps shows
+ * them, of the first mapping of the file at PATH. False when there is none.
+ */
+static bool read_mapped(int dir, const struct process_text *path, uint64_t *device, uint64_t *inode)
+{
+	static char maps[65536];
+	int len = read_file(dir, "maps", maps, sizeof(maps) - 1);
+	char *line = maps, *end, *p;
+	uint64_t major, minor;
+
+	if (len < 0)
+		return false;
+	maps[len] = '\0';
+	for (; (end = strchr(line, '\n')); line = end + 1) {
+		*end = '\0';
+		/* ADDRESSES PERMISSIONS OFFSET MAJOR:MINOR INODE, spaces, PATH */
+		p = line;
+		for (int word = 0; p && word < 3; word++) {
+			p = strchr(p, ' ');
+			if (p)
+				p++;
+		}
+		if (!p)
+			continue;
+		major = strtoull(p, &p, 16);
+		if (*p++ != ':')
+			continue;
+		minor = strtoull(p, &p, 16);
+		*inode = strtoull(p, &p, 10);
+		p += strspn(p, " ");
+		if (strlen(p) != (size_t)path->len || memcmp(p, path->bytes, strlen(p)) != 0)
+			continue;
+		*device = major << 20 | minor;
+		return true;
+	}
+	return false;
+}
+
+/* File systems where stat(2) tells the numbers that the kernel has for itself. */
+static bool tells_own_numbers(int dir)
+{
+	struct statfs fs;
+	int fd = openat(dir, "exe", O_PATH | O_CLOEXEC), rc;
+
+	if (fd < 0)
+		return false;
+	rc = fstatfs(fd, &fs);
+	close(fd);
+	if (rc)
+		return false;
+	switch ((unsigned long)fs.f_type) {
+	case EXT4_SUPER_MAGIC: /* of ext2 and ext3 as well */
+	case XFS_SUPER_MAGIC:
+	case TMPFS_MAGIC: /* and of a memfd */
+	case RAMFS_MAGIC:
+	case F2FS_SUPER_MAGIC:
+	case SQUASHFS_MAGIC:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/*
+ * On overlayfs, btrfs and others stat(2) makes numbers up, so what differs there need not be
+ * another file; /proc/PID/maps has the kernel's own, though on overlayfs before Linux 6.6
+ * those of the layer below.
+ */
+static enum exe_change compare_exe(int dir, const struct process_text *path,
+				   const struct conn_identity *identity)
+{
+	uint64_t device, inode;
+	struct stat st;
+
+	if (!identity->exe_inode || fstatat(dir, "exe", &st, 0))
+		return EXE_UNKNOWN;
+	if (identity->exe_inode == st.st_ino &&
+	    identity->exe_device == (major(st.st_dev) << 20 | minor(st.st_dev)))
+		return EXE_SAME;
+	if (tells_own_numbers(dir))
+		return EXE_CHANGED;
+	if (read_mapped(dir, path, &device, &inode) && identity->exe_inode == inode &&
+	    identity->exe_device == device)
+		return EXE_SAME;
+	return EXE_UNKNOWN;
+}
+
 static void read_exe(int dir, struct process_text *text)
 {
 	text->len = (int)readlinkat(dir, "exe", text->bytes, sizeof(text->bytes));
+}
+
+/* A thread of /proc/PID/task that has an executable, opened, or -1. */
+static int open_thread_by_name(int tasks, const char *name)
+{
+	int dir = openat(tasks, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct process_text exe;
+
+	if (dir < 0)
+		return -1;
+	read_exe(dir, &exe);
+	if (exe.len >= 0)
+		return dir;
+	close(dir);
+	return -1;
+}
+
+/* include/linux/dirent.h */
+struct directory_entry {
+	__u64 inode;
+	__s64 offset;
+	unsigned short length;
+	unsigned char type;
+	char name[];
+};
+
+/*
+ * When the first thread of a process ends before the others, /proc/PID has no executable and
+ * no command line any more, and each of the others' directories does: one of them, or -1.
+ * The one that opened the connection, if it runs.
+ */
+static int open_other_thread(int process, const struct conn_identity *identity)
+{
+	int tasks = openat(process, "task", O_RDONLY | O_DIRECTORY | O_CLOEXEC), dir, tried = 0;
+	_Alignas(struct directory_entry) char entries[4096];
+	char name[24];
+	long len;
+
+	if (tasks < 0)
+		return -1;
+	format_u64(name, identity->tid);
+	dir = open_thread_by_name(tasks, name);
+	while (dir < 0 && tried < THREADS_MAX &&
+	       (len = syscall(SYS_getdents64, tasks, entries, sizeof(entries))) > 0) {
+		for (long at = 0; dir < 0 && at < len && tried < THREADS_MAX; tried++) {
+			const struct directory_entry *entry = (const void *)(entries + at);
+
+			if (entry->name[0] != '.')
+				dir = open_thread_by_name(tasks, entry->name);
+			at += entry->length;
+		}
+	}
+	close(tasks);
+	return dir;
 }
 
 static void read_cmdline(int dir, struct process_text *text)
@@ -233,6 +440,7 @@ static void read_cgroup(int dir, struct process_text *text)
 static void forget(struct process *process)
 {
 	process->has_ppid = false;
+	process->exe_changed = EXE_UNKNOWN;
 	process->exe.len = process->cmdline.len = process->cgroup.len = -1;
 }
 
@@ -240,18 +448,33 @@ static void forget(struct process *process)
 static void read_details(struct process *process, const struct conn_identity *identity, int dir,
 			 char *line, size_t size, bool want_cmdline)
 {
+	int thread = -1, program = dir, error, len;
 	uint64_t ppid;
-	int len;
 
 	process->has_ppid = stat_number(line, STAT_PPID, &ppid);
 	process->ppid = (__u32)ppid;
-	read_cgroup(dir, &process->cgroup);
+	if (*stat_field(line, STAT_STATE) == 'Z')
+		thread = open_other_thread(dir, identity);
+	if (thread >= 0)
+		program = thread;
+	read_cgroup(program, &process->cgroup);
 	if (want_cmdline)
-		read_cmdline(dir, &process->cmdline);
+		read_cmdline(program, &process->cmdline);
 	errno = 0;
-	read_exe(dir, &process->exe);
-	/* Every process has an executable until it ends; one may not be allowed to see it. */
-	if (process->exe.len >= 0 || errno == EACCES || errno == EPERM)
+	read_exe(program, &process->exe);
+	error = errno;
+	if (process->exe.len >= 0)
+		process->exe_changed = compare_exe(program, &process->exe, identity);
+	if (process->exe_changed == EXE_CHANGED)
+		process->exe.len = process->cmdline.len = -1;
+	if (thread >= 0)
+		close(thread);
+	/*
+	 * Every process has an executable until it ends; one may not be allowed to see it.
+	 * Without its first thread it may be that no other could be found.
+	 */
+	if (process->exe.len >= 0 || process->exe_changed == EXE_CHANGED || error == EACCES ||
+	    error == EPERM)
 		return;
 	len = read_file(dir, "stat", line, size - 1);
 	if (len >= 0) {
@@ -262,6 +485,8 @@ static void read_details(struct process *process, const struct conn_identity *id
 	}
 	if (process->status != PROCESS_LIVE)
 		forget(process);
+	else if (process->cmdline.len == 0)
+		process->cmdline.len = -1; /* of a thread that has no memory any more */
 }
 
 void process_inspect(struct process *process, const struct conn_identity *identity,

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum process_status {
 	PROCESS_LIVE,	 /* it runs: PID and start time are the recorded ones */
@@ -25,12 +26,20 @@ struct process_text {
 	char bytes[PROCESS_TEXT_BYTES];
 };
 
+/* Whether the process runs another executable by now than when it opened the connection. */
+enum exe_change {
+	EXE_SAME,
+	EXE_CHANGED,
+	EXE_UNKNOWN, /* it may not be looked at, or its file system has other numbers for all */
+};
+
 struct process {
 	enum process_status status;
+	enum exe_change exe_changed;
 	bool has_ppid;
 	__u32 ppid;
-	struct process_text exe;
-	struct process_text cmdline; /* words with a space between two */
+	struct process_text exe;     /* that opened the connection: unknown when it changed */
+	struct process_text cmdline; /* words with a space between two; likewise */
 	struct process_text cgroup;  /* path in the version 2 hierarchy */
 };
 
@@ -44,6 +53,12 @@ void process_inspect(struct process *process, const struct conn_identity *identi
 
 /* The status alone. */
 enum process_status process_status(const struct conn_identity *identity);
+
+/*
+ * Nanoseconds since boot, suspended time included, as the records have them: whatever time
+ * namespace this process is in.
+ */
+uint64_t boot_time(void);
 
 /* "live", "exited", "reused" or "unknown". */
 const char *process_status_name(enum process_status status);

@@ -271,7 +271,7 @@ two_namespaces() {
 	there=$PID
 }
 
-@test "conn-lookup (two network namespaces, same tuple) prefers the own, tells how many, and both with --all" {
+@test "conn-lookup (two network namespaces, same tuple) answers of the own, of another when asked, and of both with --all" {
 	two_namespaces
 	run -0 "$HELPERS/conn-lookup" -q 127.0.0.1 23552 "$PORT"
 	[ "$output" = "$here" ]
@@ -293,7 +293,7 @@ two_namespaces() {
 	# A namespace that has no such connection.
 	run -1 unshare -n "$HELPERS/conn-lookup" -q --netns /proc/self/ns/net 127.0.0.1 23552 "$PORT"
 	ANSWER=$(echo "tcp 127.0.0.1 23552 $PORT" | "$HELPERS/conn-lookup" --netns "$there" -)
-	[[ $ANSWER = "{\"pid\":$there,"*',"matches":2}' ]]
+	[[ $ANSWER = "{\"pid\":$there,"*'}' && $ANSWER != *matches* ]]
 	run -0 "$HELPERS/conn-list" --src-port 23552
 	[ "${#lines[@]}" -eq 2 ]
 }
@@ -335,7 +335,7 @@ sys.stdin.read()'
 	netns=${FIRST##* }
 	FIRST=${FIRST% *}
 	PORT=23553
-	answer udp 127.0.0.1
+	answer udp 127.0.0.1 --netns any
 	holds "a['pid'] == p and a['netns'] == $netns"
 	[ "$netns" -ne "$(stat -L -c %i /proc/self/ns/net)" ]
 	run -0 "$HELPERS/conn-list" -j -p tcp --dst-port 23553
@@ -358,7 +358,8 @@ sys.stdin.read()'
 			[ "$rc" -eq 3 ]
 			[[ $output = *"no permission to read"* ]]
 		else
-			[ "$rc:$output" = "0:$PID" ]
+			[ "$rc" -eq 1 ]
+			[[ $output = *"no process is known"* ]]
 		fi
 	done
 }
@@ -377,8 +378,8 @@ sys.stdin.read()'
 	# What it calls itself is a number of its own namespace.
 	[ "$(client_pid)" -lt 50 ]
 	inside=$(client_pid)
-	answer tcp 127.0.0.1
-	pid=$("$HELPERS/conn-lookup" -q 127.0.0.1 "$(client_port)" "$PORT")
+	answer tcp 127.0.0.1 --netns any
+	pid=$("$HELPERS/conn-lookup" -q --netns any 127.0.0.1 "$(client_port)" "$PORT")
 	FIRST="$pid $(client_port)"
 	holds 'a["pid"] == p and a["status"] == "live" and a["comm"] == "ways"'
 	holds 'a["netns"] == os.stat("/proc/%d/ns/net" % p).st_ino != os.stat("/proc/self/ns/net").st_ino'
@@ -396,7 +397,7 @@ sys.stdin.read()'
 			exec "$@"' - "$WAYS" "$way" 127.0.0.1 "$PORT"
 		# The data went with the SYN.
 		[ "$(nsenter -t "$PID" -n nstat -asz TcpExtTCPFastOpenActive | awk '/Active/ { print $2 }')" -eq 1 ]
-		answer tcp 127.0.0.1
+		answer tcp 127.0.0.1 --netns "$PID"
 		holds 'a["pid"] == p and a["status"] == "live" and a["comm"] == "ways"'
 		stop_all
 	done

@@ -235,7 +235,7 @@ assert want.items() <= a.items(), a' "$output" "$PID" "$(client_port)" "$PORT"
 	run -0 "$HELPERS/conn-lookup" - <"$BATS_TEST_TMPDIR/questions"
 	[ "${#lines[@]}" -eq 4 ]
 	[[ ${lines[0]} = "{\"pid\":$PID,"* ]]
-	[[ ${lines[1]} = '{"error":"a line is PROTOCOL DST SRC_PORT DST_PORT"}' ]]
+	[[ ${lines[1]} = '{"error":"a line is PROTOCOL DST SRC_PORT DST_PORT [SRC]"}' ]]
 	[[ ${lines[2]} = '{"error":"not found","protocol":"udp","dst_ip":"::1","src_port":1,"dst_port":2'* ]]
 	# They are of different moments.
 	[ "${lines[3]%,\"age_seconds\"*}" = "${lines[0]%,\"age_seconds\"*}" ]

@@ -4,7 +4,8 @@
 usage: mptcp_join.py [COMMAND...], where lo has 10.9.9.1 and 10.9.9.2 and the second one
 is a subflow endpoint, or becomes one by COMMAND, which is run once connected. Prints "PID
 PORT OPENS": this process, the server's port, and how many active opens the kernel
-counted. Those after the first are a kernel thread's, or that command's.
+counted. Those after the first are a kernel thread's, or that command's. MPTCP_PORT in the
+environment is the server's port; with MPTCP_HOLD it holds until standard input ends.
 """
 import os
 import socket
@@ -28,7 +29,7 @@ def active_opens():
 
 
 server = socket.socket(socket.AF_INET, socket.SOCK_STREAM, IPPROTO_MPTCP)
-server.bind(("10.9.9.1", 0))
+server.bind(("10.9.9.1", int(os.environ.get("MPTCP_PORT", 0))))
 server.listen(1)
 threading.Thread(target=serve, args=(server,), daemon=True).start()
 client = socket.socket(socket.AF_INET, socket.SOCK_STREAM, IPPROTO_MPTCP)
@@ -43,4 +44,6 @@ for _ in range(100):
     if active_opens() >= 2:
         break
     time.sleep(0.1)
-print(os.getpid(), server.getsockname()[1], active_opens())
+print(os.getpid(), server.getsockname()[1], active_opens(), flush=True)
+if os.environ.get("MPTCP_HOLD"):
+    sys.stdin.read()

@@ -10,6 +10,10 @@
  *   uring-connect ADDR PORT     connect by io_uring
  *   uring-send ADDR PORT        a datagram by io_uring
  *   uring-udp-connect ADDR PORT connect a UDP socket by io_uring
+ *   wide-udp-connect ADDR PORT  connect a UDP socket, the upper half of the register that
+ *                               holds the descriptor filled with ones
+ *   int80-udp-connect ADDR PORT connect a UDP socket by the system call of 32-bit programs
+ *   leaderless ADDR PORT        connect; then the first thread ends and another goes on
  *   sendmmsg ADDR PORT          two datagrams, to PORT and to the next port
  *   gso ADDR PORT               a datagram that is cut into three (UDP_SEGMENT)
  *   bound SRC_PORT ADDR PORT    connect from this source port
@@ -25,6 +29,7 @@
  *                               many processes; a line each, "PROTOCOL DST SRC_PORT
  *                               DST_PORT PID", then "done", then holds
  *
+ * With WAYS_BIND in the environment UDP sockets are bound to that port before.
  * With WAYS_LISTEN in the environment a listener at ADDR PORT is made before: for a
  * network namespace of its own.
  *
@@ -33,6 +38,7 @@
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/io_uring.h>
 #include <linux/sched.h>
 #include <netinet/in.h>
@@ -92,9 +98,16 @@ static struct address parse(const char *text, const char *port)
 static int new_socket(const struct address *a, int type)
 {
 	int fd = socket(a->sa.ss_family, type | SOCK_CLOEXEC, 0);
+	const char *port = getenv("WAYS_BIND");
+	struct address own = *a;
 
 	if (fd < 0)
 		die("socket");
+	if (port && type == SOCK_DGRAM) {
+		((struct sockaddr_in *)&own.sa)->sin_port = htons((uint16_t)atoi(port));
+		if (bind(fd, (void *)&own.sa, own.len))
+			die("bind");
+	}
 	return fd;
 }
 
@@ -252,6 +265,75 @@ static int do_uring_connect(struct address a, int type)
 
 	uring(&request);
 	return report_and_hold(fd);
+}
+
+/* --- connects that look like others --------------------------------------- */
+
+static int do_wide_connect(struct address a)
+{
+	int fd = new_socket(&a, SOCK_DGRAM);
+
+	/* The kernel takes the lower half of the first argument. */
+	if (syscall(SYS_connect, (unsigned long)(unsigned)fd | 0xffffffffUL << 32, &a.sa, a.len))
+		die("connect");
+	return report_and_hold(fd);
+}
+
+static int do_int80_connect(struct address a)
+{
+	int fd = new_socket(&a, SOCK_DGRAM);
+#ifdef __x86_64__
+	/* Below 4 GB, where a pointer of 32 bits reaches. */
+	struct address *low = mmap(NULL, sizeof(a), PROT_READ | PROT_WRITE,
+				   MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+	long rc = 362; /* connect in arch/x86/entry/syscalls/syscall_32.tbl */
+
+	if (low == MAP_FAILED)
+		die("mmap");
+	*low = a;
+	__asm__ volatile("int $0x80"
+			 : "+a"(rc)
+			 : "b"((long)fd), "c"((long)&low->sa), "d"((long)a.len)
+			 : "memory", "r8", "r9", "r10", "r11");
+	errno = (int)-rc;
+	if (rc)
+		die("connect");
+#endif
+	return report_and_hold(fd);
+}
+
+static void *hold_alone(void *fd)
+{
+	/* As long as the first thread runs, this one is not alone. */
+	char path[64], state[512], byte;
+	ssize_t n;
+	int file;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)getpid());
+	do {
+		file = open(path, O_RDONLY | O_CLOEXEC);
+		n = read(file, state, sizeof(state) - 1);
+		close(file);
+		state[n > 0 ? n : 0] = '\0';
+	} while (!strstr(state, ") Z "));
+	printf("%d %d\n", (int)getpid(), local_port((int)(intptr_t)fd));
+	fflush(stdout);
+	while (read(STDIN_FILENO, &byte, 1) > 0)
+		;
+	_exit(0);
+}
+
+static int do_leaderless(struct address a)
+{
+	int fd = new_socket(&a, SOCK_STREAM);
+	pthread_t thread;
+
+	must_connect(fd, &a);
+	if (pthread_create(&thread, NULL, hold_alone, (void *)(intptr_t)fd))
+		die("pthread_create");
+	/* This thread alone; exit() would end all. */
+	syscall(SYS_exit, 0);
+	return 1;
 }
 
 static int do_uring_send(struct address a)
@@ -559,6 +641,12 @@ int main(int argc, char **argv)
 			return do_uring_connect(a, SOCK_STREAM);
 		if (!strcmp(what, "uring-udp-connect"))
 			return do_uring_connect(a, SOCK_DGRAM);
+		if (!strcmp(what, "wide-udp-connect"))
+			return do_wide_connect(a);
+		if (!strcmp(what, "int80-udp-connect"))
+			return do_int80_connect(a);
+		if (!strcmp(what, "leaderless"))
+			return do_leaderless(a);
 		if (!strcmp(what, "uring-send"))
 			return do_uring_send(a);
 		if (!strcmp(what, "sendmmsg"))

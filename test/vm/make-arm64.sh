@@ -72,7 +72,7 @@ printf '127.0.0.1 localhost\n::1 localhost\n' >"$root/etc/hosts"
 for dir in "$tree"/.output/vm/arm64*/lib/modules/*; do
 	[ -d "$dir" ] || continue
 	mkdir -p "$root/usr/lib/modules/${dir##*/}"
-	for module in veth sch_netem; do
+	for module in veth sch_netem overlay; do
 		file=$(find "$dir" -name "$module.ko" -o -name "$module.ko.xz")
 		case $file in
 		'') die "no module $module in $dir" ;;

@@ -109,7 +109,7 @@ for dir in "$tree"/.output/vm/*/lib/modules/*; do
 	number=1
 	# Each after those it needs; tcp_diag needs inet_diag. Elsewhere the kernel loads it when it
 	# is asked.
-	for module in veth sch_netem llc stp bridge inet_diag tcp_diag; do
+	for module in veth sch_netem llc stp bridge inet_diag tcp_diag overlay; do
 		file=$(find "$dir" -name "$module.ko" -o -name "$module.ko.xz")
 		[ -n "$file" ] || { printf 'make-initrd.sh: no module %s in %s\n' "$module" "$dir" >&2; exit 1; }
 		case $file in

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What a hook knows of a connection that is being opened, for who records it. BPF side only. */
+#ifndef CONNPIN_OPENED_BPF_H
+#define CONNPIN_OPENED_BPF_H
+
+#include "address.bpf.h"
+#include "kernel.h"
+#include "port_tracker.h"
+
+#define OPENED_SRC_OF_MESSAGE 1 /* the same as IDENTITY_SRC_OF_MESSAGE */
+
+struct opened {
+	struct conn_key_v6 key; /* IPv4 as ::ffff:a.b.c.d */
+	__u32 src_ip[4];	/* likewise; all 0: the socket has none yet */
+	__u64 netns_cookie;
+	__u32 netns;
+	__u8 flags;    /* OPENED_* */
+	__u8 is_again; /* it may be a datagram more of what is known */
+	__u8 of_nobody;
+	__u8 pad;
+};
+
+static __always_inline void set_v4(__u32 ip[4], __u32 address)
+{
+	ip[0] = ip[1] = 0;
+	ip[2] = bpf_htonl(0xffff);
+	ip[3] = address;
+}
+
+/* An address of the socket's own, which may have none. */
+static __always_inline void set_src_v4(__u32 ip[4], __u32 address)
+{
+	if (address)
+		set_v4(ip, address);
+}
+
+/*
+ * The number of a network namespace that is never used again, unlike that of its inode:
+ * what SO_NETNS_COOKIE tells. From 6.18 on ns_id is the same. 0: this kernel has neither.
+ */
+static __always_inline __u64 cookie_of(const struct net *net)
+{
+	if (bpf_core_field_exists(net->net_cookie))
+		return net->net_cookie;
+	if (bpf_core_field_exists(net->ns.ns_id))
+		return net->ns.ns_id;
+	return 0;
+}
+
+static __always_inline void set_netns(struct opened *opened, const struct sock *sk)
+{
+#ifndef PID_ONLY
+	const struct net *net = sk->__sk_common.skc_net.net;
+
+	opened->netns_cookie = cookie_of(net);
+	opened->netns = net->ns.inum;
+#endif
+}
+
+#endif

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT
+#define _GNU_SOURCE
+#include "netns.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define OWN_NETNS "/proc/self/ns/net"
+
+#ifndef SO_NETNS_COOKIE
+#define SO_NETNS_COOKIE 71 /* include/uapi/asm-generic/socket.h, since 5.14 */
+#endif
+
+/* include/uapi/linux/nsfs.h, since 6.18: the same number, and no need to go there. */
+#define NS_GET_ID _IOR(0xb7, 13, __u64)
+
+/* Of the namespace that this thread is in now. */
+static __u64 cookie_here(void)
+{
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	__u64 cookie = 0;
+	socklen_t len = sizeof(cookie);
+
+	if (fd < 0)
+		return 0;
+	if (getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &len))
+		cookie = 0;
+	close(fd);
+	return cookie;
+}
+
+__u64 own_netns_cookie(void)
+{
+	static __u64 cookie;
+
+	if (!cookie)
+		cookie = cookie_here();
+	return cookie;
+}
+
+/* By going there, which takes CAP_SYS_ADMIN in both. */
+static __u64 cookie_there(int file, int own)
+{
+	__u64 cookie;
+
+	if (setns(file, CLONE_NEWNET))
+		return 0;
+	cookie = cookie_here();
+	/* Who can't go back would answer for another namespace from here on. */
+	if (setns(own, CLONE_NEWNET))
+		_exit(3);
+	return cookie;
+}
+
+__u64 netns_cookie(int file)
+{
+	int own = open(OWN_NETNS, O_RDONLY | O_CLOEXEC);
+	__u64 cookie = 0, own_cookie = own_netns_cookie();
+	struct stat a, b;
+
+	if (own < 0)
+		return 0;
+	if (fstat(own, &a) == 0 && fstat(file, &b) == 0 && a.st_ino == b.st_ino &&
+	    a.st_dev == b.st_dev)
+		cookie = own_cookie;
+	/* Where the two numbers are one for the own namespace, they are for others. */
+	else if (ioctl(own, NS_GET_ID, &cookie) || cookie != own_cookie ||
+		 ioctl(file, NS_GET_ID, &cookie))
+		cookie = cookie_there(file, own);
+	close(own);
+	return cookie;
+}
+
+bool is_own_address(const __u32 ip[4])
+{
+	struct sockaddr_in6 to = { .sin6_family = AF_INET6 };
+	struct sockaddr_in to4 = { .sin_family = AF_INET, .sin_addr.s_addr = ip[3] };
+	bool is_v4 = !ip[0] && !ip[1] && ip[2] == htonl(0xffff);
+	int fd = socket(is_v4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int rc;
+
+	/* Who can't be ruled out is one. */
+	if (fd < 0)
+		return errno != EAFNOSUPPORT;
+	memcpy(&to.sin6_addr, ip, 16);
+	rc = is_v4 ? bind(fd, (const struct sockaddr *)&to4, sizeof(to4))
+		   : bind(fd, (const struct sockaddr *)&to, sizeof(to));
+	rc = rc ? errno : 0;
+	close(fd);
+	return rc != EADDRNOTAVAIL;
+}
