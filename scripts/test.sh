@@ -23,8 +23,8 @@ machines() {
 		newest    newest initrd  1 dash $CORE,identity
 		arm64     arm64  arm64   2 ash  $CORE,identity,soak/records
 		rt        rt     initrd  1 ash  $CORE
-		5.10      5.10   initrd  1 dash $CORE
-		lockdown  6.1    initrd  1 ash  machine/machine,lookup lockdown=confidentiality
+		5.10      5.10   initrd  1 dash machine/machine,core
+		lockdown  6.1    initrd  1 ash  machine/machine,core lockdown=confidentiality
 		integrity 6.1    initrd  1 dash machine/machine,lookup lockdown=integrity
 		systemd   6.12   systemd 1 dash systemd/systemd
 	END
