@@ -8,6 +8,7 @@
  */
 #include "program_stats.h"
 #include "tcp_metrics.bpf.h"
+#include "tcp_sockets.bpf.h"
 #include "tracker_metrics.bpf.h"
 
 #define PROGRAM_MAPS_MAX 64   /* BPF_PROG has no more in use: MAX_USED_MAPS */
@@ -16,7 +17,7 @@
 struct used_maps {
 	struct bpf_map **maps;
 	__u32 count;
-	__u32 ids[2]; /* one of these makes a program ours */
+	__u32 ids[3]; /* one of these makes a program ours */
 	bool found;
 };
 
@@ -28,7 +29,7 @@ static long is_our_map(__u32 index, struct used_maps *used)
 	if (index >= used->count || bpf_probe_read_kernel(&map, sizeof(map), &used->maps[index]))
 		return 1;
 	id = BPF_CORE_READ(map, id);
-	used->found = id == used->ids[0] || id == used->ids[1];
+	used->found = id == used->ids[0] || id == used->ids[1] || id == used->ids[2];
 	return used->found;
 }
 
@@ -95,7 +96,7 @@ static __always_inline bool is_our_program(struct bpf_prog *prog)
 	struct used_maps used = {
 		.maps = BPF_CORE_READ(prog, aux, used_maps),
 		.count = BPF_CORE_READ(prog, aux, used_map_cnt),
-		.ids = { ID_OF(tracker_metrics), ID_OF(tcp_metrics) },
+		.ids = { ID_OF(tracker_metrics), ID_OF(tcp_metrics), ID_OF(tcp_sockets) },
 	};
 
 	bpf_loop(PROGRAM_MAPS_MAX, is_our_map, &used, 0);

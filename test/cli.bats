@@ -65,7 +65,7 @@ lookup() {
 }
 
 @test "each helper and script (-h) prints usage on stdout and exits 0" {
-	for command in "$HELPERS"/{conn-lookup,conn-list,tcp-metrics,attach-tracing,run-httpd,carry-counters,cgroup-programs,read-settings} \
+	for command in "$HELPERS"/{conn-lookup,conn-list,tcp-metrics,attach-tracing,run-httpd,carry-counters,pinned,read-settings} \
 		"$SCRIPTS"/{attach,detach,status,ipv6-block,serve,quickstart,test}.sh "$SCRIPTS/connpin"; do
 		for option in -h --help; do
 			run -0 --separate-stderr "$command" "$option"
@@ -118,7 +118,7 @@ lookup() {
 		rows = [json.loads(line) for line in open(sys.argv[1])]
 		assert len(rows) == 11, len(rows)
 		errors = [row["error"] for row in rows]
-		for i, word in enumerate(["PROTOCOL DST", "PROTOCOL DST", "PROTOCOL DST", "PROTOCOL is", "DST is",
+		for i, word in enumerate(["PROTOCOL DST", "PROTOCOL DST", "SRC is", "PROTOCOL is", "DST is",
 		                          "SRC_PORT is", "DST_PORT is", "NUL", "too long", "PROTOCOL", "not found"]):
 		    assert word in errors[i], (i, word, errors[i])
 	END
@@ -208,7 +208,7 @@ lookup() {
 @test "settings (as etc/connpin.conf tells the defaults) are the defaults" {
 	env -i "$HELPERS/read-settings" >"$BATS_TEST_TMPDIR/defaults"
 	sed -n 's/^#\([A-Z0-9_]*=.*\)/\1/p' "$TREE/etc/connpin.conf" >"$BATS_TEST_TMPDIR/told"
-	[ "$(wc -l <"$BATS_TEST_TMPDIR/told")" -eq 17 ]
+	[ "$(wc -l <"$BATS_TEST_TMPDIR/told")" -eq 19 ]
 	diff <(sort "$BATS_TEST_TMPDIR/told") <(sed 's/:0=/=/' "$BATS_TEST_TMPDIR/defaults" | sort)
 	env -i "$HELPERS/read-settings" "$BATS_TEST_TMPDIR/told" | sed 's/:[1-9][0-9]*=/:0=/' | diff - "$BATS_TEST_TMPDIR/defaults"
 }

@@ -119,7 +119,7 @@ looks_up() {
 		[[ $output = *"connected_udp    on        fexit/"*" since "* ]]
 	else
 		[[ $output = *"connected_udp    degraded  tracepoint/sys_exit_connect since "* ]]
-		[[ $output = *"each system call takes"*"io_uring"*"fexit is refused"* ]]
+		[[ $output = *"each system call takes"*"io_uring"*"; fexit/"*": the kernel or a security module refuses it"* ]]
 	fi
 }
 
