@@ -45,38 +45,22 @@ static bool read_question(struct conn *conn, struct conn_source *source)
 	return true;
 }
 
-/*
- * Leave out what ASKER may not see, as if it were not there. The number that is left; a bare
- * PID, without an identity, is nobody's.
- */
-static int keep_visible(const struct asker *asker, struct answer *answers, int count)
-{
-	int kept = 0;
-
-	if (asker->sees_all)
-		return count;
-	for (int i = 0; i < count; i++)
-		if (answers[i].has_identity && answers[i].identity.uid == asker->uid)
-			answers[kept++] = answers[i];
-	for (int i = 0; i < kept; i++)
-		answers[i].matches = kept;
-	return kept;
-}
-
 static void answer_question(const struct asker *asker, const struct conn *conn,
 			    const struct conn_source *source)
 {
 	struct answer answers[IDENTITY_WAYS];
 	struct identity_query query;
 	struct process process;
-	struct lookup lookup = { .netns = { .kind = NETNS_OWN } };
+	struct lookup lookup = { .netns = { .kind = NETNS_OWN },
+				 .want_user = !asker->sees_all,
+				 .uid = asker->uid };
 	const char *cmdline = getenv("LOOKUP_CMDLINE");
 	int count;
 
 	lookup_open(&lookup);
 	identity_query(&query, &lookup.identities, conn);
 	query.source = *source;
-	count = keep_visible(asker, answers, lookup_answers(&lookup, conn, &query, answers));
+	count = lookup_answers(&lookup, conn, &query, answers);
 	if (count == 0)
 		request_fail("404 Not Found", "not found");
 	else if (count < 0 && count != -ENODEV) /* that one was told */

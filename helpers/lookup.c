@@ -154,6 +154,20 @@ static int answer_barely(struct lookup *lookup, const struct conn *conn,
 	return rc;
 }
 
+/*
+ * Leave those of the user, before anything else is decided by what there is; and those of
+ * nobody, behind which the answer may be outdated. The number that is left.
+ */
+static int keep_user(__u32 uid, struct conn_identity *found, int count)
+{
+	int n = 0;
+
+	for (int i = 0; i < count; i++)
+		if (!found[i].pid || found[i].uid == uid)
+			found[n++] = found[i];
+	return n;
+}
+
 int lookup_answers(struct lookup *lookup, const struct conn *conn,
 		   const struct identity_query *query, struct answer answers[IDENTITY_WAYS])
 {
@@ -164,13 +178,18 @@ int lookup_answers(struct lookup *lookup, const struct conn *conn,
 	total = identity_find(&lookup->identities, query, found);
 	if (total < 0)
 		return total;
+	if (lookup->want_user)
+		total = keep_user(lookup->uid, found, total);
 	count = put_own_first(&lookup->netns, found, total);
 	if (lookup->netns.kind == NETNS_OWN &&
 	    (lookup->want_all || (!count && source->is_asked && count_from(source, found, total) &&
 				  !is_own_address(source->ip))))
 		count = total;
-	if (!count)
-		return answer_barely(lookup, conn, found, total, &answers[0]);
+	if (!count) {
+		/* Whose a bare PID is is not known; that the maps can't be read is. */
+		count = answer_barely(lookup, conn, found, total, &answers[0]);
+		return lookup->want_user && count > 0 ? 0 : count;
+	}
 	if (source->is_asked)
 		count = keep_source(source, found, count);
 	if (!count || (!found[0].pid && !lookup->want_all))

@@ -25,7 +25,9 @@ struct lookup {
 	struct identity_table identities;
 	struct conn_maps maps; /* -1: not open yet */
 	struct netns_choice netns;
-	bool want_all; /* of all namespaces, the own one's first */
+	bool want_all;	/* of all namespaces, the own one's first */
+	bool want_user; /* the connections of this user alone, as if there were no others */
+	__u32 uid;
 };
 
 /* Open what one question needs; the rest when it turns out to be needed. */

@@ -607,28 +607,33 @@ while data := s.recv(65536):
 	[[ $output != *'"uid":0,'* ]]
 }
 
-@test "GET /cgi-bin/lookup (the same connection in two network namespaces) counts in matches what may be seen" {
-	start_server 127.0.0.1
+@test "GET /cgi-bin/lookup (connections of two users that differ in their source alone) counts in matches what may be seen" {
+	start_server 0.0.0.0
 	hold='import socket, sys
 s = socket.socket()
 s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-s.bind(("127.0.0.1", 23778))
-s.connect(("127.0.0.1", int(sys.argv[1])))
+s.bind((sys.argv[1], 23778))
+s.connect(("127.0.0.1", int(sys.argv[2])))
 print("held", flush=True)
 sys.stdin.read()'
-	start alice setpriv --reuid $ALICE --regid $ALICE --clear-groups /usr/bin/python3 -c "$hold" "$PORT"
+	start alice setpriv --reuid $ALICE --regid $ALICE --clear-groups /usr/bin/python3 -c "$hold" 127.0.0.1 "$PORT"
 	alice=$PID
-	start there unshare -n sh -ec 'ip link set lo up
-		"$0" listen 127.0.0.1 "$2" >/dev/null &
-		for _ in 1 2 3 4 5 6 7 8 9 10; do sleep 0.1; ! ss -Htln | grep -q . || break; done
-		exec /usr/bin/python3 -c "$1" "$2"' "$TRAFFIC" "$hold" "$PORT"
+	start bob setpriv --reuid $BOB --regid $BOB --clear-groups /usr/bin/python3 -c "$hold" 127.0.0.2 "$PORT"
+	bob=$PID
 	query="/cgi-bin/lookup?dst=127.0.0.1&sport=23778&dport=$PORT"
 	get "$query"
-	[[ $BODY = *'"matches":2}' ]]
-	run -0 as $ALICE curl -s "http://$LISTEN$query"
-	[[ $output = '{"pid":'"$alice,"* ]]
-	[[ $output != *matches* ]]
-	run -0 as $BOB curl -s "http://$LISTEN$query"
+	[[ $BODY = '{"pid":'"$bob,"*'"matches":2}' ]]
+	for user in "$ALICE $alice 127.0.0.1 127.0.0.2" "$BOB $bob 127.0.0.2 127.0.0.1"; do
+		read -r uid pid own other <<<"$user"
+		for source in '' "&src=$own"; do
+			run -0 as "$uid" curl -s "http://$LISTEN$query$source"
+			[[ $output = '{"pid":'"$pid,"* ]]
+			[[ $output != *matches* ]]
+		done
+		run -0 as "$uid" curl -s "http://$LISTEN$query&src=$other"
+		[ "$output" = '{"error":"not found"}' ]
+	done
+	run -0 as 65534 curl -s "http://$LISTEN$query"
 	[ "$output" = '{"error":"not found"}' ]
 }
 
