@@ -129,6 +129,13 @@ is_ours() {
 load() {
 	[ -d "$PIN_DIR/${1}_new" ] || undo discard_staged "$1"
 	ensure_maps "$2"
+	set_object "$2"
+	for map in $object_maps; do
+		if find_line "$MAP_ERRORS" "$map"; then
+			BPF_SAID='' BPF_ERROR=$found
+			return 1
+		fi
+	done
 	# shellcheck disable=SC2046 # words
 	bpf prog loadall "$OBJECTS/$2.bpf.o" "$PIN_DIR/${1}_new" $(map_arguments "$2") && return 0
 	# bpftool leaves an empty directory behind.

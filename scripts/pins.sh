@@ -79,12 +79,14 @@ relay() {
 	RELAID_MAPS="$RELAID_MAPS $1"
 }
 
+# Lines "MAP REASON": those that could not be created in this run.
+MAP_ERRORS=
+
 # ensure_maps OBJECT...: create their maps that are not pinned yet, all in one run of
 # bpftool. Existing ones are taken over, contents and all, when type and sizes are those
-# that this build was made for.
+# that this build was made for. One that can't be had is in MAP_ERRORS: see load().
 ensure_maps() {
 	to_make=
-	new_pins=
 	for maps_object; do
 		set_object "$maps_object"
 		for map in $object_maps; do
@@ -94,28 +96,36 @@ ensure_maps() {
 			esac
 		done
 	done
-	[ -n "$to_make" ] || return 0
-	for pin in $new_pins; do
-		undo rm -f "$pin"
-	done
-	echo_command bpftool batch file - "
+	while [ -n "$to_make" ]; do
+		echo_command bpftool batch file - "
 ${to_make%"$NEWLINE"}"
-	BPF_SAID=$(printf '%s' "$to_make" | bpftool batch file - 2>&1 >/dev/null) && return 0
-	for pin in $new_pins; do
-		[ -e "$pin" ] || cannot_create "$pin"
+		BPF_SAID=$(printf '%s' "$to_make" | bpftool batch file - 2>&1 >/dev/null) && return 0
+		# It stopped at the first that is not there, if one is not: before Linux 5.11 it
+		# reports an errno that libbpf left behind.
+		note_missing_map
 	done
-	# Before Linux 5.11 a bpftool that succeeded reports an errno that libbpf left behind.
 }
 
-# cannot_create PIN: of those in $to_make.
-cannot_create() {
-	[ -z "$VERBOSE" ] || printf '%s\n' "$BPF_SAID" >&2
-	pin=$1
-	die "cannot create map ${pin##*/} with $(printf '%s' "$to_make" |
-		sed -n "s,^map create $pin .* entries \([0-9]*\) .*,\1,p") entries: $(cause_of "$BPF_SAID")"
+# note_missing_map: the first of $to_make that is not there, into MAP_ERRORS; $to_make is
+# then what follows it.
+note_missing_map() {
+	left_to_make=$to_make
+	while [ -n "$left_to_make" ]; do
+		made=${left_to_make%%"$NEWLINE"*}
+		left_to_make=${left_to_make#*"$NEWLINE"}
+		# shellcheck disable=SC2086 # words: map create PIN type T key K value V entries N ...
+		split $made
+		[ ! -e "$word3" ] || continue
+		[ -z "$VERBOSE" ] || printf '%s\n' "$BPF_SAID" >&2
+		entries=${made#* entries }
+		map=${made##* name }
+		MAP_ERRORS="$MAP_ERRORS$map cannot create map $map with ${entries%% *} entries: $(cause_of "$BPF_SAID")$NEWLINE"
+		break
+	done
+	to_make=$left_to_make
 }
 
-# ensure_map MAP: what has to be made goes into $to_make and $new_pins.
+# ensure_map MAP: what has to be made goes into $to_make.
 ensure_map() {
 	KNOWN_MAPS="$KNOWN_MAPS $1"
 	inventory map "$1"
@@ -135,7 +145,7 @@ ensure_map() {
 		relay "$1" "$upgrade"
 		map_pin=${map_pin}_new
 	fi
-	new_pins="$new_pins $map_pin"
+	undo rm -f "$map_pin"
 	to_make="${to_make}map create $map_pin type $type key $key value $value entries $entries flags $flags name $1$NEWLINE"
 }
 
@@ -199,7 +209,7 @@ bytes_of() {
 # bpf/tcp_monitor.h.
 WRITTEN_SETTINGS=
 write_settings() {
-	[ "$WRITTEN_SETTINGS" != "$*" ] || return 0
+	[ "$WRITTEN_SETTINGS" != "$*" ] && [ -e "$PIN_DIR/maps/tcp_settings" ] || return 0
 	if [ -z "$WRITTEN_SETTINGS" ]; then
 		BYTE_ORDER=big
 		[ "$(printf '\1\0' | od -A n -t u2 | tr -d ' ')" != 1 ] || BYTE_ORDER=little

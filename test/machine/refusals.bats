@@ -247,26 +247,28 @@ blocks_with() {
 }
 
 @test "attach.sh (fexit programs refused) records connected UDP by tracepoint" {
+	# The program that sees who listens is one.
 	refuse load type=tracing attach=fexit
-	runs_with connected_udp:degraded tcp_states:degraded resets_received:degraded
+	runs_with connected_udp:degraded tcp_states:degraded
 }
 
 @test "attach.sh (fexit and tracepoint programs refused) runs without connected UDP" {
 	refuse load type=tracing attach=fexit
 	refuse load type=tracepoint
-	runs_with connected_udp:off tcp_states:degraded resets_received:degraded
+	runs_with connected_udp:off tcp_states:degraded
 }
 
-@test "attach.sh (tp_btf programs refused) runs without resets sent" {
+@test "attach.sh (fentry and tp_btf programs refused) counts opened, accepted and failed connections" {
+	refuse load type=tracing attach=fentry
 	refuse load type=tracing attach=tp_btf
-	runs_with resets_sent:off
+	runs_with tcp_states:degraded resets_received:degraded live_sockets:off older_sockets:off by_cgroup:off
 }
 
 @test "attach.sh (fentry, fexit and tp_btf programs refused) counts opened, accepted and failed connections" {
 	refuse load type=tracing attach=fentry
 	refuse load type=tracing attach=fexit
 	refuse load type=tracing attach=tp_btf
-	runs_with tcp_states:degraded resets_received:off resets_sent:off connected_udp:degraded \
+	runs_with tcp_states:degraded resets_received:degraded connected_udp:degraded \
 		live_sockets:off older_sockets:off by_cgroup:off
 }
 
@@ -277,7 +279,7 @@ blocks_with() {
 
 @test "attach.sh (all tracing programs refused) runs with those for cgroups and tracepoints" {
 	refuse load type=tracing
-	runs_with tcp_states:degraded resets_received:off resets_sent:off connected_udp:degraded \
+	runs_with tcp_states:degraded resets_received:degraded connected_udp:degraded \
 		live_sockets:off older_sockets:off program_stats:off by_cgroup:off
 }
 
@@ -297,13 +299,9 @@ blocks_with() {
 
 @test "attach.sh (programs with bpf_probe_read_kernel refused) records by PID alone" {
 	refuse load helper=bpf_probe_read_kernel error=EINVAL
-	runs_with tcp_opens:degraded udp_sends_v4:degraded udp_sends_v6:degraded connected_udp:off \
-		live_sockets:off program_stats:off resets_sent:off resets_received:off
-}
-
-@test "attach.sh (programs with bpf_get_current_task_btf refused) records by PID alone" {
-	refuse load helper=bpf_get_current_task_btf error=EINVAL
-	runs_with tcp_opens:degraded udp_sends_v4:degraded udp_sends_v6:degraded connected_udp:degraded
+	runs_with tcp_opens:degraded udp_sends_v4:degraded udp_sends_v6:degraded connected_udp:degraded \
+		tcp_events:off tcp_states:degraded resets_received:degraded live_sockets:off older_sockets:off \
+		program_stats:off tcp_details:off by_cgroup:off
 }
 
 # --- attaching what was loaded -------------------------------------------------
