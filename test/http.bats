@@ -86,7 +86,7 @@ tcp_${name}_connections_total "[0-9]* ]]
 	start_server 127.0.0.1
 	start client "$TRAFFIC" connect 127.0.0.1 "$PORT"
 	want=$(setpriv --reuid connpin --regid connpin --clear-groups "$HELPERS/conn-lookup" -j --no-cmdline 127.0.0.1 "$(client_port)" "$PORT")
-	[[ $want = *'"status":"live","comm":"traffic","exe":null,"cmdline":null,'* ]]
+	[[ $want = *'"status":"live","comm":"traffic","exe":null,'*'"cmdline":null,'* ]]
 	for dst in 127.0.0.1 ::ffff:127.0.0.1 %3A%3Affff%3a127%2E0.0.1; do
 		get "/cgi-bin/lookup?dst=$dst&sport=$(client_port)&dport=$PORT&protocol=tcp"
 		[ "$STATUS" = 200 ]
@@ -699,7 +699,12 @@ there() {
 	run -0 here curl -s -o "$BATS_TEST_TMPDIR/gzip" 'http://127.0.0.1:7800/cgi-bin/list?encoding=gzip'
 	[ "$(gzip -dc "$BATS_TEST_TMPDIR/gzip" | grep -c '^{.*}$')" -ge "$n" ]
 	ls -l "$BATS_TEST_TMPDIR/gzip"
-	run -18 here curl -s --limit-rate 2k -o "$BATS_TEST_TMPDIR/gzip" 'http://127.0.0.1:7800/cgi-bin/list?encoding=gzip'
+	# What came whole may have fitted into the buffers; what did not come whole is told.
+	run here curl -s --limit-rate 2k -o "$BATS_TEST_TMPDIR/gzip" 'http://127.0.0.1:7800/cgi-bin/list?encoding=gzip'
+	[ "$status" -eq 18 ] || {
+		[ "$status" -eq 0 ]
+		[ "$(gzip -dc "$BATS_TEST_TMPDIR/gzip" | grep -c '^{.*}$')" -ge "$n" ]
+	}
 }
 
 @test "GET /cgi-bin/lookup and list (a table that can't be read) answer 503, once" {
