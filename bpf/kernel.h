@@ -72,11 +72,18 @@ struct cred {
 	kgid_t gid;
 };
 
+/* fs/kernfs/kernfs-internal.h */
+struct kernfs_iattrs {
+	kuid_t ia_uid;
+};
+
 /* include/linux/kernfs.h */
 struct kernfs_node {
+	struct kernfs_iattrs *iattr; /* NULL as long as root owns it */
 	struct kernfs_node *__parent;
 	const char *name;
-	__u64 id; /* the inode number, on 64-bit hosts */
+	void *priv; /* of a cgroup's directory: struct cgroup */
+	__u64 id;   /* the inode number, on 64-bit hosts */
 };
 
 /* include/linux/cgroup-defs.h */

@@ -36,6 +36,13 @@ struct {
 } tcp_cgroup_index SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, TCP_CGROUPS_MAX);
+	__type(key, __u64);
+	__type(value, struct tcp_cgroup_share);
+} tcp_cgroup_shares SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, TCP_PATH_ROOM_ENTRIES);
 	__type(key, __u32);
@@ -158,6 +165,67 @@ static __always_inline bool write_path(struct tcp_cgroup *to, struct kernfs_node
 	return true;
 }
 
+/* --- shares ---------------------------------------------------------------- */
+
+struct ascent {
+	struct kernfs_node *kn;
+	struct kernfs_node *delegated; /* the uppermost so far that is not root's */
+	__u32 has_ended;
+};
+
+static long ascend(__u32 level, struct ascent *ascent)
+{
+	struct kernfs_node *kn = ascent->kn, *parent = parent_of(kn);
+	struct kernfs_iattrs *attributes;
+
+	/* Who owns the root of the hierarchy has all of it. */
+	if (!parent) {
+		ascent->has_ended = 1;
+		return 1;
+	}
+	attributes = BPF_CORE_READ(kn, iattr);
+	if (attributes && BPF_CORE_READ(attributes, ia_uid.val))
+		ascent->delegated = kn;
+	ascent->kn = parent;
+	return 0;
+}
+
+/*
+ * Whether the cgroup may have one of the FREE places. What its subtree has is counted in
+ * *SHARE then, which is NULL when it is not delegated; SUBTREE is that of it.
+ */
+static __always_inline bool take_share(struct cgroup *cgroup, __u64 free,
+				       struct tcp_cgroup_share **share, __u64 *subtree)
+{
+	struct ascent ascent = { .kn = BPF_CORE_READ(cgroup, kn) };
+	struct tcp_cgroup_share new = {};
+	struct kernfs_node *delegated;
+
+	*share = NULL;
+	bpf_loop(TCP_CGROUP_LEVELS, ascend, &ascent, 0);
+	*subtree = 0;
+	if (!ascent.has_ended)
+		return false;
+	delegated = ascent.delegated;
+	if (!delegated)
+		return true;
+	*subtree = BPF_CORE_READ(delegated, id);
+	*share = bpf_map_lookup_elem(&tcp_cgroup_shares, subtree);
+	if (!*share) {
+		new.cgroup = (__u64)BPF_CORE_READ(delegated, priv);
+		bpf_map_update_elem(&tcp_cgroup_shares, subtree, &new, BPF_NOEXIST);
+		*share = bpf_map_lookup_elem(&tcp_cgroup_shares, subtree);
+	}
+	if (!*share)
+		return false;
+	if (__sync_fetch_and_add(&(*share)->places, 1) < free)
+		return true;
+	__sync_fetch_and_add(&(*share)->places, -1);
+	return false;
+}
+
+/* --- places ---------------------------------------------------------------- */
+
 struct search {
 	struct tcp_cgroups *all;
 	__u32 place;
@@ -177,39 +245,25 @@ static long claim_place(__u32 index, struct search *search)
 	return 1;
 }
 
-/*
- * Give the cgroup at ADDRESS a place; 0 when there is none, or it is being removed. A
- * function of its own, which the verifier looks at once and not from each state.
- */
-__noinline __u32 add_cgroup(__u64 address, __u64 id)
+/* Give the cgroup one of the places that the settings leave; 0 when there is none. */
+static __always_inline __u32 give_place(struct tcp_cgroups *all, __u64 series,
+					struct cgroup *cgroup, __u64 id, __u64 subtree)
 {
-	struct tcp_cgroup_place found = { .cgroup = address };
-	struct cgroup *cgroup = (void *)address;
-	struct tcp_cgroups *all = cgroups();
-	struct tcp_settings *settings;
+	struct tcp_cgroup_place found = { .cgroup = (__u64)cgroup };
 	struct search search = {};
 	struct tcp_cgroup *place;
-	__u32 key = 0;
 
-	settings = bpf_map_lookup_elem(&tcp_settings, &key);
-	if (!all || !settings || all->used >= settings->cgroup_series)
-		return 0;
-	if (!(BPF_CORE_READ(cgroup, self.flags) & CSS_ONLINE))
-		return 0;
-	bpf_loop(settings->cgroup_series, claim_place, &search, 0);
+	bpf_loop(series, claim_place, &search, 0);
 	if (!search.place || search.place > TCP_CGROUPS_MAX)
 		return 0;
 	place = &all->places[search.place];
 	place->id = id;
 	place->gone_ns = 0;
-	if (!write_path(place, BPF_CORE_READ(cgroup, kn))) {
-		place->id = 0;
-		__sync_lock_test_and_set(&place->state, TCP_CGROUP_FREE);
-		return 0;
-	}
+	place->subtree = subtree;
 	found.place = search.place;
-	if (bpf_map_update_elem(&tcp_cgroup_index, &id, &found, BPF_NOEXIST)) {
-		/* Another CPU was first: this connection counts elsewhere. */
+	/* The index refuses it when another CPU was first: this connection counts as other. */
+	if (!write_path(place, BPF_CORE_READ(cgroup, kn)) ||
+	    bpf_map_update_elem(&tcp_cgroup_index, &id, &found, BPF_NOEXIST)) {
 		place->id = 0;
 		__sync_lock_test_and_set(&place->state, TCP_CGROUP_FREE);
 		return 0;
@@ -217,6 +271,34 @@ __noinline __u32 add_cgroup(__u64 address, __u64 id)
 	__sync_fetch_and_add(&all->used, 1);
 	__sync_lock_test_and_set(&place->state, TCP_CGROUP_USED);
 	return search.place;
+}
+
+/*
+ * Give the cgroup at ADDRESS a place; 0 when there is none, or it is being removed. A
+ * function of its own, which the verifier looks at once and not from each state.
+ */
+__noinline __u32 add_cgroup(__u64 address, __u64 id)
+{
+	struct cgroup *cgroup = (void *)address;
+	struct tcp_cgroups *all = cgroups();
+	struct tcp_cgroup_share *share;
+	struct tcp_settings *settings;
+	__u64 series, used, subtree;
+	__u32 key = 0, place;
+
+	settings = bpf_map_lookup_elem(&tcp_settings, &key);
+	if (!all || !settings)
+		return 0;
+	series = settings->cgroup_series;
+	used = all->used;
+	if (used >= series || !(BPF_CORE_READ(cgroup, self.flags) & CSS_ONLINE))
+		return 0;
+	if (!take_share(cgroup, series - used, &share, &subtree))
+		return 0;
+	place = give_place(all, series, cgroup, id, subtree);
+	if (!place && share)
+		__sync_fetch_and_add(&share->places, -1);
+	return place;
 }
 
 /* Looks it up in the hash, or adds it; and notes it as a hint. */
@@ -236,7 +318,7 @@ static __always_inline __u32 place_of_cgroup(struct sock *sk)
 {
 	struct cgroup *cgroup = sk->sk_cgrp_data.cgroup;
 	struct tcp_cgroups *all = cgroups();
-	__u32 hint;
+	__u32 hint, place;
 	__u64 id;
 
 	if (!cgroup || !all)
@@ -244,8 +326,10 @@ static __always_inline __u32 place_of_cgroup(struct sock *sk)
 	id = cgroup->kn->id;
 	/* Place 0 has no id, and no cgroup has the id 0. */
 	hint = all->hints[id & (TCP_CGROUP_HINTS - 1)];
-	barrier_var(hint);
-	if (hint <= TCP_CGROUPS_MAX && all->places[hint].id == id)
+	/* A copy, since the register that is checked has to be the one that is used. */
+	place = hint;
+	barrier_var(place);
+	if (place <= TCP_CGROUPS_MAX && all->places[place].id == id)
 		return hint;
 	return find_cgroup((__u64)BPF_CORE_READ(sk, sk_cgrp_data.cgroup), id);
 }

@@ -31,7 +31,9 @@ int on_set_state(struct bpf_raw_tracepoint_args *ctx)
 		return 0;
 	if (BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP || is_followed(tp))
 		return 0;
-	if (BPF_CORE_READ(sk, __sk_common.skc_family) == AF_INET6) {
+	/* Only kernels with IPv6 have the member. */
+	if (bpf_core_field_exists(sk->__sk_common.skc_v6_daddr) &&
+	    BPF_CORE_READ(sk, __sk_common.skc_family) == AF_INET6) {
 		bpf_core_read(&dst, sizeof(dst), &sk->__sk_common.skc_v6_daddr);
 		if (!is_v4_mapped(dst.in6_u.u6_addr32[0], dst.in6_u.u6_addr32[1],
 				  dst.in6_u.u6_addr32[2]))

@@ -10,8 +10,12 @@
  * and counts them; tcp_monitor leaves such sockets alone and counts the rest: those older
  * than the attachment, and attempts that never came as far as a SYN.
  *
- * Another's sock_ops program that clears the flags of a socket while its last change is
- * told would make a tracepoint count that change once more; fentry comes before it.
+ * Other programs of the same hook are called with the same context, those of cgroups
+ * further down first, and may be anybody's. They may write `reply`, which has the place of
+ * the first argument; the others and the socket's state they can't write. And they may
+ * clear the flags of a socket: then tcp_monitor counts what is not told here. A tracepoint
+ * comes after the call, and may find the flag cleared of a change that was counted here;
+ * that it was stands in the socket's place in tcp_sockets.
  */
 #define SOCKET_HAS_COOKIE
 #include "tcp_monitor.bpf.h"
@@ -28,7 +32,7 @@ static __always_inline void follow_socket(struct bpf_sock_ops *ctx)
 SEC("sockops")
 int on_tcp_event(struct bpf_sock_ops *ctx)
 {
-	__u32 op = ctx->op, from, to;
+	__u32 op = ctx->op, from, told, to;
 	struct tcp_metrics *m;
 	struct tcp_sock *tp;
 	struct bpf_sock *sk;
@@ -37,7 +41,7 @@ int on_tcp_event(struct bpf_sock_ops *ctx)
 	if (op != BPF_SOCK_OPS_TCP_CONNECT_CB && op != BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB &&
 	    op != BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB && op != BPF_SOCK_OPS_STATE_CB)
 		return 1;
-	from = ctx->args[0];
+	told = ctx->args[0];
 	to = ctx->args[1];
 	if (op == BPF_SOCK_OPS_STATE_CB && !is_counted(to))
 		return 1;
@@ -46,15 +50,20 @@ int on_tcp_event(struct bpf_sock_ops *ctx)
 	m = metrics();
 	if (!tp || !m)
 		return 1;
-	if (op == BPF_SOCK_OPS_STATE_CB) {
-		on_state_change((struct sock *)tp, from, to);
-		return 1;
-	}
+	/* Whoever else asked for its changes may not have given it one. */
 	is_new = is_new_socket((struct sock *)tp);
 	if (is_new)
 		bpf_get_socket_cookie(ctx);
+	/* At STATE_CB, too: or it would be cleared for what comes next. */
 	follow_socket(ctx);
-	if (op == BPF_SOCK_OPS_TCP_CONNECT_CB)
-		keep_socket(m, (struct sock *)tp, bpf_ktime_get_ns(), TCP_ACTIVE, is_new);
+	if (op == BPF_SOCK_OPS_STATE_CB) {
+		/* tcp_set_state() calls before it stores the new state. */
+		from = ((struct sock *)tp)->__sk_common.skc_state;
+		if (told != from)
+			count(&m->reply_written);
+		on_state_change((struct sock *)tp, from, to);
+	} else if (op == BPF_SOCK_OPS_TCP_CONNECT_CB) {
+		on_begun(m, (struct sock *)tp, is_new);
+	}
 	return 1;
 }

@@ -49,13 +49,15 @@ static __always_inline void count_as_it_goes(struct tcp_metrics *m, struct tcp_s
 		.direction = socket->direction,
 	};
 
-	if (sent == known.sent && received == known.received &&
-	    retransmitted == known.retransmitted)
-		return;
 	if ((__s64)(sent - known.sent) < 0)
 		sent = known.sent;
 	if ((__s64)(received - known.received) < 0)
 		received = known.received;
+	if ((__s32)(retransmitted - known.retransmitted) < 0)
+		retransmitted = known.retransmitted;
+	if (sent == known.sent && received == known.received &&
+	    retransmitted == known.retransmitted)
+		return;
 	side = !side;
 	socket->sent[side] = sent;
 	socket->received[side] = received;
@@ -67,14 +69,19 @@ static __always_inline void count_as_it_goes(struct tcp_metrics *m, struct tcp_s
 static __always_inline void read_socket(struct walk *walk, struct tcp_metrics *m,
 					struct tcp_socket_group *group, __u32 i)
 {
-	__u64 word = group->words[i], cookie = word & ~TCP_COOKIE_BITS;
+	__u64 word = group->words[i], cookie;
 	struct inet_connection_sock *icsk;
 	struct tcp_sock *tp;
 	struct sock *sk;
 	__u64 sent, received;
 	__u32 state, retransmitted;
 
-	if (!cookie || word & TCP_COOKIE_BUSY)
+	if (!(word & ~TCP_COOKIE_SIDE) || word & TCP_COOKIE_CLOSED)
+		return;
+	/* Again, for what follows to be of the same socket. */
+	word = load_acquire(&group->words[i]);
+	cookie = cookie_bits(word);
+	if (!cookie || word & (TCP_COOKIE_BUSY | TCP_COOKIE_CLOSED))
 		return;
 	sk = (void *)group->sockets[i].sk;
 	tp = (void *)sk;
@@ -157,6 +164,17 @@ static long merge_cpu(__u32 cpu, struct merging *merging)
 	return 0;
 }
 
+/* The hash alone says nothing: whoever may make cgroups finds a name with that of another. */
+static __always_inline bool have_same_path(const struct tcp_cgroup *a, const struct tcp_cgroup *b)
+{
+	const __u32 *of_a = (const void *)a->path, *of_b = (const void *)b->path;
+
+	for (__u32 i = 0; i < PATH_WORDS; i++)
+		if (of_a[i] != of_b[i])
+			return false;
+	return true;
+}
+
 /* Whether the cgroup at INDEX has the path of the one that leaves. */
 static long is_namesake(__u32 index, struct merging *merging)
 {
@@ -169,23 +187,45 @@ static long is_namesake(__u32 index, struct merging *merging)
 	a = &all->places[place];
 	b = &all->places[from];
 	if (place == from || a->state != TCP_CGROUP_USED || !a->path_hash ||
-	    a->path_hash != b->path_hash || a->truncated || b->truncated)
+	    a->path_hash != b->path_hash || a->truncated || b->truncated || !have_same_path(a, b))
 		return 0;
 	merging->to = place;
 	return 1;
 }
 
+/* The memory at ADDRESS may be anything by now, and then has not this id or is not online. */
+static __always_inline bool is_online(__u64 address, __u64 id)
+{
+	struct cgroup *cgroup = (void *)address;
+
+	return BPF_CORE_READ(cgroup, kn, id) == id &&
+	       BPF_CORE_READ(cgroup, self.flags) & CSS_ONLINE;
+}
+
 static __always_inline bool is_there(__u64 id)
 {
 	struct tcp_cgroup_place *found = bpf_map_lookup_elem(&tcp_cgroup_index, &id);
-	struct cgroup *cgroup;
 
-	if (!found)
-		return false;
-	/* Its memory may be anything by now, and then has not this id or is not online. */
-	cgroup = (void *)found->cgroup;
-	return BPF_CORE_READ(cgroup, kn, id) == id &&
-	       BPF_CORE_READ(cgroup, self.flags) & CSS_ONLINE;
+	return found && is_online(found->cgroup, id);
+}
+
+static __always_inline void return_share(__u64 subtree)
+{
+	struct tcp_cgroup_share *share;
+
+	share = subtree ? bpf_map_lookup_elem(&tcp_cgroup_shares, &subtree) : NULL;
+	if (share)
+		__sync_fetch_and_add(&share->places, -1);
+}
+
+/* A subtree that has no place, and is gone: nobody can take one for it meanwhile. */
+static long find_left_share(struct bpf_map *map, __u64 *subtree, struct tcp_cgroup_share *share,
+			    __u64 *left)
+{
+	if (share->places || is_online(share->cgroup, *subtree))
+		return 0;
+	*left = *subtree;
+	return 1;
 }
 
 struct tidying {
@@ -230,6 +270,7 @@ static long tidy_place(__u32 index, struct tidying *tidying)
 		bpf_loop(TCP_CGROUPS_MAX, is_namesake, &merging, 0);
 		bpf_loop(CPUS_MAX, merge_cpu, &merging, 0);
 		__sync_fetch_and_add(&all->used, -1);
+		return_share(cgroup->subtree);
 		__sync_lock_test_and_set(&cgroup->state, TCP_CGROUP_FREE);
 	}
 	return 0;
@@ -239,6 +280,7 @@ static __always_inline void tidy_cgroups(void)
 {
 	struct tidying tidying = { .now = bpf_ktime_get_ns() };
 	struct tcp_settings *settings;
+	__u64 left = 0;
 	__u32 key = 0;
 
 	settings = bpf_map_lookup_elem(&tcp_settings, &key);
@@ -246,6 +288,10 @@ static __always_inline void tidy_cgroups(void)
 		return;
 	tidying.linger = settings->cgroup_linger * 1000000000ull;
 	bpf_loop(TCP_CGROUPS_MAX, tidy_place, &tidying, 0);
+	/* One at a reading is enough: each had a place, which lasts longer. */
+	bpf_for_each_map_elem(&tcp_cgroup_shares, find_left_share, &left, 0);
+	if (left)
+		bpf_map_delete_elem(&tcp_cgroup_shares, &left);
 }
 
 /* --- network namespaces ---------------------------------------------------- */
@@ -256,6 +302,31 @@ struct namespaces {
 	__u64 time_wait;
 };
 
+/* From 5.18 to 6.0 it is apart, and before that it counts from 0. */
+struct netns_ipv4___apart {
+	struct inet_timewait_death_row *tcp_death_row;
+} __attribute__((preserve_access_index));
+
+struct inet_timewait_death_row___from_0 {
+	atomic_t tw_count;
+} __attribute__((preserve_access_index));
+
+static __always_inline __u64 time_wait_of(struct net *net)
+{
+	struct netns_ipv4___apart *ipv4 = (void *)&net->ipv4;
+	struct inet_timewait_death_row___from_0 *from_0;
+	struct inet_timewait_death_row *row;
+
+	if (bpf_core_field_exists(ipv4->tcp_death_row))
+		row = BPF_CORE_READ(ipv4, tcp_death_row);
+	else
+		row = &net->ipv4.tcp_death_row;
+	from_0 = (void *)row;
+	if (bpf_core_field_exists(from_0->tw_count))
+		return BPF_CORE_READ(from_0, tw_count.counter);
+	return BPF_CORE_READ(row, tw_refcount.refs.counter) - 1;
+}
+
 /* The list is a ring through all namespaces and its head, which has no operations. */
 static long read_namespace(__u32 index, struct namespaces *all)
 {
@@ -263,8 +334,7 @@ static long read_namespace(__u32 index, struct namespaces *all)
 	struct net *net = (void *)((char *)here - bpf_core_field_offset(struct net, list));
 
 	if (BPF_CORE_READ(net, ns.ops) == all->ops)
-		all->time_wait +=
-			BPF_CORE_READ(net, ipv4.tcp_death_row.tw_refcount.refs.counter) - 1;
+		all->time_wait += time_wait_of(net);
 	here = BPF_CORE_READ(here, next);
 	all->next = here;
 	return !here || here == all->first;

@@ -49,8 +49,12 @@ static __always_inline void count(__u64 *counter)
 /* The family of what travels: that of an IPv4-mapped address is IPv4. */
 static __always_inline __u32 family_of(const struct sock *sk)
 {
-	const __u32 *dst = sk->__sk_common.skc_v6_daddr.in6_u.u6_addr32;
+	const __u32 *dst;
 
+	/* Only kernels with IPv6 have the member. */
+	if (!bpf_core_field_exists(sk->__sk_common.skc_v6_daddr))
+		return TCP_IPV4;
+	dst = sk->__sk_common.skc_v6_daddr.in6_u.u6_addr32;
 	if (sk->__sk_common.skc_family != AF_INET6 || is_v4_mapped(dst[0], dst[1], dst[2]))
 		return TCP_IPV4;
 	return TCP_IPV6;

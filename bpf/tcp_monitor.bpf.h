@@ -52,7 +52,8 @@ static __always_inline __u64 received_bytes(__u64 bytes_received, unsigned long 
 
 /*
  * Count what a connection of the cgroup at PLACE carried since it was last counted.
- * Signed: a retransmission that had no memory makes the bytes sent one segment less.
+ * Signed, all three: a retransmission that had no memory makes the bytes sent one segment
+ * less, and a socket that connects again begins with nothing.
  */
 static __always_inline void count_traffic(struct tcp_metrics *m, __u32 place,
 					  const struct known_socket *known, __u64 sent,
@@ -78,7 +79,7 @@ static __always_inline void count_traffic(struct tcp_metrics *m, __u32 place,
 		add(&traffic->received, received - known->received);
 		add(&counters->received, received - known->received);
 	}
-	if (retransmitted != known->retransmitted)
+	if ((__s32)(retransmitted - known->retransmitted) > 0)
 		add(&traffic->retransmitted, retransmitted - known->retransmitted);
 }
 
@@ -88,40 +89,91 @@ static __always_inline bool is_new_socket(const struct sock *sk)
 	return !sk->__sk_common.skc_cookie.counter;
 }
 
-static __always_inline void keep_socket(struct tcp_metrics *m, struct sock *sk, __u64 now,
-					__u32 direction, bool is_new)
+static __always_inline bool keep_socket(struct sock *sk, __u64 now, __u32 direction, __u32 marks,
+					bool is_new)
 {
-	struct known_socket known = { .start_ns = now, .direction = direction };
+	struct known_socket known = { .start_ns = now, .direction = direction, .marks = marks };
 
-	if (!put_socket(cookie_of(sk), sk, &known, is_new))
+	return put_socket(cookie_of(sk), sk, &known, is_new);
+}
+
+/* A socket that begins to connect or to listen. */
+static __always_inline void on_begun(struct tcp_metrics *m, struct sock *sk, bool is_new)
+{
+	if (!keep_socket(sk, bpf_ktime_get_ns(), TCP_ACTIVE, 0, is_new))
 		count(&m->sockets_full);
 }
 
+#ifdef SOCKET_HAS_COOKIE
+#define ESTABLISHED_MARKS (TCP_SOCKET_ESTABLISHED | TCP_SOCKET_FOLLOWED)
+
+static __always_inline void count_cleared(struct tcp_metrics *m, bool is_followed)
+{
+}
+#else
+#define ESTABLISHED_MARKS TCP_SOCKET_ESTABLISHED
+
+/*
+ * A tracing program has to count a change. When the socket is one that tcp_events follows,
+ * somebody has cleared its flags. While attach.sh is at work that can't be told.
+ */
+static __always_inline void count_cleared(struct tcp_metrics *m, bool is_followed)
+{
+	struct tcp_settings *settings;
+	__u32 key = 0;
+
+	if (!is_followed)
+		return;
+	settings = bpf_map_lookup_elem(&tcp_settings, &key);
+	if (settings && settings->by_events && !settings->settling)
+		count(&m->flags_cleared);
+}
+#endif
+
 static __always_inline void on_established(struct tcp_metrics *m, struct sock *sk, int from)
 {
-	__u64 now = bpf_ktime_get_ns(), start, took;
+	__u64 now = bpf_ktime_get_ns(), start = 0, took;
 	struct tcp_cgroup_counters *counters;
-	__u32 place;
+	bool is_new, is_passive = from == TCP_SYN_RECV;
+	int told = CHANGE_OF_UNKNOWN;
 
 	if (from != TCP_SYN_SENT && from != TCP_SYN_RECV)
 		return;
-	place = place_of_cgroup(sk);
-	counters = counters_of(place);
+	is_new = is_new_socket(sk);
+	if (!is_new)
+		told = establish_socket(cookie_of(sk), now, ESTABLISHED_MARKS, &start);
+	/* Who accepts one is told before; who connects, when it is known how it began. */
+	count_cleared(m, is_passive || start || told == CHANGE_IS_TOLD);
+	if (told == CHANGE_IS_TOLD)
+		return;
+	if (told == CHANGE_OF_UNKNOWN &&
+	    !keep_socket(sk, now, is_passive ? TCP_PASSIVE : TCP_ACTIVE, ESTABLISHED_MARKS, is_new))
+		/* Who connects was counted when it began. */
+		add(&m->sockets_full, is_passive);
+	counters = counters_of(place_of_cgroup(sk));
 	if (!counters)
 		return;
-	if (from == TCP_SYN_RECV) {
+	if (is_passive) {
 		count(&m->passive[family_of(sk)]);
 		count(&counters->passive);
-		keep_socket(m, sk, now, TCP_PASSIVE, is_new_socket(sk));
 		return;
 	}
 	count(&m->active[family_of(sk)]);
 	count(&counters->active);
-	start = restart_socket(sk, now);
 	if (!start)
 		return;
 	took = now - start;
 	observe(m->connect, TCP_CONNECT_BUCKETS, connect_bucket(took), &m->connect_ns, took);
+}
+
+/* Whether what a closed socket carried counts, of which nothing is known. */
+static __always_inline bool counts_unknown(void)
+{
+	struct tcp_settings *settings;
+	__u32 key = 0;
+
+	settings = bpf_map_lookup_elem(&tcp_settings, &key);
+	return settings && !settings->settling;
 }
 
 static __always_inline void on_closed(struct tcp_metrics *m, struct sock *sk, int from)
@@ -131,17 +183,21 @@ static __always_inline void on_closed(struct tcp_metrics *m, struct sock *sk, in
 	struct tcp_sock *tp;
 	__u32 rtt, place;
 	__u64 took;
+	int told;
 
-	take_socket(sk, &known);
-	if (from == TCP_LISTEN)
-		return;
+	told = close_socket(cookie_of(sk), sk, &known);
 	tp = bpf_skc_to_tcp_sock(sk);
-	if (!tp)
+	if (!tp || from == TCP_LISTEN)
+		return;
+	count_cleared(m, known.marks & TCP_SOCKET_FOLLOWED ||
+				 (from == TCP_SYN_SENT && known.start_ns && tp->segs_out));
+	if (told == CHANGE_IS_TOLD)
 		return;
 	place = place_of_cgroup(sk);
-	count_traffic(m, place, &known, tp->bytes_sent - tp->bytes_retrans,
-		      received_bytes(tp->bytes_received, sk->__sk_common.skc_flags),
-		      tp->total_retrans);
+	if (told == CHANGE_IS_FIRST || counts_unknown())
+		count_traffic(m, place, &known, tp->bytes_sent - tp->bytes_retrans,
+			      received_bytes(tp->bytes_received, sk->__sk_common.skc_flags),
+			      tp->total_retrans);
 	if (from == TCP_SYN_SENT) {
 		count(&m->failed[family_of(sk)][failure_reason(sk->sk_err, tp->segs_out)]);
 		counters = counters_of(place);
@@ -181,7 +237,7 @@ static __always_inline void on_state_change(struct sock *sk, int from, int to)
 	else if (to == TCP_CLOSE)
 		on_closed(m, sk, from);
 	else
-		keep_socket(m, sk, bpf_ktime_get_ns(), TCP_ACTIVE, is_new_socket(sk));
+		on_begun(m, sk, is_new_socket(sk));
 }
 
 #endif

@@ -130,9 +130,13 @@ struct tcp_metrics {
 	__u64 round_trip_8th_us;
 
 	__u64 sockets_full; /* sockets that found no place in tcp_sockets */
+
+	/* What other sock_ops programs of the host did to tcp_events. */
+	__u64 reply_written; /* changes told with an argument that is not the socket's state */
+	__u64 flags_cleared; /* changes of followed sockets that were not told any more */
 };
 
-_Static_assert(sizeof(struct tcp_metrics) == 640, "a new layout: append, and only append");
+_Static_assert(sizeof(struct tcp_metrics) == 656, "a new layout: append, and only append");
 
 /*
  * Map `tcp_sockets`, an array: the sockets that are connecting, connected or
@@ -154,8 +158,11 @@ struct tcp_socket {
 	__u64 received[2];
 	__u32 retransmitted[2];
 	__u32 direction;
-	__u32 pad;
+	__u32 marks; /* TCP_SOCKET_* */
 };
+
+#define TCP_SOCKET_ESTABLISHED 1 /* that it was established has been counted */
+#define TCP_SOCKET_FOLLOWED 2	 /* and tcp_events was to be told of its further changes */
 
 struct tcp_socket_group {
 	__u64 words[TCP_SOCKETS_GROUP]; /* cookie and bits below; a cache line */
@@ -166,14 +173,15 @@ struct tcp_socket_group {
  * By cgroup. Map `tcp_cgroups`, an array with one entry, names the cgroups that have a
  * place; `tcp_cgroup_metrics`, a per-CPU array with one entry, counts for each place.
  * Place 0 is for all others: those that came when no place was free, and those that
- * are gone. One entry each, so that one look-up reads all.
+ * are gone. One entry each, so that one look-up reads all. With a setting CGROUP_SERIES of
+ * 0 no cgroup gets a place, and these metrics are left out.
  */
 #define TCP_CGROUPS_ENTRIES 1
 #define TCP_CGROUPS_MAX 512 /* the counters of one more fit a per-CPU value, of 32 kB */
 #define TCP_CGROUP_HINTS 256
 #define TCP_CGROUP_SERIES 256 /* default of the setting CGROUP_SERIES */
 #define TCP_CGROUP_LINGER 300 /* default of the setting CGROUP_LINGER, in seconds */
-#define TCP_CGROUP_PATH 228
+#define TCP_CGROUP_PATH 220
 
 enum {
 	TCP_CGROUP_FREE,
@@ -189,6 +197,7 @@ struct tcp_cgroup {
 	__u32 truncated;	    /* 1: the path has an end that did not fit */
 	__u32 path_hash;	    /* of the path, odd; 0 of an older connpin's */
 	char path[TCP_CGROUP_PATH]; /* from the root of the hierarchy, ends with 0 */
+	__u64 subtree;		    /* the delegated one that it is in; 0 none */
 };
 
 struct tcp_cgroups {
@@ -220,6 +229,21 @@ struct tcp_cgroup_place {
 };
 
 /*
+ * Map `tcp_cgroup_shares`, a hash: how many places the cgroups of a delegated subtree
+ * have. That begins with the uppermost cgroup whose directory root does not own, and its
+ * id is the key: whoever it was given to makes as many cgroups below as they like, of any
+ * owner, but none beside it. A subtree gets a further place only while it has fewer than
+ * are free, so that some remain, however many subtrees there are; the cgroups that get none
+ * count in place 0. For the programs alone.
+ */
+struct tcp_cgroup_share {
+	__u64 cgroup; /* address of the struct cgroup */
+	__u64 places;
+};
+
+#define TCP_CGROUP_LEVELS 64 /* a cgroup further down has no place */
+
+/*
  * Map `tcp_path_room`, a per-CPU array with one entry: where a path is put together,
  * as far as 256 bytes, then a name of as many. For the programs alone.
  */
@@ -239,7 +263,11 @@ struct tcp_settings {
 	__u32 cgroup_series;
 	__u32 cgroup_linger; /* seconds */
 	__u32 by_events;     /* 1: tcp_events counts the sockets that it follows */
-	__u32 pad;
+	/*
+	 * 1: attach.sh is not done. A socket without a place in tcp_sockets that closes may
+	 * be older than the attachment, or another build's program has counted it.
+	 */
+	__u32 settling;
 };
 
 /*
@@ -259,9 +287,12 @@ struct tcp_live {
 	__u64 cgroups_used;
 };
 
-#define TCP_COOKIE_SIDE (1ull << 63) /* which half of the pairs holds; stays when free */
-#define TCP_COOKIE_BUSY (1ull << 62) /* being filled in */
-#define TCP_COOKIE_BITS (TCP_COOKIE_SIDE | TCP_COOKIE_BUSY)
+#define TCP_COOKIE_SIDE (1ull << 63)   /* which half of the pairs holds; stays when free */
+#define TCP_COOKIE_BUSY (1ull << 62)   /* being filled in */
+#define TCP_COOKIE_CLOSED (1ull << 61) /* free; the socket that had it has closed */
+#define TCP_COOKIE_LIFE (1ull << 53)   /* counts up when a socket connects again */
+#define TCP_COOKIE_LIVES (255 * TCP_COOKIE_LIFE)
+#define TCP_COOKIE_BITS (TCP_COOKIE_SIDE | TCP_COOKIE_BUSY | TCP_COOKIE_CLOSED | TCP_COOKIE_LIVES)
 
 _Static_assert(sizeof(struct tcp_socket) == 64, "a line of the cache each");
 

@@ -23,6 +23,6 @@ int on_read_older(struct bpf_iter__tcp *ctx)
 	known.sent = tp->bytes_sent - tp->bytes_retrans;
 	known.received = tp->bytes_received;
 	known.retransmitted = tp->total_retrans;
-	put_socket(cookie_bits(bpf_get_socket_cookie(tp)), tp, &known, false);
+	put_older_socket(cookie_bits(bpf_get_socket_cookie(tp)), tp, &known);
 	return 0;
 }

@@ -24,7 +24,7 @@ struct {
 /*
  * A cookie without the bits that have another use here. The kernel counts cookies up from
  * 1, and down from 2^64 where one task interrupts another that gets one: these two do not
- * meet below 2^62 either.
+ * meet below 2^52 either.
  */
 static __always_inline __u64 cookie_bits(__u64 cookie)
 {
@@ -41,6 +41,22 @@ static __always_inline __u64 cookie_of(struct sock *sk)
 #endif
 }
 
+/*
+ * A load that those after it can't overtake. BPF has no weaker one than an atomic
+ * operation that returns something; x86 and s390 keep loads in order anyway.
+ */
+static __always_inline __u64 load_acquire(__u64 *word)
+{
+#if defined(__TARGET_ARCH_x86) || defined(__TARGET_ARCH_s390)
+	__u64 value = *(volatile __u64 *)word;
+
+	barrier();
+	return value;
+#else
+	return __sync_fetch_and_add(word, 0);
+#endif
+}
+
 static __always_inline struct tcp_socket_group *group_of(__u64 cookie)
 {
 	/* The capacity is a setting. */
@@ -50,20 +66,27 @@ static __always_inline struct tcp_socket_group *group_of(__u64 cookie)
 	return bpf_map_lookup_elem(&tcp_sockets, &key);
 }
 
+/* Whether the place with this word is the socket's with COOKIE, be it open or closed. */
+static __always_inline bool is_place_of(__u64 word, __u64 cookie)
+{
+	return (word & ~(TCP_COOKIE_SIDE | TCP_COOKIE_CLOSED | TCP_COOKIE_LIVES)) == cookie;
+}
+
 /*
  * The place in its group of the socket with COOKIE; TCP_SOCKETS_GROUP when there is
- * none. A function of its own, so that the verifier goes on with one answer, not nine.
+ * none, as for a socket without a cookie, whose 0 free places have as well. A function
+ * of its own, so that the verifier goes on with one answer, not nine.
  */
 __noinline __u32 place_of_cookie(__u64 cookie)
 {
 	struct tcp_socket_group *group = group_of(cookie);
 	__u32 i;
 
-	if (!group)
+	if (!group || !cookie)
 		return TCP_SOCKETS_GROUP;
 #pragma unroll
 	for (i = 0; i < TCP_SOCKETS_GROUP; i++)
-		if ((group->words[i] & ~TCP_COOKIE_SIDE) == cookie)
+		if (is_place_of(group->words[i], cookie))
 			break;
 	return i;
 }
@@ -75,14 +98,14 @@ __noinline __u32 claim_place_for(__u64 cookie)
 	__u64 word;
 	__u32 i;
 
-	if (!group)
+	if (!group || !cookie)
 		return TCP_SOCKETS_GROUP;
 #pragma unroll
 	for (i = 0; i < TCP_SOCKETS_GROUP; i++) {
 		word = group->words[i];
-		if (!(word & ~TCP_COOKIE_SIDE) &&
-		    __sync_val_compare_and_swap(&group->words[i], word, word | TCP_COOKIE_BUSY) ==
-			    word)
+		if ((!(word & ~TCP_COOKIE_SIDE) || word & TCP_COOKIE_CLOSED) &&
+		    __sync_val_compare_and_swap(&group->words[i], word,
+						(word & TCP_COOKIE_SIDE) | TCP_COOKIE_BUSY) == word)
 			break;
 	}
 	return i;
@@ -95,12 +118,52 @@ struct known_socket {
 	__u64 received;
 	__u32 retransmitted;
 	__u32 direction;
+	__u32 marks;
 };
 
+/* Fill in place I of GROUP, which is claimed, and make it what WORD says. */
+static __always_inline void fill_place(struct tcp_socket_group *group, __u32 i, __u64 word,
+				       void *sk, const struct known_socket *known)
+{
+	struct tcp_socket *socket;
+	__u32 side = word >> 63;
+	__u64 *place;
+
+	/* The register that is checked has to be the one that is used, at once. */
+	barrier_var(i);
+	if (i >= TCP_SOCKETS_GROUP)
+		return;
+	socket = &group->sockets[i];
+	place = &group->words[i];
+	barrier_var(socket);
+	barrier_var(place);
+	socket->start_ns = known->start_ns;
+	socket->sk = (__u64)sk;
+	socket->sent[side] = known->sent;
+	socket->received[side] = known->received;
+	socket->retransmitted[side] = known->retransmitted;
+	socket->direction = known->direction;
+	socket->marks = known->marks;
+	/* A barrier, so that who sees the cookie sees the rest. */
+	__sync_lock_test_and_set(place, word);
+}
+
+/* Fill in a free place for COOKIE, with these BITS of its word; false when there is none. */
+static __always_inline bool fill_free_place(struct tcp_socket_group *group, __u64 cookie,
+					    __u64 bits, void *sk, const struct known_socket *known)
+{
+	__u32 i = claim_place_for(cookie);
+
+	if (i >= TCP_SOCKETS_GROUP)
+		return false;
+	fill_place(group, i, (group->words[i] & TCP_COOKIE_SIDE) | bits | cookie, sk, known);
+	return true;
+}
+
 /*
- * Keep the socket with COOKIE; if it is kept already, it begins anew. False when its
- * group is full: then its duration will not be known, and what it carried counts when
- * it closes.
+ * Keep the socket with COOKIE, which begins a life; a new socket has none before. False
+ * when its group is full: then its duration will not be known, and what it carried counts
+ * when it closes.
  */
 static __always_inline bool put_socket(__u64 cookie, void *sk, const struct known_socket *known,
 				       bool is_new)
@@ -108,79 +171,134 @@ static __always_inline bool put_socket(__u64 cookie, void *sk, const struct know
 	struct tcp_socket_group *group = group_of(cookie);
 	struct tcp_socket *socket;
 	__u64 word;
-	__u32 i, side;
+	__u32 i;
 
 	if (!group)
 		return false;
 	i = is_new ? TCP_SOCKETS_GROUP : place_of_cookie(cookie);
-	if (i < TCP_SOCKETS_GROUP) {
-		if (known->start_ns)
-			group->sockets[i].start_ns = known->start_ns;
+	if (i >= TCP_SOCKETS_GROUP)
+		return fill_free_place(group, cookie, 0, sk, known);
+	word = group->words[i];
+	if (!(word & TCP_COOKIE_CLOSED)) {
+		/* Two programs may tell of the same beginning. */
+		socket = &group->sockets[i];
+		socket->start_ns = known->start_ns;
+		socket->sent[0] = socket->sent[1] = known->sent;
+		socket->received[0] = socket->received[1] = known->received;
+		socket->retransmitted[0] = socket->retransmitted[1] = known->retransmitted;
+		socket->direction = known->direction;
+		socket->marks = known->marks;
 		return true;
 	}
-	i = claim_place_for(cookie);
-	if (i >= TCP_SOCKETS_GROUP)
-		return false;
-	socket = &group->sockets[i];
-	word = group->words[i] & TCP_COOKIE_SIDE;
-	side = word >> 63;
-	socket->start_ns = known->start_ns;
-	socket->sk = (__u64)sk;
-	socket->sent[side] = known->sent;
-	socket->received[side] = known->received;
-	socket->retransmitted[side] = known->retransmitted;
-	socket->direction = known->direction;
-	/* A barrier, so that who sees the cookie sees the rest. */
-	__sync_lock_test_and_set(&group->words[i], word | cookie);
+	/* Another life of the same socket: not the word of before, or a reader who stopped
+	 * in the middle would take it for that.
+	 */
+	if (__sync_val_compare_and_swap(&group->words[i], word, TCP_COOKIE_BUSY) != word)
+		return fill_free_place(group, cookie, 0, sk, known);
+	word = (word & TCP_COOKIE_SIDE) | ((word + TCP_COOKIE_LIFE) & TCP_COOKIE_LIVES) | cookie;
+	fill_place(group, i, word, sk, known);
 	return true;
 }
 
-/* The connection of SK is established NOW. When it began, 0 when that is not known. */
-static __always_inline __u64 restart_socket(struct sock *sk, __u64 now)
+/* Keep the socket with COOKIE, which was there before, unless it is kept or has closed. */
+static __always_inline void put_older_socket(__u64 cookie, void *sk,
+					     const struct known_socket *known)
 {
-	__u64 cookie = cookie_of(sk), start;
 	struct tcp_socket_group *group = group_of(cookie);
-	__u32 i;
 
-	if (!group)
-		return 0;
-	i = place_of_cookie(cookie);
-	if (i >= TCP_SOCKETS_GROUP)
-		return 0;
-	start = group->sockets[i].start_ns;
-	group->sockets[i].start_ns = now;
-	return start;
+	if (group && place_of_cookie(cookie) >= TCP_SOCKETS_GROUP)
+		fill_free_place(group, cookie, 0, sk, known);
 }
 
-/* Fill in KNOWN and forget SK. False, and nothing filled in, when it is not kept. */
-static __always_inline bool take_socket(struct sock *sk, struct known_socket *known)
+/*
+ * What a program finds that is told of a change. Each change counts once, however many
+ * programs are told: two builds while one takes the place of the other, or tcp_events and
+ * then a tracepoint, where another's program cleared the flags of the socket in between.
+ * All of them run one after another under the socket's lock.
+ */
+enum {
+	CHANGE_IS_FIRST,  /* nobody was told before: it is this program's to count */
+	CHANGE_IS_TOLD,	  /* another one has counted it */
+	CHANGE_OF_UNKNOWN /* the socket has no place: nobody can tell */
+};
+
+/* The socket with COOKIE is established NOW. START is when it began, 0 when that is not known. */
+static __always_inline int establish_socket(__u64 cookie, __u64 now, __u32 marks, __u64 *start)
 {
-	__u64 cookie = cookie_of(sk);
+	struct tcp_socket_group *group = group_of(cookie);
+	struct tcp_socket *socket;
+	__u32 i;
+
+	*start = 0;
+	if (!group)
+		return CHANGE_OF_UNKNOWN;
+	i = place_of_cookie(cookie);
+	if (i >= TCP_SOCKETS_GROUP || group->words[i] & TCP_COOKIE_CLOSED)
+		return CHANGE_OF_UNKNOWN;
+	socket = &group->sockets[i];
+	if (socket->marks & TCP_SOCKET_ESTABLISHED)
+		return CHANGE_IS_TOLD;
+	socket->marks = marks;
+	*start = socket->start_ns;
+	socket->start_ns = now;
+	return CHANGE_IS_FIRST;
+}
+
+/*
+ * The socket with COOKIE is closed: fill in KNOWN, of one that is told already its marks
+ * alone. Its place is free then, but goes on saying of whom it was until it has another use.
+ */
+static __always_inline int close_socket(__u64 cookie, struct sock *sk, struct known_socket *known)
+{
 	struct tcp_socket_group *group = group_of(cookie);
 	struct tcp_socket *socket;
 	__u32 i, side;
 	__u64 word;
 
 	if (!group)
-		return false;
+		return CHANGE_OF_UNKNOWN;
 	i = place_of_cookie(cookie);
-	if (i >= TCP_SOCKETS_GROUP)
-		return false;
+	if (i >= TCP_SOCKETS_GROUP) {
+		fill_free_place(group, cookie, TCP_COOKIE_CLOSED, sk, known);
+		return CHANGE_OF_UNKNOWN;
+	}
 	socket = &group->sockets[i];
 	/* A reader of the live sockets may be turning the side, once: it holds a lock. */
 	for (int tries = 0; tries < 4; tries++) {
-		word = group->words[i];
+		word = load_acquire(&group->words[i]);
+		if (!is_place_of(word, cookie))
+			return CHANGE_OF_UNKNOWN;
+		known->marks = socket->marks;
+		if (word & TCP_COOKIE_CLOSED)
+			return CHANGE_IS_TOLD;
 		side = word >> 63;
 		known->start_ns = socket->start_ns;
 		known->sent = socket->sent[side];
 		known->received = socket->received[side];
 		known->retransmitted = socket->retransmitted[side];
 		known->direction = socket->direction;
-		if (__sync_val_compare_and_swap(&group->words[i], word, word & TCP_COOKIE_SIDE) ==
+		if (__sync_val_compare_and_swap(&group->words[i], word, word | TCP_COOKIE_CLOSED) ==
 		    word)
-			return true;
+			break;
 	}
-	return true;
+	return CHANGE_IS_FIRST;
+}
+
+/* The socket with COOKIE begins another life, of which nobody else may tell. */
+static __always_inline void forget_closed(__u64 cookie)
+{
+	struct tcp_socket_group *group = group_of(cookie);
+	__u64 word;
+	__u32 i;
+
+	if (!group)
+		return;
+	i = place_of_cookie(cookie);
+	if (i >= TCP_SOCKETS_GROUP)
+		return;
+	word = group->words[i];
+	if (word & TCP_COOKIE_CLOSED)
+		__sync_val_compare_and_swap(&group->words[i], word, word & TCP_COOKIE_SIDE);
 }
 
 #endif

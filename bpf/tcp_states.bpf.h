@@ -8,8 +8,13 @@
 
 static __always_inline void on_traced_change(struct sock *sk, int from, int to)
 {
-	if (is_counted(to) && !is_left_to_events(sk, to))
+	if (!is_counted(to))
+		return;
+	if (!is_left_to_events(sk, to))
 		on_state_change(sk, from, to);
+	else if (to == TCP_SYN_SENT && !is_new_socket(sk))
+		/* It may fail before the SYN, and what closes then is not what closed before. */
+		forget_closed(cookie_of(sk));
 }
 
 #endif

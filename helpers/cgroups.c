@@ -49,10 +49,14 @@ static size_t path_length(const struct tcp_cgroup *cgroup)
 	return strnlen(cgroup->path, sizeof(cgroup->path));
 }
 
-/* What is printed of a path that was cut, or is no text, could be another's, too. */
+/*
+ * What is printed of a path that was cut, or is no text, could be another's, too. One
+ * without an end is of an older layout, which had room for a longer one.
+ */
 static bool needs_id(const struct tcp_cgroup *cgroup)
 {
-	return cgroup->truncated || !is_utf8(cgroup->path, path_length(cgroup));
+	return cgroup->truncated || path_length(cgroup) == sizeof(cgroup->path) ||
+	       !is_utf8(cgroup->path, path_length(cgroup));
 }
 
 /* The path; where that does not tell which one it is, with the id. */
@@ -164,7 +168,8 @@ void print_cgroups(void)
 		return;
 	cgroup_counter("tcp_cgroup_active_connections", NULL,
 		       "Connections opened, by the cgroup of the socket; other: those without a "
-		       "line of their own, and those removed some time ago (CGROUP_LINGER).",
+		       "line of their own, for want of room or in a delegated subtree that has "
+		       "its share, and those removed some time ago (CGROUP_LINGER).",
 		       offsetof(struct tcp_cgroup_counters, active));
 	cgroup_counter("tcp_cgroup_passive_connections", NULL,
 		       "Connections accepted, by the cgroup of the listening socket.",

@@ -145,6 +145,16 @@ static void print_traffic(const struct tcp_metrics *m)
 		"Segments sent again, by who opened the connection.", retransmitted);
 }
 
+static void print_interference(const struct tcp_metrics *m)
+{
+	family(COUNTER, "connpin_sock_ops_interference", NULL,
+	       "State changes that another sock_ops program of the host spoiled for ours, and that "
+	       "were counted all the same: reply (it wrote what has the place of the old state), "
+	       "flags (it cleared those of a socket, whose changes are not told any more).");
+	counter("by", "reply", m->reply_written);
+	counter("by", "flags", m->flags_cleared);
+}
+
 static void print_times(const struct tcp_metrics *m)
 {
 	family(HISTOGRAM, "tcp_connect_duration_seconds", "seconds",
@@ -184,6 +194,7 @@ int print_metrics(const char *head, bool openmetrics)
 	struct tcp_metrics m;
 	struct tcp_live live;
 	int map, rc, known;
+	bool by_cgroup;
 
 	/* Where the kernel refused all that counts TCP there is no such map. */
 	map = are_states_off() ? open_map(MAP, BPF_F_RDONLY) : open_map_or_warn(MAP);
@@ -199,7 +210,9 @@ int print_metrics(const char *head, bool openmetrics)
 		return fail("the map " MAP, rc);
 	if (openmetrics)
 		use_openmetrics(pinned_at_ns("maps/" MAP));
-	rc = feature_is_off("by_cgroup") ? 0 : read_cgroups();
+	/* Slots are given back by what reads the sockets: without it they tell of the past. */
+	by_cgroup = !known && live.cgroup_series && !feature_is_off("by_cgroup");
+	rc = by_cgroup ? read_cgroups() : 0;
 	if (rc)
 		return fail("the maps of the cgroups", rc);
 	rc = read_tracker();
@@ -216,8 +229,9 @@ int print_metrics(const char *head, bool openmetrics)
 		print_traffic(&m);
 		print_times(&m);
 	}
-	if (!feature_is_off("by_cgroup"))
+	if (by_cgroup)
 		print_cgroups();
+	print_interference(&m);
 	print_about(known ? NULL : &live, m.sockets_full, started);
 	end_of_metrics();
 	return EXIT_FOUND;

@@ -36,12 +36,14 @@ usage() {
 
 # What tcp_events counts is left to it, once it is there. The slots of cgroups are tidied
 # by an iterator: without it none is given out.
+#
+# apply_settings SETTLING: 1 while attach.sh is at work.
 apply_settings() {
 	by_events=0
 	series=0
 	! is_served tcp_events || by_events=1
 	! is_served by_cgroup || series=$CGROUP_SERIES
-	write_settings "$series" "$CGROUP_LINGER" "$by_events"
+	write_settings "$series" "$CGROUP_LINGER" "$by_events" "$1"
 }
 
 # The sockets that are there already, of each network namespace that a process is in
@@ -104,8 +106,8 @@ main() {
 	for attach_directory in $directories; do
 		case $attach_directory in
 		# Before its first event, as far as that can be told.
-		tcp_events) write_settings "$CGROUP_SERIES" "$CGROUP_LINGER" 1 ;;
-		tcp_monitor) write_settings "$CGROUP_SERIES" "$CGROUP_LINGER" "$(is_served tcp_events && echo 1 || echo 0)" ;;
+		tcp_events) write_settings "$CGROUP_SERIES" "$CGROUP_LINGER" 1 1 ;;
+		tcp_monitor) write_settings "$CGROUP_SERIES" "$CGROUP_LINGER" "$(is_served tcp_events && echo 1 || echo 0)" 1 ;;
 		esac
 		serve_directory "$attach_directory"
 		if [ "$attach_directory" = port_tracker ] && ! is_served tcp_opens &&
@@ -116,13 +118,14 @@ main() {
 	for attach_feature in $(list directory -); do
 		serve "$attach_feature"
 	done
-	apply_settings
+	apply_settings 1
 
 	# From here on nothing can fail that undoing would help.
 	commit
 	case $STAGED in
 	*tcp_monitor*) note_older_sockets ;;
 	esac
+	[ ! -e "$PIN_DIR/maps/tcp_settings" ] || apply_settings 0
 	for directory in $(list gone); do
 		[ ! -d "$PIN_DIR/$directory" ] || discard "$directory"
 	done

@@ -361,6 +361,7 @@ commit() {
 	commit_maps
 	# shellcheck disable=SC2086 # a list of names
 	[ -z "$STAGED" ] || replace $STAGED
+	carry_rest
 	drop_maps
 	set_access ''
 	remember served "${NEW_SERVED%"$NEWLINE"}"

@@ -114,11 +114,12 @@ settle() {
 	[ ! -d "$PIN_DIR/links_new" ] || rmdir "$PIN_DIR/links_new" 2>/dev/null || true
 }
 
-# is_ours NAME: of a program or a map, with or without _new.
+# is_ours NAME: of a program or a map, with or without _new, or _old of a map.
 is_ours() {
 	set_how - "${1%_new}" && return 0
+	ours_map=${1%_new}
 	case " $(list maps) " in
-	*" ${1%_new} "*) return 0 ;;
+	*" ${ours_map%_old} "*) return 0 ;;
 	esac
 	return 1
 }

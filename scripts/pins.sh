@@ -205,7 +205,7 @@ bytes_of() {
 	done
 }
 
-# write_settings CGROUP_SERIES CGROUP_LINGER BY_EVENTS: struct tcp_settings of
+# write_settings CGROUP_SERIES CGROUP_LINGER BY_EVENTS SETTLING: struct tcp_settings of
 # bpf/tcp_monitor.h.
 WRITTEN_SETTINGS=
 write_settings() {
@@ -216,25 +216,42 @@ write_settings() {
 	fi
 	WRITTEN_SETTINGS=$*
 	# shellcheck disable=SC2046 # bytes, a word each
-	bpf map update pinned "$PIN_DIR/maps/tcp_settings" key 0 0 0 0 value $(bytes_of "$1" "$2" "$3" 0) ||
+	bpf map update pinned "$PIN_DIR/maps/tcp_settings" key 0 0 0 0 value $(bytes_of "$@") ||
 		die "cannot write the settings: $BPF_ERROR"
 }
 
+carry_counts() {
+	run "$HELPERS/carry-counters" "$1" "$2" || note "what ${1##*/} had counted could not be carried over"
+}
+
 # Put maps of a new layout in their place: the new programs count in them, the old
-# ones, not taken off yet, in the old. What is counted between these two moments
-# counts twice; nothing is lost, and nobody sees a counter go down.
+# ones, not taken off yet, in the old. What these count until then is carried by
+# carry_rest; nothing is lost, and nobody sees a counter go down.
 commit_maps() {
+	# Of a run that was killed.
+	[ -z "$RELAID_MAPS" ] || carry_rest
 	for map in $RELAID_MAPS; do
 		inventory map "$map"
 		# shellcheck disable=SC2086 # words
 		split $found
 		pin=$PIN_DIR/maps/$map
 		if [ "$word8" = carry ]; then
-			run "$HELPERS/carry-counters" "$pin" "${pin}_new" ||
-				note "$map starts from 0: its counts could not be carried over"
+			carry_counts "$pin" "${pin}_new"
 			# Since when they count.
 			touch -r "$pin" "${pin}_new"
+			run ln "$pin" "${pin}_old"
 		fi
 		mv -f "${pin}_new" "$pin"
+	done
+}
+
+# When the old programs are off: all that they had counted takes the place of what was
+# carried so far.
+carry_rest() {
+	for map in $(list maps); do
+		pin=$PIN_DIR/maps/$map
+		[ -e "${pin}_old" ] || continue
+		carry_counts "${pin}_old" "$pin"
+		run rm "${pin}_old"
 	done
 }

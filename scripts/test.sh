@@ -14,7 +14,7 @@ ROOT=$(cd "$(dirname "$(readlink -f "$0")")/.." && pwd)
 # all. One CPU is enough for most, and cheaper to emulate than two; 6.12 has two, for
 # what needs two at once.
 CORE=machine/machine,lookup,ipv6_block,metrics
-KERNEL=$CORE,identity,attach,reconcile,sockets
+KERNEL=$CORE,identity,attach,reconcile,sockets,neighbours
 machines() {
 	cat <<-END
 		6.12      6.12   initrd  2 ash  $KERNEL,http,serve,upgrade,container,machine/netem

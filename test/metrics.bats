@@ -130,7 +130,7 @@ count_events() {
 # had come: as many more as the kernel's TCPAbortOnData.
 received_is() {
 	local more=0
-	has_fentry || more=$SNMP_ABORTED
+	has fentry || more=$SNMP_ABORTED
 	[ "$RECEIVED" -eq "$(($1 + more))" ]
 }
 

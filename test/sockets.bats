@@ -6,11 +6,13 @@ load helper
 
 setup() {
 	WORK=$CGROUP_ROOT/connpin_test_$$
+	NEIGHBOURS=/sys/fs/bpf/${PIN_DIR##*/}_neighbours
 }
 
 teardown() {
 	stop_all
 	detach
+	rm -rf "$NEIGHBOURS"
 	find "$WORK" -depth -type d -exec rmdir {} + 2>/dev/null || true
 }
 
@@ -226,4 +228,186 @@ print(sum(used[at + 28 : at + 28 + len(name)] == name and used[at + 16] == 2
 	grep -qF "{cgroup=\"${WORK#"$CGROUP_ROOT"}/a\\\"b\\\\c\"} 2" "$BATS_TEST_TMPDIR/text"
 	[ "$(grep -c '^tcp_cgroup_active_connections_total{cgroup=".*0\.\.\.#[0-9]*"} 2$' "$BATS_TEST_TMPDIR/text")" -eq 2 ]
 	[ -z "$(grep -v '^#' "$BATS_TEST_TMPDIR/text" | cut -d ' ' -f 1 | sort | uniq -d)" ]
+}
+
+# colliding PATH PREFIX: a path that begins with PREFIX and has the hash of PATH, of tcp_cgroups.
+colliding() {
+	/usr/bin/python3 -c '
+import itertools, string, struct, sys
+PRIME = 16777619
+def run(state, data):
+    for word, in struct.iter_unpack("=I", data):
+        state = (state ^ word) * PRIME & 0xffffffff
+    return state
+def padded(path, size):
+    return path.encode().ljust(size, b"\0")
+path, prefix = sys.argv[1:]
+size = (max(len(path), len(prefix) + 8) + 8) // 4 * 4
+at = (len(prefix) + 3) // 4 * 4
+goal = run(2166136261, padded(path, size))
+back = pow(PRIME, -1, 1 << 32)
+for _ in range((size - at - 8) // 4):
+    goal = goal * back & 0xffffffff
+letters = string.ascii_letters + string.digits
+for some in itertools.product(letters, repeat=4):
+    start = prefix.ljust(at, "_") + "".join(some)
+    last = struct.pack("=I", run(2166136261, start.encode()) ^ (goal * back & 0xffffffff))
+    if all(0x21 <= b < 0x7f and b != 0x2f for b in last):
+        found = start + last.decode()
+        assert run(2166136261, padded(found, size)) == run(2166136261, padded(path, size))
+        print(found)
+        break
+' "$1" "$2"
+}
+
+@test "metrics by cgroup (one that is gone, and one whose name has its hash) are two" {
+	CGROUP_LINGER=0 attach
+	base=${WORK#"$CGROUP_ROOT"}
+	other=$(colliding "$base/nginx.service" "$base/")
+	mkdir -p "$WORK/nginx.service" "$CGROUP_ROOT$other"
+	in_cgroup "$WORK/nginx.service" "$TRAFFIC" open 5
+	in_cgroup "$CGROUP_ROOT$other" "$TRAFFIC" open 3
+	"$HELPERS/tcp-metrics" >"$BATS_TEST_TMPDIR/text"
+	grep -F "tcp_cgroup_active_connections_total{cgroup=\"$base/nginx.service\"} 5" "$BATS_TEST_TMPDIR/text"
+	poll rmdir "$WORK/nginx.service" 2>/dev/null
+	is_merged() {
+		[ -z "$(cgroup_metric active_connections "$base/nginx.service")" ]
+	}
+	poll is_merged
+	"$HELPERS/tcp-metrics" >"$BATS_TEST_TMPDIR/text"
+	grep '^tcp_cgroup_active_connections_total' "$BATS_TEST_TMPDIR/text"
+	label=$(printf '%s' "$other" | sed 's/[\\"]/\\&/g')
+	grep -qxF "tcp_cgroup_active_connections_total{cgroup=\"$label\"} 3" "$BATS_TEST_TMPDIR/text"
+	[ "$(cgroup_metric active_connections other)" -ge 5 ]
+}
+
+# delegate DIR: to nobody, as a service manager does.
+delegate() {
+	mkdir -p "$1"
+	chown 65534 "$1" "$1/cgroup.procs"
+}
+
+as_nobody_in() {
+	in_cgroup "$1" setpriv --reuid 65534 --regid 65534 --clear-groups "${@:2}"
+}
+
+# How many cgroups below DIR have a line.
+lines_below() {
+	"$HELPERS/tcp-metrics" | grep -c "^tcp_cgroup_active_connections_total{cgroup=\"${1#"$CGROUP_ROOT"}/" || true
+}
+
+@test "metrics by cgroup (a user makes 300 in a delegated subtree) leave places for others" {
+	CGROUP_SERIES=40 CGROUP_LINGER=1 attach
+	delegate "$WORK/user"
+	as_nobody_in "$WORK/user" "$TRAFFIC" cgroups "$WORK/user" 300
+	[ "$(lines_below "$WORK/user")" -ge 5 ]
+	[ "$(lines_below "$WORK/user")" -le 20 ]
+	# Neither another owner nor another place in it makes another subtree of it.
+	mkdir "$WORK/user/more"
+	chown 65533 "$WORK/user/more"
+	in_cgroup "$WORK/user/more" "$TRAFFIC" open 2
+	[ "$(lines_below "$WORK/user")" -le 20 ]
+	# A second one has its share, and there are some left.
+	delegate "$WORK/second"
+	as_nobody_in "$WORK/second" "$TRAFFIC" cgroups "$WORK/second" 300
+	[ "$(lines_below "$WORK/second")" -ge 3 ]
+	mkdir "$WORK/new.service"
+	in_cgroup "$WORK/new.service" "$TRAFFIC" open 3
+	[ "$(cgroup_metric active_connections "${WORK#"$CGROUP_ROOT"}/new.service")" -eq 3 ]
+	# Nothing is lost, and what is gone is given back.
+	[ "$(cgroup_metric active_connections other)" -ge $((600 - 40)) ]
+	[ "$(bpftool -j map dump pinned "$PIN_DIR/maps/tcp_cgroup_shares" | grep -o '"key"' | wc -l)" -ge 2 ]
+	poll rmdir "$WORK/user/more" "$WORK/user" "$WORK/second" 2>/dev/null
+	given_back() {
+		"$HELPERS/tcp-metrics" >"$BATS_TEST_TMPDIR/text"
+		[ "$(bpftool -j map dump pinned "$PIN_DIR/maps/tcp_cgroup_shares" | tr -d '[:space:]')" = '[]' ]
+	}
+	poll given_back
+}
+
+@test "metrics by cgroup (70 levels down) count as other" {
+	attach
+	deep=$WORK/user
+	for _ in $(seq 70); do
+		deep=$deep/d
+	done
+	mkdir -p "$deep"
+	chown 65534 "$WORK/user"
+	before=$(cgroup_metric active_connections other)
+	in_cgroup "$deep" "$TRAFFIC" open 4
+	[ "$(cgroup_metric active_connections other)" -ge $((before + 4)) ]
+	[ "$(lines_below "$WORK")" -eq 0 ]
+}
+
+@test "metrics by cgroup (CGROUP_SERIES is 0) are left out, and nothing is kept for them" {
+	CGROUP_SERIES=0 attach
+	mkdir "$WORK"
+	in_cgroup "$WORK" "$TRAFFIC" open 4
+	no_line '^(# (HELP|TYPE) )?tcp_cgroup_' "$HELPERS/tcp-metrics"
+	[ "$(metric tcp_active_connections_total)" -ge 4 ]
+	[ "$(bpftool -j map dump pinned "$PIN_DIR/maps/tcp_cgroup_index" | tr -d '[:space:]')" = '[]' ]
+}
+
+# A connection in a network namespace that nobody is in and that has no name: attach.sh
+# does not find it. Prints "hidden", and closes it when told.
+hidden_connection() {
+	start hidden sh -c 'echo 0 >"$0/cgroup.procs" && exec "$@"' "$WORK" /usr/bin/python3 -c '
+import ctypes, os, socket, subprocess, sys
+libc = ctypes.CDLL(None, use_errno=True)
+own = os.open("/proc/self/ns/net", os.O_RDONLY)
+assert libc.unshare(0x40000000) == 0
+subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+server = socket.create_server(("127.0.0.1", 0))
+s = socket.create_connection(server.getsockname())
+peer = server.accept()[0]
+s.sendall(b"x" * int(sys.argv[1]))
+peer.recv(int(sys.argv[1]), socket.MSG_WAITALL)
+assert libc.setns(own, 0) == 0
+print("hidden", flush=True)
+sys.stdin.readline()
+s.close()
+peer.recv(1)
+peer.close()' "$1"
+}
+
+@test "metrics by cgroup (a socket without a cookie, whose changes another program asked for) take no other's record" {
+	mkdir "$WORK"
+	bpftool prog loadall "$TREE/.output/test/neighbour.bpf.o" "$NEIGHBOURS" 2>/dev/null
+	bpftool cgroup attach "$WORK" sock_ops pinned "$NEIGHBOURS/ask_changes" multi
+	hidden_connection 1000
+	hidden=$PID
+	TCP_SOCKETS=1024 attach
+	# Now places are free that were others', of whom much was counted.
+	start carry "$TRAFFIC" carry-slowly 400 20000
+	"$HELPERS/tcp-metrics" >/dev/null
+	echo >"$BATS_TEST_TMPDIR/carry.in"
+	wait "$PID"
+	kill "$hidden"
+	wait "$hidden" || true
+	[ "$(cgroup_metric sent_bytes "${WORK#"$CGROUP_ROOT"}")" -eq 1000 ]
+	[ "$(cgroup_metric received_bytes "${WORK#"$CGROUP_ROOT"}")" -eq 1000 ]
+	bpftool cgroup detach "$WORK" sock_ops pinned "$NEIGHBOURS/ask_changes"
+}
+
+@test "attach.sh (a connection of before closes while it is at work) counts nothing that it carried" {
+	mkdir "$WORK" "$BATS_TEST_TMPDIR/bin"
+	start carry sh -c 'echo 0 >"$0/cgroup.procs"; exec unshare -n sh -c "ip link set lo up && exec \"\$@\"" sh "$@"' \
+		"$WORK" "$TRAFFIC" carry-slowly 2 100000
+	# The own network namespace has been looked at when this is run for the others.
+	cat >"$BATS_TEST_TMPDIR/bin/nsenter" <<-END
+		#!/bin/sh
+		echo >"$BATS_TEST_TMPDIR/carry.in"
+		for _ in \$(seq 100); do
+			grep -q '^State:.[^Z]' /proc/$PID/status || break
+			sleep 0.1
+		done
+		: >"$BATS_TEST_TMPDIR/closed"
+		PATH=$PATH exec nsenter "\$@"
+	END
+	chmod +x "$BATS_TEST_TMPDIR/bin/nsenter"
+	PATH=$BATS_TEST_TMPDIR/bin:$PATH attach
+	[ -e "$BATS_TEST_TMPDIR/closed" ]
+	in_cgroup "$WORK" "$TRAFFIC" carry 3 1000
+	[ "$(cgroup_metric sent_bytes "${WORK#"$CGROUP_ROOT"}")" -eq 9000 ]
+	[ "$(cgroup_metric received_bytes "${WORK#"$CGROUP_ROOT"}")" -eq 9000 ]
 }
