@@ -17,8 +17,8 @@ CORE=machine/machine,lookup,ipv6_block,metrics
 KERNEL=$CORE,identity,attach,reconcile,sockets,neighbours
 machines() {
 	cat <<-END
-		6.12      6.12   initrd  2 ash  $KERNEL,http,serve,upgrade,container,machine/netem
-		6.1       6.1    initrd  1 dash $KERNEL,cli,machine/missing,machine/broken,machine/openrc
+		6.12      6.12   initrd  2 ash  $KERNEL,forgery,neighbours,udp_shared,http,serve,upgrade,container,machine/netem,machine/place
+		6.1       6.1    initrd  1 dash $KERNEL,forgery,neighbours,cli,machine/missing,machine/broken,machine/openrc
 		refusals  6.12   initrd  1 dash machine/machine,machine/refusals lsm=lockdown,yama,bpf
 		newest    newest initrd  1 dash $CORE,identity
 		arm64     arm64  arm64   2 ash  $CORE,identity,soak/records
