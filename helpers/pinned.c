@@ -27,11 +27,12 @@ static const char usage[] =
 	"  directory NAME PROGRAM...\n"
 	"  program DIRECTORY NAME ID attached|loose TAG MAP_IDS SINCE SKIPPED\n"
 	"  map NAME ID TYPE KEY_BYTES VALUE_BYTES ENTRIES FLAGS\n"
-	"  other HOOK ID multi|override|exclusive NAME CGROUP\n"
+	"  other HOOK ID multi|override|exclusive before|after NAME CGROUP\n"
 	"\n"
 	"SINCE is when it was loaded, in UTC; SKIPPED how often the kernel did not run it.\n"
 	"HOOK and TYPE are the numbers of <linux/bpf.h>. The last are programs that are not\n"
-	"pinned here, at CGROUP and at those above it; NAME is - where it can't be told.\n"
+	"pinned here, at CGROUP and at those above it, which run before the last of those\n"
+	"that are, or after it; NAME is - where it can't be told.\n"
 	"\n"
 	"Exit status: 0 done, 2 bad arguments, 3 it can't be told.\n";
 
@@ -116,7 +117,22 @@ static bool is_own(__u32 id)
 	return false;
 }
 
-static void print_others(const char *path)
+/*
+ * Whether a program at place J of a hook runs after all of ours: the kernel runs those of
+ * one cgroup in the order of their attachment, then those of the cgroup above it
+ * (kernel/bpf/cgroup.c: compute_effective_progs()).
+ */
+static bool is_after_ours(size_t hook, __u32 j, bool is_above)
+{
+	if (is_above)
+		return true;
+	while (++j < attached[hook].count)
+		if (is_own(attached[hook].ids[j]))
+			return false;
+	return true;
+}
+
+static void print_others(const char *path, bool is_above)
 {
 	struct bpf_prog_info info;
 	int prog;
@@ -132,6 +148,7 @@ static void print_others(const char *path)
 			out_str(attached[i].flags & BPF_F_ALLOW_MULTI	   ? " multi "
 				: attached[i].flags & BPF_F_ALLOW_OVERRIDE ? " override "
 									   : " exclusive ");
+			out_str(is_after_ours(i, j, is_above) ? "after " : "before ");
 			prog = bpf_open_program(attached[i].ids[j]);
 			if (prog >= 0 && !bpf_program_info(prog, &info, NULL, 0) && *info.name)
 				out_escaped(info.name, strnlen(info.name, sizeof(info.name)));
@@ -150,12 +167,14 @@ static void print_others(const char *path)
 static int print_all_others(const char *cgroup)
 {
 	char path[PATH_BYTES], file[PATH_BYTES], *end;
+	bool is_above = false;
 	int rc = 0;
 
 	if (!join(path, cgroup, "", ""))
 		return -ENAMETOOLONG;
 	while (!rc) {
-		print_others(path);
+		print_others(path, is_above);
+		is_above = true;
 		end = strrchr(path, '/');
 		if (!end || end == path)
 			break;

@@ -15,6 +15,7 @@ STAGED=       # directories whose new programs are to take the place of the old 
 REFUSED=      # lines "KIND CAUSE": what this kernel refused in this run
 NEW_FEATURES= # lines of the two files, as this run will write them
 NEW_SERVED=
+BEHIND= # the directory whose programs go behind a stranger's
 
 # --- conditions --------------------------------------------------------------
 
@@ -139,6 +140,14 @@ is_attached() {
 # served by now.
 is_settled() {
 	settled_programs=
+	# Those attached to the cgroup itself: ours go behind them.
+	case "$(rewriters_of "$1")$NEWLINE" in
+	*" $CGROUP$NEWLINE"*)
+		BEHIND=$1
+		note "$1: attached anew, behind programs that may rewrite addresses"
+		return 1
+		;;
+	esac
 	for settled_feature in $(list directory "$1"); do
 		is_settled_feature "$1" "$settled_feature" || return 1
 	done
@@ -295,6 +304,8 @@ serve_directory() {
 # came to what is attached already. Then the running programs stay.
 is_as_before() {
 	look
+	# Not when they are to go behind a stranger's.
+	[ "$BEHIND" != "$1" ] || return 1
 	for same_feature in $(list directory "$1"); do
 		set_served "$same_feature"
 		same_object=$served_object same_checksum=$served_checksum

@@ -22,11 +22,36 @@ remove_pin() {
 # or above, shut ours out.
 name_foreigners() {
 	look
-	printf '%s' "$STATE" | while read -r kind foreign_hook id flags foreign_name foreign_cgroup; do
+	printf '%s' "$STATE" | while read -r kind foreign_hook id flags _ foreign_name foreign_cgroup; do
 		[ "$kind $foreign_hook $flags" != "other $1 multi" ] || continue
 		[ "$kind $foreign_hook" = "other $1" ] || continue
 		printf 'program %s (%s) is attached without multi to %s; ' "$id" "$foreign_name" "$foreign_cgroup"
 	done
+}
+
+# rewriters HOOK_NAME: programs of others that run after ours where an address may be
+# rewritten, "sendmsg" or "connect": what those send to is not what ours see. As lines "ID
+# NAME CGROUP".
+rewriters() {
+	case $1 in
+	connect) rewriter_hooks=" 10 11 " ;; # BPF_CGROUP_INET4_CONNECT, BPF_CGROUP_INET6_CONNECT
+	*) rewriter_hooks=" 14 15 " ;;       # BPF_CGROUP_UDP4_SENDMSG, BPF_CGROUP_UDP6_SENDMSG
+	esac
+	printf '%s' "$STATE" | while read -r kind rewriter_hook id _ order rewriter_name rewriter_cgroup; do
+		[ "$kind $order" = "other after" ] || continue
+		case $rewriter_hooks in
+		*" $rewriter_hook "*) printf '%s %s %s\n' "$id" "$rewriter_name" "$rewriter_cgroup" ;;
+		esac
+	done
+}
+
+# rewriters_of DIRECTORY: those that can spoil what its programs record.
+rewriters_of() {
+	case $1 in
+	port_tracker) rewriters sendmsg ;;
+	# The variant with hooks at the beginning of connect(2).
+	udp_connect) [ ! -e "$PIN_DIR/udp_connect/handle_connect4" ] || rewriters connect ;;
+	esac
 }
 
 # attach_cgroup PIN HOW: not 0 when the kernel refuses; the cause is in BPF_ERROR.

@@ -82,6 +82,12 @@ features() {
 		# shellcheck disable=SC2086 # words
 		show $feature_line
 	done <"$RUN_DIR/features"
+	for rewritten in port_tracker udp_connect; do
+		rewriters_of "$rewritten" | while read -r id name cgroup; do
+			line '' '' "program $id ($name) at $cgroup runs after ours and may rewrite addresses: what $rewritten records may be the address before that; run attach.sh to put ours behind"
+		done
+		[ -z "$(rewriters_of "$rewritten")" ] || DEGRADED=1
+	done
 	# ipv6-block.sh works without attach.sh.
 	[ -e "$PIN_DIR/port_tracker" ] || show tcp_opens off - "attach.sh was not run"
 	# The block is a choice, not a lack.
