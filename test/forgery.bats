@@ -130,7 +130,7 @@ assert json.load(open(sys.argv[1])).get("matches", 1) == int(sys.argv[2])' \
 	victim=$PID
 	forge thief 65534 send 127.0.0.2 23711 127.0.0.1 23712
 	for question in "127.0.0.1 $victim" "127.0.0.2 $PID"; do
-		run -0 env REQUEST_METHOD=GET REMOTE_ADDR=127.0.0.1 HTTP_HOST=127.0.0.1 \
+		run -0 env REQUEST_METHOD=GET REMOTE_ADDR=192.0.2.1 LOOKUP_ALLOW=192.0.2.1 HTTP_HOST=127.0.0.1 \
 			QUERY_STRING="dst=127.0.0.1&sport=23711&dport=23712&protocol=udp&src=${question% *}" \
 			"$HELPERS/lookup-cgi"
 		[[ $output = *"{\"pid\":${question#* },"* ]]
