@@ -373,6 +373,8 @@ commit() {
 	# shellcheck disable=SC2086 # a list of names
 	[ -z "$STAGED" ] || replace $STAGED
 	carry_rest
+	# Of what was tried in vain.
+	[ ! -d "$PIN_DIR/links_new" ] || rmdir "$PIN_DIR/links_new"
 	drop_maps
 	set_access ''
 	remember served "${NEW_SERVED%"$NEWLINE"}"

@@ -72,7 +72,7 @@ limited() {
 			return 1
 		}
 		case $name in
-		CAP_BPF | CAP_PERFMON | CAP_NET_ADMIN) grep -q "a capability is missing:.*$name" "$BATS_TEST_TMPDIR/said" ;;
+		bpf | perfmon | net_admin) grep -qi "a capability is missing:.*cap_$name" "$BATS_TEST_TMPDIR/said" ;;
 		*) grep -qi 'not permitted\|permission denied' "$BATS_TEST_TMPDIR/said" ;;
 		esac
 		unchanged_since "$before"
