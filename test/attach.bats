@@ -411,3 +411,64 @@ own_ids() {
 	run "$SCRIPTS/status.sh"
 	[[ $output = *"udp_sends_v4     on"* ]]
 }
+
+# A mock: Debian has no kernel as old any more. What it shows is what attach.sh reads.
+@test "attach.sh (Linux 5.9) says that 5.10 is needed and changes nothing" {
+	echo 5.9.16-amd64 >"$BATS_TEST_TMPDIR/osrelease"
+	run -3 unshare -m sh -c 'mount --bind "$0" /proc/sys/kernel/osrelease && exec "$1"' \
+		"$BATS_TEST_TMPDIR/osrelease" "$SCRIPTS/attach.sh"
+	[ "$output" = "attach.sh: Linux 5.9.16-amd64 is too old: 5.10 or later is needed" ]
+	unchanged_since "$BEFORE"
+}
+
+@test "attach.sh (kernel without BTF) says so and changes nothing" {
+	run -3 unshare -m sh -c 'mount -t tmpfs tmpfs /sys/kernel/btf && exec "$0"' "$SCRIPTS/attach.sh"
+	[[ $output = "attach.sh: this kernel has no BTF"* ]]
+	unchanged_since "$BEFORE"
+}
+
+@test "attach.sh (nobody reads what it says any more) attaches all the same" {
+	bash -c 'set -o pipefail; "$0" 2>&1 | head -n 1' "$SCRIPTS/attach.sh"
+	run "$SCRIPTS/status.sh"
+	[ "$status" -le 1 ]
+	[[ $output = *"tcp_opens        on "* ]]
+	[[ $output = *"by_cgroup        on"* ]]
+	run -0 "$SCRIPTS/attach.sh"
+	[[ $output = *"already attached: nothing to do"* ]]
+}
+
+@test "attach.sh and detach.sh (a user wants to hold their lock) go on" {
+	attach
+	detach
+	# The file that it may open, and the directory.
+	for lock in "$RUN_DIR/attach.lock" "$RUN_DIR/lock" "$RUN_DIR"; do
+		setpriv --reuid 65534 --regid 65534 --clear-groups flock "$lock" sleep 30 3>&- 2>/dev/null &
+		STARTED="${STARTED-} $!"
+	done
+	sleep 0.2
+	LOCK_SECONDS=1 attach
+	LOCK_SECONDS=1 detach
+}
+
+@test "attach.sh (root holds the lock for ever) names the process after a while" {
+	mkdir -p "$RUN_DIR"
+	flock "$RUN_DIR/attach.lock" sh -c 'echo $$ >"$0"; echo locked; exec sleep 30' "$RUN_DIR/attach.lock" \
+		>"$BATS_TEST_TMPDIR/locked" 3>&- &
+	STARTED="${STARTED-} $!"
+	poll test -s "$BATS_TEST_TMPDIR/locked"
+	holder=$(cat "$RUN_DIR/attach.lock")
+	STARTED="$STARTED $holder"
+	LOCK_SECONDS=1 run -3 "$SCRIPTS/attach.sh"
+	[[ $output = *"process $holder holds $RUN_DIR/attach.lock for more than 1 s"* ]]
+	unchanged_since "$BEFORE"
+}
+
+@test "detach.sh (the record of the cgroup is lost, CGROUP is another) finds what is attached" {
+	mkdir "$CGROUP_ROOT/connpin_test_$$"
+	CGROUP=$CGROUP_ROOT/connpin_test_$$ attach
+	rm -r "$RUN_DIR"
+	run -0 "$SCRIPTS/detach.sh"
+	rmdir "$CGROUP_ROOT/connpin_test_$$"
+	[[ $output = *"attached to $CGROUP_ROOT/connpin_test_$$, though nothing says so any more"* ]]
+	unchanged_since "$BEFORE"
+}
