@@ -93,7 +93,7 @@ own_ids() {
 	unchanged_since "$BEFORE"
 }
 
-@test "attach.sh (killed after each of its steps, then run again) converges" {
+@test "attach.sh (killed after its steps in turn, then run again) converges" {
 	attach
 	after_one=$(bpf_inventory)
 	detach
@@ -102,7 +102,7 @@ own_ids() {
 	cat >"$BATS_TEST_TMPDIR/bin/bpftool" <<-'END'
 		#!/bin/bash
 		case "$1 $2" in
-		"map create" | "prog loadall" | "cgroup attach" | "cgroup detach")
+		"batch file" | "map update" | "prog loadall" | "cgroup attach" | "cgroup detach")
 			n=$(($(cat "$COUNT") + 1))
 			echo "$n" >"$COUNT"
 			# It waits for this one, so it is gone before it could go on. Whatever stays
@@ -115,9 +115,9 @@ own_ids() {
 	chmod +x "$BATS_TEST_TMPDIR/bin/bpftool"
 	REAL=$(command -v bpftool)
 	export REAL COUNT=$BATS_TEST_TMPDIR/count
-	# The steps are the same on each kernel; where all is emulated, a few of them.
-	stride=1
-	[ -z "${CONNPIN_KERNEL_LINE-}" ] || stride=15
+	# Spread over all of them; test/host/faults.bats takes each in "make soak".
+	stride=4
+	[ -z "${CONNPIN_KERNEL_LINE-}" ] || stride=12
 	KILL_AT=1
 	while :; do
 		echo 0 >"$COUNT"
@@ -133,8 +133,8 @@ own_ids() {
 		KILL_AT=$((KILL_AT + stride))
 		[ "$KILL_AT" -lt 150 ]
 	done
-	# Three maps, two loads and three attachments at the least.
-	[ "$KILL_AT" -gt 8 ]
+	# The maps, two loads and three attachments at the least.
+	[ "$KILL_AT" -gt 5 ]
 }
 
 @test "attach.sh (nothing of the tracker loads) undoes what it did and says why" {
