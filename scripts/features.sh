@@ -161,6 +161,8 @@ is_settled() {
 
 # A better rung than the one of the last run is tried, as far as loading it.
 is_settled_feature() {
+	# Of a run that was killed between the two files.
+	find_line "$FEATURES" "$2" || return 1
 	set_served "$2"
 	for rung in $(list feature "$2"); do
 		set_rung "$rung"
