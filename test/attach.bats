@@ -102,7 +102,7 @@ own_ids() {
 	cat >"$BATS_TEST_TMPDIR/bin/bpftool" <<-'END'
 		#!/bin/bash
 		case "$1 $2" in
-		"batch file" | "map update" | "prog loadall" | "cgroup attach" | "cgroup detach")
+		"map update" | "prog loadall" | "cgroup attach" | "cgroup detach")
 			n=$(($(cat "$COUNT") + 1))
 			echo "$n" >"$COUNT"
 			# It waits for this one, so it is gone before it could go on. Whatever stays

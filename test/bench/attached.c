@@ -229,6 +229,25 @@ static void end_agent(const char *name, unsigned count)
 	}
 }
 
+/* What a raw tracepoint program is for; NULL for one that knows it by itself. */
+static const char *raw_name(const struct program *program)
+{
+	static const char *const names[][2] = {
+		{ "on_send_reset", "tcp_send_reset" },
+		{ "on_receive_rese", "tcp_receive_reset" }, /* cut: BPF_OBJ_NAME_LEN */
+		{ "on_set_state", "inet_sock_set_state" },
+	};
+	struct bpf_prog_info info;
+
+	if (bpf_program_info(program->fd, &info, NULL, 0) ||
+	    info.type != BPF_PROG_TYPE_RAW_TRACEPOINT)
+		return NULL;
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		if (strcmp(names[i][0], info.name) == 0)
+			return names[i][1];
+	return NULL;
+}
+
 /* --- sets ------------------------------------------------------------------ */
 
 static void attach(struct set *set)
@@ -242,7 +261,7 @@ static void attach(struct set *set)
 		if (program->is_cgroup)
 			rc = cgroup_call(BPF_PROG_ATTACH, program);
 		else
-			rc = program->link = bpf_attach_tracing(program->fd);
+			rc = program->link = bpf_attach_raw(program->fd, raw_name(program));
 		if (rc < 0) {
 			errno = -rc;
 			die("cannot attach", program->pin);

@@ -341,9 +341,12 @@ agent_rows() {
 
 # attach.sh attaches it to the root alone. The third of the settings makes it count.
 load_events() {
+	# shellcheck disable=SC1091 # built
+	. "$OBJECTS/inventory"
+	inventory object tcp_events
 	arguments=
-	for map in tcp_metrics tcp_sockets tcp_cgroups tcp_cgroup_metrics tcp_cgroup_index tcp_settings \
-		tcp_path_room; do
+	# shellcheck disable=SC2154 # inventory() sets it
+	for map in ${found#* }; do
 		arguments="$arguments map name $map pinned $PIN_DIR/maps/$map"
 	done
 	# shellcheck disable=SC2086 # words
