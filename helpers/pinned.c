@@ -31,8 +31,8 @@ static const char usage[] =
 	"\n"
 	"SINCE is when it was loaded, in UTC; SKIPPED how often the kernel did not run it.\n"
 	"HOOK and TYPE are the numbers of <linux/bpf.h>. The last are programs that are not\n"
-	"pinned here, at CGROUP and at those above it, which run before the last of those\n"
-	"that are, or after it; NAME is - where it can't be told.\n"
+	"pinned here, at CGROUP and at those above it, which run after those that are, or\n"
+	"not; NAME is - where it can't be told.\n"
 	"\n"
 	"Exit status: 0 done, 2 bad arguments, 3 it can't be told.\n";
 
@@ -117,19 +117,27 @@ static bool is_own(__u32 id)
 	return false;
 }
 
+/* The hooks where one of ours is attached to CGROUP. */
+static bool has_own[HOOKS];
+
+static void find_own_hooks(void)
+{
+	for (size_t i = 0; i < HOOKS; i++)
+		for (__u32 j = 0; j < attached[i].count; j++)
+			has_own[i] |= is_own(attached[i].ids[j]);
+}
+
 /*
- * Whether a program at place J of a hook runs after all of ours: the kernel runs those of
- * one cgroup in the order of their attachment, then those of the cgroup above it
- * (kernel/bpf/cgroup.c: compute_effective_progs()).
+ * Whether a program at place J of a hook runs after one of ours, and none of ours after
+ * it: the kernel runs those of one cgroup in the order of their attachment, then those of
+ * the cgroup above it (kernel/bpf/cgroup.c: compute_effective_progs()).
  */
 static bool is_after_ours(size_t hook, __u32 j, bool is_above)
 {
-	if (is_above)
-		return true;
-	while (++j < attached[hook].count)
+	while (!is_above && ++j < attached[hook].count)
 		if (is_own(attached[hook].ids[j]))
 			return false;
-	return true;
+	return has_own[hook];
 }
 
 static void print_others(const char *path, bool is_above)
@@ -172,6 +180,7 @@ static int print_all_others(const char *cgroup)
 
 	if (!join(path, cgroup, "", ""))
 		return -ENAMETOOLONG;
+	find_own_hooks();
 	while (!rc) {
 		print_others(path, is_above);
 		is_above = true;
