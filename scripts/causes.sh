@@ -63,7 +63,13 @@ since() {
 
 # cause_of TEXT: TEXT is all that bpftool, libbpf and the verifier said.
 cause_of() {
-	case $1 in
+	# Without one of them the kernel hides helpers, too.
+	missing=$(missing_capabilities)
+	case ${missing:+missing}$1 in
+	missing*"unknown func bpf_"* | missing*"cannot use helper bpf_"* | missing*"Operation not permitted"* | \
+		missing*"Permission denied"*)
+		echo "a capability is missing: $missing"
+		;;
 	*"unknown func bpf_"* | *"cannot use helper bpf_"*)
 		helper=$(printf '%s\n' "$1" | sed -n 's/.*\(unknown func\|cannot use helper\) \(bpf_[a-z0-9_]*\).*/\2/p' | head -n 1)
 		case $helper in
@@ -88,12 +94,9 @@ cause_of() {
 	*"func '"*"' doesn't have "*"-th argument"*)
 		echo "the function has other arguments in this kernel"
 		;;
-	*"Operation not permitted"* | *"Permission denied (os error"*)
-		missing=$(missing_capabilities)
+	*"Operation not permitted"*)
 		set_kernel
-		if [ -n "$missing" ]; then
-			echo "a capability is missing: $missing"
-		elif [ "$KERNEL_MAJOR.$KERNEL_MINOR" = 5.10 ] && [ "${1#*map create}" != "$1" ]; then
+		if [ "$KERNEL_MAJOR.$KERNEL_MINOR" = 5.10 ] && [ "${1#*map create}" != "$1" ]; then
 			echo "not enough locked memory: ulimit -l unlimited"
 		else
 			echo "the kernel or a security module refuses it: Operation not permitted"

@@ -6,7 +6,7 @@
 # objects themselves, put together by bpf/inventory.c, which says what each line holds),
 # and what the kernel has of them.
 #
-# Needs lib.sh, and the settings for look().
+# Needs lib.sh, and for look() causes.sh and the settings.
 
 NEWLINE='
 '
@@ -93,7 +93,10 @@ set_rung() {
 # look: what is pinned and attached at this moment, for those that follow.
 STATE=
 look() {
-	STATE=$("$HELPERS/pinned" "$PIN_DIR" "$CGROUP") || die "cannot tell what is attached to $CGROUP"
+	STATE=$("$HELPERS/pinned" "$PIN_DIR" "$CGROUP") || {
+		missing=$(missing_capabilities)
+		die "cannot tell what is attached to $CGROUP${missing:+: a capability is missing: $missing}"
+	}
 	STATE=$NEWLINE$STATE$NEWLINE
 }
 
