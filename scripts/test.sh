@@ -9,24 +9,23 @@ ROOT=$(cd "$(dirname "$(readlink -f "$0")")/.." && pwd)
 . "$ROOT/scripts/packages.sh"
 
 # The machines: name, kernel, image, CPUs, shell, tests, words for the kernel's command
-# line; those that take longest first. What depends on the kernel runs on 6.1 and 6.12,
-# and the core of it on each; of the rest each of these two has a part, and this host
-# all. One CPU is enough for most, and cheaper to emulate than two; 6.12 has two, for
-# what needs two at once.
+# line; those that take longest first. What depends on the kernel runs on 6.1 or 6.12 or
+# both, the core of it on each; all the rest on this host. One CPU is enough for most, and
+# cheaper to emulate than two; 6.12 has two, for what needs two at once.
 CORE=machine/machine,lookup,ipv6_block,metrics
-KERNEL=$CORE,identity,attach,reconcile,sockets,neighbours
+KERNEL=$CORE,identity,reconcile,neighbours,rewriters
 machines() {
 	cat <<-END
-		6.12      6.12   initrd  2 ash  $KERNEL,forgery,neighbours,udp_shared,http,serve,upgrade,container,machine/netem,machine/place
-		6.1       6.1    initrd  1 dash $KERNEL,forgery,neighbours,cli,machine/missing,machine/broken,machine/openrc
+		6.12      6.12   initrd  2 ash  $KERNEL,sockets,upgrade,forgery,udp_shared,machine/netem,machine/place
+		6.1       6.1    initrd  1 dash $KERNEL,attach,machine/missing,machine/broken,machine/openrc
 		refusals  6.12   initrd  1 dash machine/machine,machine/refusals lsm=lockdown,yama,bpf
+		arm64     arm64  arm64   2 ash  machine/machine,lookup,metrics,identity,soak/records
 		newest    newest initrd  1 dash $CORE,identity
-		arm64     arm64  arm64   2 ash  $CORE,identity,soak/records
-		rt        rt     initrd  1 ash  $CORE
+		rt        rt     initrd  1 ash  machine/machine,lookup
+		systemd   6.12   systemd 1 dash systemd/systemd
 		5.10      5.10   initrd  1 dash machine/machine,core
 		lockdown  6.1    initrd  1 ash  machine/machine,core lockdown=confidentiality
-		integrity 6.1    initrd  1 dash machine/machine,lookup lockdown=integrity
-		systemd   6.12   systemd 1 dash systemd/systemd
+		integrity 6.1    initrd  1 dash machine/machine,core lockdown=integrity
 	END
 }
 
