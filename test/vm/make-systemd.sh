@@ -47,6 +47,18 @@ rm "$root/usr/sbin/policy-rc.d"
 mkdir "$root/connpin"
 tar -C "$tree" --exclude=./.git --exclude=./.output/vm --exclude=./.output/arm64 --exclude=./.output/deb -cf - . |
 	tar -C "$root/connpin" --no-same-owner -xf -
+# The server asks the kernel whose a client's socket is; elsewhere these load when asked for.
+mkdir "$root/root/modules"
+number=1
+for module in inet_diag tcp_diag; do
+	file=$(find "$tree/.output/vm/6.12/lib/modules" -name "$module.ko" -o -name "$module.ko.xz")
+	[ -n "$file" ] || { echo "make-systemd.sh: no module $module" >&2 && exit 1; }
+	case $file in
+	*.xz) xz -dc "$file" >"$root/root/modules/$number-$module.ko" ;;
+	*) cp "$file" "$root/root/modules/$number-$module.ko" ;;
+	esac
+	number=$((number + 1))
+done
 install -m 755 "$tree/test/vm/systemd-init" "$root/root/run-tests"
 cat >"$root/etc/systemd/system/connpin-test.service" <<-'END'
 	[Unit]
