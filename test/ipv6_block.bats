@@ -51,8 +51,11 @@ try_socket() {
 }
 
 @test "ipv6-block.sh on refuses raw, ping and UDP-Lite IPv6 sockets, off lets them pass, IPv4 ones pass" {
+	kinds="raw ping"
+	# Linux 7.3 has no UDP-Lite any more.
+	[ "$(try_socket udplite 4)" != ok ] || kinds="$kinds udplite"
 	block on
-	for kind in raw ping udplite; do
+	for kind in $kinds; do
 		[ "$(try_socket "$kind" 6)" = "Operation not permitted" ]
 		[ "$(try_socket "$kind" 4)" = ok ]
 	done
@@ -61,7 +64,7 @@ try_socket() {
 		[ "$(try_socket "$kind" 6)" = ok ]
 	done
 	block off
-	for kind in raw ping udplite; do
+	for kind in $kinds; do
 		[ "$(try_socket "$kind" 6)" = ok ]
 	done
 }
