@@ -369,8 +369,12 @@ drop_maps() {
 
 # commit: put everything that is staged in its place, and write down what serves what.
 commit() {
-	disarm
+	set_access ''
 	set_access _new
+	# What has to be written once more when there is no way back.
+	[ ! -e "$PIN_DIR/maps/tcp_settings" ] || [ -w "$PIN_DIR/maps/tcp_settings" ] ||
+		die "permission denied to write $PIN_DIR/maps/tcp_settings: CAP_DAC_OVERRIDE is missing"
+	disarm
 	commit_maps
 	# shellcheck disable=SC2086 # a list of names
 	[ -z "$STAGED" ] || replace $STAGED
@@ -378,7 +382,6 @@ commit() {
 	# Of what was tried in vain.
 	[ ! -d "$PIN_DIR/links_new" ] || rmdir "$PIN_DIR/links_new"
 	drop_maps
-	set_access ''
 	remember served "${NEW_SERVED%"$NEWLINE"}"
 	remember features "${NEW_FEATURES%"$NEWLINE"}"
 }

@@ -160,9 +160,9 @@ map_arguments() {
 	done
 }
 
-# set_access SUFFIX: who may read the new maps and links, before they take the place of
-# the old ones, which are being read: SUFFIX _new; and once more without. Each time: a
-# run may have been killed before this, or PIN_GROUP be another.
+# set_access SUFFIX: who may read the maps and links, those that are there and, with SUFFIX
+# _new, those that will take their place. Each time: a run may have been killed before this,
+# or PIN_GROUP be another.
 set_access() {
 	for_group=
 	for_root=
