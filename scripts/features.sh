@@ -15,6 +15,7 @@ STAGED=       # directories whose new programs are to take the place of the old 
 REFUSED=      # lines "KIND CAUSE": what this kernel refused in this run
 NEW_FEATURES= # lines of the two files, as this run will write them
 NEW_SERVED=
+TO_TELL= # what is not on, to be told when all is attached
 BEHIND= # the directory whose programs go behind a stranger's
 
 # --- conditions --------------------------------------------------------------
@@ -190,10 +191,7 @@ is_settled_feature() {
 # feature NAME STATE HOOK REASON: for status.sh and the metrics.
 feature() {
 	NEW_FEATURES="$NEW_FEATURES$1 $2 $3 $4$NEWLINE"
-	case $2 in
-	on) ;;
-	*) note "$1 is $2: $4" ;;
-	esac
+	[ "$2" = on ] || TO_TELL="$TO_TELL$1 is $2: $4$NEWLINE"
 }
 
 # served NAME PIN OBJECT
@@ -384,6 +382,12 @@ commit() {
 	drop_maps
 	remember served "${NEW_SERVED%"$NEWLINE"}"
 	remember features "${NEW_FEATURES%"$NEWLINE"}"
+	tell_before=$IFS
+	IFS=$NEWLINE
+	for line in $TO_TELL; do
+		note "$line"
+	done
+	IFS=$tell_before
 }
 
 # is_served FEATURE: on or degraded, in this run so far.

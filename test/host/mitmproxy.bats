@@ -23,6 +23,8 @@ teardown_file() {
 }
 
 teardown() {
+	# A process that was stopped does not end.
+	[ -z "${PROXY-}" ] || kill -CONT "$PROXY" 2>/dev/null || true
 	stop_all
 	rm -rf "/tmp/connpin-forger-$$.py" "/tmp/connpin-proxy-$$"
 	for name in $NAMES; do
@@ -404,7 +406,7 @@ overtaken() {
 	kill -STOP "$PROXY"
 	COMMAND="nsenter --net=/run/netns/${NAMES% *}" from_port "$1" &
 	local client=$!
-	poll "$HELPERS/conn-lookup" -q 192.0.2.1 "$1" "$PROXY_PORT"
+	poll "$HELPERS/conn-lookup" --netns any -q 192.0.2.1 "$1" "$PROXY_PORT"
 	forge 192.0.2.2 "$1"
 	kill -CONT "$PROXY"
 	wait "$client"
