@@ -24,10 +24,14 @@
 /* Of the namespace that this thread is in now. */
 static __u64 cookie_here(void)
 {
-	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	/* Any socket tells it; a unit or a container may leave out one family or another. */
+	static const int families[] = { AF_INET, AF_UNIX, AF_INET6 };
 	__u64 cookie = 0;
 	socklen_t len = sizeof(cookie);
+	int fd = -1;
 
+	for (size_t i = 0; fd < 0 && i < sizeof(families) / sizeof(*families); i++)
+		fd = socket(families[i], SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return 0;
 	if (getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &len))

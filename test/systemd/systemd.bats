@@ -79,7 +79,9 @@ own_tags() {
 	[ "$(get 'http://[::1]:9091/cgi-bin/metrics')" = 200 ]
 	start_server 127.0.0.1
 	start client "$TRAFFIC" connect 127.0.0.1 "$PORT"
-	[ "$(get "http://127.0.0.1:9091/cgi-bin/lookup?dst=127.0.0.1&sport=$(client_port)&dport=$PORT")" = 200 ]
+	code=$(get "http://127.0.0.1:9091/cgi-bin/lookup?dst=127.0.0.1&sport=$(client_port)&dport=$PORT")
+	cat "$BATS_TEST_TMPDIR/body"
+	[ "$code" = 200 ]
 	grep -q "\"pid\":$PID," "$BATS_TEST_TMPDIR/body"
 	# What the unit shuts off is not what tells whether the process runs.
 	grep -q '"status":"live"' "$BATS_TEST_TMPDIR/body"
