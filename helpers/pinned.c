@@ -13,22 +13,28 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/btf.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 static const char usage[] =
-	"usage: pinned PIN_DIR CGROUP\n"
+	"usage: pinned PIN_DIR CGROUP [NAME...]\n"
 	"\n"
-	"Print what is pinned below PIN_DIR and what is attached to the cgroup CGROUP, a\n"
-	"directory, a line each:\n"
+	"Print what is pinned below PIN_DIR, what is attached to the cgroup CGROUP, a\n"
+	"directory, and which of the NAMEs the BTF of this kernel has, a line each:\n"
 	"\n"
+	"  host ORDER CGROUP_ID\n"
+	"  btf NAME...\n"
 	"  directory NAME PROGRAM...\n"
 	"  program DIRECTORY NAME ID attached|loose TAG MAP_IDS SINCE SKIPPED\n"
 	"  map NAME ID TYPE KEY_BYTES VALUE_BYTES ENTRIES FLAGS\n"
 	"  other HOOK ID multi|override|exclusive before|after NAME CGROUP\n"
 	"\n"
+	"ORDER is that of the bytes of a number, little or big. CGROUP_ID is 1 for the root of\n"
+	"the hierarchy, 0 for a cgroup that is gone.\n"
 	"SINCE is when it was loaded, in UTC; SKIPPED how often the kernel did not run it.\n"
 	"HOOK and TYPE are the numbers of <linux/bpf.h>. The last are programs that are not\n"
 	"pinned here, at CGROUP and at those above it, which run after those that are, or\n"
@@ -40,6 +46,7 @@ static const char usage[] =
 #define MOST_AT_HOOK 64
 #define MOST_PROGRAMS 256 /* pinned here: ten times what there are, twice during an upgrade */
 #define MOST_MAPS 64	  /* of one program: MAX_USED_MAPS of the kernel */
+#define MOST_NAMES 64	  /* asked for: two today */
 #define PATH_BYTES 1024
 
 /* Every hook of a cgroup. Asking for one that the kernel does not have is an error, no more. */
@@ -374,15 +381,107 @@ static int print_pins(const char *dir)
 	return rc;
 }
 
+/* --- the kernel's BTF -------------------------------------------------------- */
+
+#define BTF_PATH "/sys/kernel/btf/vmlinux"
+
+/* Read at FROM until SIZE bytes are there or the file ends: the kernel gives a page at a time. */
+static ssize_t read_at(int fd, char *buffer, size_t size, off_t from)
+{
+	size_t done = 0;
+	ssize_t len;
+
+	while (done < size) {
+		len = pread(fd, buffer + done, size - done, from + (off_t)done);
+		if (len < 0)
+			return -errno;
+		if (len == 0)
+			break;
+		done += (size_t)len;
+	}
+	return (ssize_t)done;
+}
+
+/* Mark the wanted names among these strings; the bytes of the last one, which is cut off. */
+static size_t mark_names(const char *strings, size_t len, char **wanted, bool *has, int count)
+{
+	const char *end = strings + len, *next;
+
+	while ((next = memchr(strings, '\0', (size_t)(end - strings)))) {
+		for (int i = 0; i < count; i++)
+			has[i] |= strcmp(strings, wanted[i]) == 0;
+		strings = next + 1;
+	}
+	return (size_t)(end - strings);
+}
+
+/* The section of strings holds one after the other, each with its end: <linux/btf.h>. */
+static int find_names(int fd, char **wanted, bool *has, int count)
+{
+	static char part[65536]; /* of the section, longer than any string in it */
+	struct btf_header header;
+	ssize_t len = read_at(fd, (char *)&header, sizeof(header), 0);
+	size_t cut = 0, left, size;
+	off_t from;
+
+	if (len < 0)
+		return (int)len;
+	if (len < (ssize_t)sizeof(header) || header.magic != BTF_MAGIC)
+		return -EINVAL;
+	from = (off_t)header.hdr_len + (off_t)header.str_off;
+	for (left = header.str_len; left; left -= (size_t)len) {
+		size = sizeof(part) - cut < left ? sizeof(part) - cut : left;
+		len = read_at(fd, part + cut, size, from);
+		if (len <= 0)
+			return len ? (int)len : -EINVAL;
+		from += len;
+		size = cut + (size_t)len;
+		cut = mark_names(part, size, wanted, has, count);
+		memmove(part, part + size - cut, cut);
+	}
+	return 0;
+}
+
+static int print_btf_names(char **wanted, int count)
+{
+	bool has[MOST_NAMES] = { false };
+	int fd = open(BTF_PATH, O_RDONLY | O_CLOEXEC), rc;
+
+	if (fd < 0)
+		return -errno;
+	rc = find_names(fd, wanted, has, count);
+	close(fd);
+	if (rc)
+		return rc;
+	out_str("btf");
+	for (int i = 0; i < count; i++) {
+		if (has[i]) {
+			out_str(" ");
+			out_str(wanted[i]);
+		}
+	}
+	out_str("\n");
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
+	struct stat cgroup;
 	int rc;
 
 	set_program_name(argv[0]);
 	if (answered_help(argc, argv, usage))
 		return finish(EXIT_FOUND);
-	if (argc != 3)
+	if (argc < 3)
 		return misuse("needed: PIN_DIR CGROUP", "");
+	if (argc - 3 > MOST_NAMES)
+		return misuse("too many names", "");
+	out_str(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? "host little " : "host big ");
+	out_u64(stat(argv[2], &cgroup) ? 0 : cgroup.st_ino);
+	out_str("\n");
+	rc = argc > 3 ? print_btf_names(argv + 3, argc - 3) : 0;
+	if (rc)
+		return fail("read", BTF_PATH, -rc);
 	rc = query_hooks(argv[2]);
 	if (rc)
 		return fail("tell what is attached to", argv[2], -rc);
