@@ -7,7 +7,8 @@
 # with the maps and their contents kept. A step that fails is undone; a run that
 # was killed is tidied up by the next one.
 set -eu
-ROOT=$(cd "$(dirname "$(readlink -f "$0")")/.." && pwd)
+ROOT=$(readlink -f "$0")
+ROOT=${ROOT%/scripts/*}
 . "$ROOT/scripts/lib.sh"
 . "$ROOT/scripts/config.sh"
 . "$ROOT/scripts/mounts.sh"
@@ -29,21 +30,9 @@ usage() {
 
 		  -v  all that bpftool and the verifier said of what is refused (or V=1)
 
-		Settings: $(config_file), or the environment.
+		Settings: $config_path, or the environment.
 		Exit status: 0 attached, 2 misuse or a bad setting, 3 not possible here.
 	END
-}
-
-# What tcp_events counts is left to it, once it is there. The slots of cgroups are tidied
-# by an iterator: without it none is given out.
-#
-# apply_settings SETTLING: 1 while attach.sh is at work.
-apply_settings() {
-	by_events=0
-	series=0
-	! is_served tcp_events || by_events=1
-	! is_served by_cgroup || series=$CGROUP_SERIES
-	write_settings "$series" "$CGROUP_LINGER" "$by_events" "$1"
 }
 
 # The sockets that are there already, of each network namespace that a process is in
@@ -52,12 +41,19 @@ note_older_sockets() {
 	pin=$PIN_DIR/links/on_read_older
 	[ -e "$pin" ] || return 0
 	cat "$pin" >/dev/null || note "the sockets of before are not known: cannot read $pin"
-	own=$(stat -L -c %i /proc/self/ns/net)
 	# By way of a builtin: a command takes no more than some 80,000 names at once.
-	printf '%s\n' /proc/[0-9]*/ns/net /run/netns/* | xargs stat -L -c '%i %n' 2>/dev/null |
-		awk -v own="$own" '$1 != own && !seen[$1]++ { print $2 }' | {
+	printf '%s\n' /proc/1/ns/net /proc/[0-9]*/ns/net /run/netns/* |
+		xargs stat -L -c '%i %n' /proc/self/ns/net 2>/dev/null |
+		awk '$2 == "/proc/self/ns/net" { own = $1; next }
+			$2 == "/proc/1/ns/net" { others_too = 1 }
+			$1 != own && !seen[$1]++ { print $2 }
+			END { if (!others_too) print "-" }' | {
 		missed=0
 		while read -r namespace; do
+			if [ "$namespace" = - ]; then
+				note "the sockets of before in network namespaces of others are not known: may not look at them (CAP_SYS_PTRACE)"
+				continue
+			fi
 			# It may be gone by now.
 			nsenter --net="$namespace" cat "$pin" >/dev/null 2>&1 || [ ! -e "$namespace" ] ||
 				missed=$((missed + 1))
@@ -65,8 +61,6 @@ note_older_sockets() {
 		[ "$missed" -eq 0 ] ||
 			note "the sockets of before in $missed other network namespaces are not known: may not enter them"
 	}
-	stat -L /proc/1/ns/net >/dev/null 2>&1 ||
-		note "the sockets of before in network namespaces of others are not known: may not look at them (CAP_SYS_PTRACE)"
 }
 
 main() {
@@ -90,44 +84,29 @@ main() {
 	lift_memory_limit
 	record_cgroup
 	ensure_bpffs
-	ensure_pin_dir
 	settle
-	look
-	read_btf_names
+	ensure_pin_dir
+	look_at_kernel
 	read_served
 
-	directories=
-	for directory in $(list directories); do
+	wanted=
+	list directories
+	for directory in $listed; do
 		[ "$directory" = ipv6_blocker ] && [ ! -d "$PIN_DIR/ipv6_blocker" ] ||
-			directories="$directories $directory"
+			wanted="$wanted $directory"
 	done
 	# shellcheck disable=SC2086 # names
-	prepare_maps $directories
-
-	for attach_directory in $directories; do
-		case $attach_directory in
-		# Before its first event, as far as that can be told.
-		tcp_events) write_settings "$CGROUP_SERIES" "$CGROUP_LINGER" 1 1 ;;
-		tcp_monitor) write_settings "$CGROUP_SERIES" "$CGROUP_LINGER" "$(is_served tcp_events && echo 1 || echo 0)" 1 ;;
-		esac
-		serve_directory "$attach_directory"
-		if [ "$attach_directory" = port_tracker ] && ! is_served tcp_opens &&
-			! is_served udp_sends_v4 && ! is_served udp_sends_v6; then
-			die "cannot attach the tracker: $(why_not tcp_opens)"
-		fi
-	done
-	for attach_feature in $(list directory -); do
-		serve "$attach_feature"
-	done
-	apply_settings 1
+	serve_directories $wanted -
+	[ -z "$STAGED" ] || apply_settings 1
 
 	# From here on nothing can fail that undoing would help.
 	commit
 	case $STAGED in
 	*tcp_monitor*) note_older_sockets ;;
 	esac
-	[ ! -e "$PIN_DIR/maps/tcp_settings" ] || apply_settings 0
-	for directory in $(list gone); do
+	apply_settings 0
+	list gone
+	for directory in $listed; do
 		[ ! -d "$PIN_DIR/$directory" ] || discard "$directory"
 	done
 	[ -n "$STAGED" ] || note "already attached: nothing to do"

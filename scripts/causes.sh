@@ -28,93 +28,134 @@ is_locked_down() {
 	*"[$1]"*) return 0 ;;
 	esac
 	# securityfs need not be mounted.
-	case " $(cat /proc/cmdline) " in
+	read_file /proc/cmdline
+	# shellcheck disable=SC2154 # read_file sets it
+	case " ${file_text%?} " in
 	*" lockdown=$1 "*) return 0 ;;
 	esac
 	return 1
 }
 
-# The capabilities that are missing, by name: include/uapi/linux/capability.h.
+# missing_capabilities: by name, into $missing: include/uapi/linux/capability.h.
 missing_capabilities() {
-	while read -r name value; do
-		[ "$name" != CapEff: ] || break
+	while read -r capability_name capability_value; do
+		[ "$capability_name" != CapEff: ] || break
 	done </proc/self/status
-	value=$((0x$value))
+	capability_value=$((0x$capability_value))
 	missing=
 	for capability in 39:CAP_BPF 38:CAP_PERFMON 12:CAP_NET_ADMIN; do
-		[ $((value >> ${capability%%:*} & 1)) -eq 1 ] || missing="$missing ${capability#*:}"
+		[ $((capability_value >> ${capability%%:*} & 1)) -eq 1 ] || missing="$missing ${capability#*:}"
 	done
-	# What these three are a part of.
-	[ $((value >> 21 & 1)) -eq 0 ] || missing=$(case $missing in *CAP_NET_ADMIN*) echo " CAP_NET_ADMIN" ;; esac)
-	printf '%s\n' "${missing# }"
+	# What the first two are a part of.
+	[ $((capability_value >> 21 & 1)) -eq 0 ] || case $missing in
+	*CAP_NET_ADMIN*) missing=" CAP_NET_ADMIN" ;;
+	*) missing= ;;
+	esac
+	missing=${missing# }
 }
 
-# since HELPER: the first Linux that has it, as "Linux N or later".
+# since HELPER: the first Linux that has it, as "Linux N or later", into $since.
 since() {
 	case $1 in
-	bpf_get_current_task_btf) echo "Linux 5.11 or later" ;;
-	bpf_get_socket_cookie | bpf_get_netns_cookie) echo "Linux 5.12 or later" ;;
-	bpf_task_pt_regs) echo "Linux 5.15 or later" ;;
-	bpf_loop) echo "Linux 5.17 or later" ;;
-	bpf_map_lookup_percpu_elem) echo "Linux 5.19 or later" ;;
-	*) echo "a later Linux" ;;
+	bpf_get_current_task_btf) since="Linux 5.11 or later" ;;
+	bpf_get_socket_cookie | bpf_get_netns_cookie) since="Linux 5.12 or later" ;;
+	bpf_task_pt_regs) since="Linux 5.15 or later" ;;
+	bpf_loop) since="Linux 5.17 or later" ;;
+	bpf_map_lookup_percpu_elem) since="Linux 5.19 or later" ;;
+	*) since="a later Linux" ;;
 	esac
 }
 
-# cause_of TEXT: TEXT is all that bpftool, libbpf and the verifier said.
+# set_helper TEXT WORDS: the name of the helper behind the first of WORDS, into $helper.
+set_helper() {
+	helper=bpf_${1#*"$2 bpf_"}
+	helper=${helper%%[!a-z0-9_]*}
+}
+
+# cause_of TEXT: TEXT is all that bpftool, libbpf and the verifier said; the cause goes into
+# $cause.
 cause_of() {
 	# Without one of them the kernel hides helpers, too.
-	missing=$(missing_capabilities)
+	missing_capabilities
 	case ${missing:+missing}$1 in
 	missing*"unknown func bpf_"* | missing*"cannot use helper bpf_"* | missing*"Operation not permitted"* | \
 		missing*"Permission denied"*)
-		echo "a capability is missing: $missing"
+		cause="a capability is missing: $missing"
 		;;
 	*"unknown func bpf_"* | *"cannot use helper bpf_"*)
-		helper=$(printf '%s\n' "$1" | sed -n 's/.*\(unknown func\|cannot use helper\) \(bpf_[a-z0-9_]*\).*/\2/p' | head -n 1)
+		case $1 in
+		*"unknown func bpf_"*) set_helper "$1" "unknown func" ;;
+		*) set_helper "$1" "cannot use helper" ;;
+		esac
 		case $helper in
 		bpf_probe_read*)
 			if is_locked_down confidentiality; then
-				echo "lockdown=confidentiality does not let BPF read kernel memory"
+				cause="lockdown=confidentiality does not let BPF read kernel memory"
 				return 0
 			fi
 			;;
 		esac
-		echo "this kernel lacks $helper here: $(since "$helper")"
+		since "$helper"
+		cause="this kernel lacks $helper here: $since"
 		;;
 	*"BPF_STX uses reserved fields"* | *"BPF_ATOMIC uses"* | *"unknown opcode db"* | *"unknown opcode c3"*)
-		echo "this kernel lacks atomic operations with a result: Linux 5.12 or later"
+		cause="this kernel lacks atomic operations with a result: Linux 5.12 or later"
 		;;
 	*"failed to find kernel BTF type ID of"*)
-		echo "this kernel has no $(printf '%s\n' "$1" | sed -n "s/.*failed to find kernel BTF type ID of '\([^']*\)'.*/\1/p" | head -n 1)"
+		cause=${1#*"failed to find kernel BTF type ID of '"}
+		cause="this kernel has no ${cause%%"'"*}"
 		;;
 	*"failed to find valid kernel BTF"* | *"Error loading vmlinux BTF"*)
-		echo "this kernel has no BTF: CONFIG_DEBUG_INFO_BTF is needed"
+		cause="this kernel has no BTF: CONFIG_DEBUG_INFO_BTF is needed"
 		;;
 	*"func '"*"' doesn't have "*"-th argument"*)
-		echo "the function has other arguments in this kernel"
+		cause="the function has other arguments in this kernel"
 		;;
 	*"Operation not permitted"*)
 		set_kernel
 		if [ "$KERNEL_MAJOR.$KERNEL_MINOR" = 5.10 ] && [ "${1#*map create}" != "$1" ]; then
-			echo "not enough locked memory: ulimit -l unlimited"
+			cause="not enough locked memory: ulimit -l unlimited"
 		else
-			echo "the kernel or a security module refuses it: Operation not permitted"
+			cause="the kernel or a security module refuses it: Operation not permitted"
 		fi
 		;;
 	*"Cannot allocate memory"* | *"Argument list too long"*)
-		echo "not enough memory: $(first_line "$1")"
+		first_line "$1"
+		cause="not enough memory: $cause"
 		;;
 	*) first_line "$1" ;;
 	esac
 }
 
-# The first complaint of libbpf or the verifier, or bpftool's own.
+# first_line TEXT: the first complaint of libbpf or the verifier, or bpftool's own, into
+# $cause.
 first_line() {
-	printf '%s\n' "$1" | sed -n '/^Warning/d; /^$/d; s/^libbpf: //; p; q'
+	cause=
+	cause_before=$IFS
+	IFS=$NEWLINE
+	# What the verifier prints may hold the characters of a pattern.
+	set -f
+	for cause_line in $1; do
+		case $cause_line in
+		Warning*) ;;
+		*)
+			cause=${cause_line#libbpf: }
+			break
+			;;
+		esac
+	done
+	set +f
+	IFS=$cause_before
 }
 
-# The program that the kernel refused to load, of what bpftool said; nothing if it was not that.
+# refused_program TEXT: the program that the kernel refused to load, of what bpftool said,
+# into $refused_name; nothing if it was not that.
 refused_program() {
-	printf '%s\n' "$1" | sed -n "s/.*prog '\([^']*\)': BPF program load failed.*/\1/p" | head -n 1
+	refused_name=
+	case $1 in
+	*"prog '"*"': BPF program load failed"*)
+		refused_name=${1%%"': BPF program load failed"*}
+		refused_name=${refused_name##*"prog '"}
+		;;
+	esac
 }

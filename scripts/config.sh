@@ -6,15 +6,12 @@
 
 SYSCONFDIR=@SYSCONFDIR@ # put in by make install
 
-config_file() {
-	if [ -n "${CONNPIN_CONF-}" ]; then
-		printf '%s\n' "$CONNPIN_CONF"
-	elif [ -f "$ROOT/etc/connpin.conf" ]; then
-		printf '%s\n' "$ROOT/etc/connpin.conf"
-	else
-		printf '%s\n' "$SYSCONFDIR/connpin.conf"
-	fi
-}
+config_path=$SYSCONFDIR/connpin.conf
+if [ -n "${CONNPIN_CONF-}" ]; then
+	config_path=$CONNPIN_CONF
+elif [ -f "$ROOT/etc/connpin.conf" ]; then
+	config_path=$ROOT/etc/connpin.conf
+fi
 
 # For detach.sh, who has to work whatever else is in the file.
 LENIENT=
@@ -78,7 +75,6 @@ set_listen_address() {
 
 # Nothing in the file is ever run.
 load_settings() {
-	config_path=$(config_file)
 	[ -x "$HELPERS/read-settings" ] || die "nothing is built: run make first"
 	set -- --for "$PROGRAM" ${LENIENT:+--lenient}
 	if [ -n "${CONNPIN_CONF-}" ] || [ -e "$config_path" ]; then

@@ -6,7 +6,8 @@
 # By pinned path: a program that someone else attached, even one of the same
 # name, stays. The connection table and the counters go with it.
 set -eu
-ROOT=$(cd "$(dirname "$(readlink -f "$0")")/.." && pwd)
+ROOT=$(readlink -f "$0")
+ROOT=${ROOT%/scripts/*}
 . "$ROOT/scripts/lib.sh"
 . "$ROOT/scripts/config.sh"
 . "$ROOT/scripts/mounts.sh"
@@ -21,7 +22,7 @@ usage() {
 
 		Detach and unload everything of connpin, with its maps. Needs root.
 
-		Settings: $(config_file), or the environment.
+		Settings: $config_path, or the environment.
 		Exit status: 0 nothing is attached any more, 2 misuse, 3 not possible.
 	END
 }
@@ -29,9 +30,9 @@ usage() {
 remove_pins() {
 	settle
 	look
-	for directory in $(every_directory); do
-		discard "$directory"
-	done
+	every_directory
+	# shellcheck disable=SC2086 # names
+	discard $listed
 	pins=
 	for pin in "$PIN_DIR/links"/* "$PIN_DIR/maps"/*; do
 		[ ! -e "$pin" ] || ! is_ours "${pin##*/}" || pins="$pins $pin"
@@ -39,8 +40,8 @@ remove_pins() {
 	# shellcheck disable=SC2086 # a list of paths
 	[ -z "$pins" ] || run rm $pins
 	# Whatever else lies there is not ours.
-	for dir in "$PIN_DIR/links" "$PIN_DIR/maps" "$PIN_DIR"; do
-		[ ! -d "$dir" ] || rmdir "$dir" 2>/dev/null || note "$dir is left: not ours is $(find "$dir" -mindepth 1 -maxdepth 1 | tr '\n' ' ')"
+	rmdir "$PIN_DIR/links" "$PIN_DIR/maps" "$PIN_DIR" 2>/dev/null || for dir in "$PIN_DIR/links" "$PIN_DIR/maps" "$PIN_DIR"; do
+		[ ! -d "$dir" ] || note "$dir is left: not ours is $(find "$dir" -mindepth 1 -maxdepth 1 | tr '\n' ' ')"
 	done
 }
 
@@ -61,10 +62,7 @@ main() {
 	else
 		note "not attached: nothing to do"
 	fi
-	forget cgroup
-	for fact in features served; do
-		forget "$fact"
-	done
+	forget cgroup features served
 	restore_bpffs
 }
 

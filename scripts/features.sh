@@ -10,9 +10,22 @@
 #
 # Both are written whole, when all is attached. Needs objects.sh and those that it needs.
 
+# An object that the kernel has yet to be asked for is taken for one that it takes, and
+# comes into QUEUE; so the ladders of all features are gone through at once, and what is in
+# QUEUE is given to the kernel in one command. At what it refuses, the ladders are gone
+# through anew, with that known: see serve_directories().
+
 LOADED=       # objects that are attached, or will be when this run ends
+PROGRAMS=     # "DIRECTORY/NAME" each: their programs
+QUEUE=        # "DIRECTORY/OBJECT" each, in order: the kernel has yet to be asked for these,
+TAKEN=        # has taken these: they are attached,
+PENDING=      # or loaded alone,
+HOOKED=       # of which these are attached to the cgroup
+DENIED=       # lines "OBJECT CAUSE": it has refused these
+REFUSED=      # lines "KIND CAUSE": what this kernel refused as a whole in this run
+SETTLED=      # directories that are attached already as they should be,
+UNSETTLED=    # and those that are there and are not so
 STAGED=       # directories whose new programs are to take the place of the old ones
-REFUSED=      # lines "KIND CAUSE": what this kernel refused in this run
 NEW_FEATURES= # lines of the two files, as this run will write them
 NEW_SERVED=
 TO_TELL= # what is not on, to be told when all is attached
@@ -20,17 +33,21 @@ BEHIND= # the directory whose programs go behind a stranger's
 
 # --- conditions --------------------------------------------------------------
 
-# The names that conditions ask the kernel's BTF for, and those of them that it has.
-read_btf_names() {
-	# shellcheck disable=SC2046 # names
-	btf_patterns=$(printf -- '-e %s ' $(list btf))
-	# shellcheck disable=SC2086 # options
-	BTF_NAMES=$(grep -azox $btf_patterns /sys/kernel/btf/vmlinux | tr '\0' ' ')
+# look_at_kernel: look(), and the names that conditions ask the kernel's BTF for, those of
+# them that it has.
+look_at_kernel() {
+	list btf
+	ASKED_NAMES=$listed
+	look
+	ASKED_NAMES=
+	BTF_NAMES=
+	! find_line "$STATE" btf || BTF_NAMES=$found
 }
 
 # All sockets are below the root of the hierarchy, which is the cgroup with the number 1.
 is_root_cgroup() {
-	[ "$(stat -c %i "$CGROUP")" -eq 1 ]
+	set_host
+	[ "$cgroup_id" -eq 1 ]
 }
 
 # holds CONDITION: else the reason is in $unmet.
@@ -62,20 +79,22 @@ holds() {
 
 # --- refusals ----------------------------------------------------------------
 
-# kind_of HOOK: what a kernel or a security module can refuse as a whole.
-kind_of() {
+# set_kind HOOK: what a kernel or a security module can refuse as a whole, into $kind.
+set_kind() {
 	case $1 in
-	fentry/* | fexit/* | tp_btf/* | raw_tp/* | tracepoint/*) echo "${1%%/*}" ;;
-	*) echo "$1" ;;
+	fentry/* | fexit/* | tp_btf/* | raw_tp/* | tracepoint/*) kind=${1%%/*} ;;
+	*) kind=$1 ;;
 	esac
 }
 
 # is_refused OBJECT: it has a program of a kind that was refused; why is in BPF_ERROR.
 is_refused() {
 	[ -n "$REFUSED" ] || return 1
-	for refused_name in $(list programs "$1"); do
+	list programs "$1"
+	for refused_name in $listed; do
 		set_how "$1" "$refused_name"
-		if find_line "$REFUSED" "$(kind_of "$hook")"; then
+		set_kind "$hook"
+		if find_line "$REFUSED" "$kind"; then
 			BPF_ERROR=$found
 			return 0
 		fi
@@ -83,25 +102,38 @@ is_refused() {
 	return 1
 }
 
-# remember_refusal OBJECT: of bpftool's last answer. When not this program but its kind is
-# not permitted, no other of that kind is tried.
-remember_refusal() {
+# deny OBJECT: by bpftool's last answer, why is in BPF_ERROR. When not this program but its
+# kind is not permitted, no other of that kind is tried.
+deny() {
+	DENIED="$DENIED$1 $BPF_ERROR$NEWLINE"
 	case $BPF_SAID in
 	*"Operation not permitted"*) ;;
 	*) return 0 ;;
 	esac
-	refused_name=$(refused_program "$BPF_SAID")
-	[ -n "$refused_name" ] || return 0
-	set_how "$1" "$refused_name"
-	REFUSED="$NEWLINE$(kind_of "$hook") $BPF_ERROR$REFUSED"
+	refused_program "$BPF_SAID"
+	[ -n "$refused_name" ] && set_how "$1" "$refused_name" || return 0
+	set_kind "$hook"
+	REFUSED="$NEWLINE$kind $BPF_ERROR$REFUSED"
+}
+
+# is_denied OBJECT: it is known already that the kernel does not take it; why is in
+# BPF_ERROR.
+is_denied() {
+	if find_line "$DENIED" "$1"; then
+		BPF_ERROR=$found
+		return 0
+	fi
+	is_refused "$1" || has_map_error "$1"
 }
 
 # --- what was served before --------------------------------------------------
 
 # read_served: what the last run wrote down.
 read_served() {
-	SERVED=$NEWLINE$(cat "$RUN_DIR/served" 2>/dev/null || true)$NEWLINE
-	FEATURES=$NEWLINE$(cat "$RUN_DIR/features" 2>/dev/null || true)$NEWLINE
+	read_file "$RUN_DIR/served"
+	SERVED=$NEWLINE$file_text
+	read_file "$RUN_DIR/features"
+	FEATURES=$NEWLINE$file_text
 }
 
 # set_served FEATURE: the object and its checksum that the last run wrote down for it, into
@@ -125,7 +157,8 @@ is_attached() {
 		esac
 		map_ids="$map_ids $map_id"
 	done
-	for attached_name in $(list programs "$2"); do
+	list programs "$2"
+	for attached_name in $listed; do
 		set_program "$1" "$attached_name" && [ "$program_state" = attached ] || return 1
 		set_words "$program_maps"
 		for id in $words; do
@@ -142,17 +175,20 @@ is_attached() {
 is_settled() {
 	settled_programs=
 	# Those attached to the cgroup itself: ours go behind them.
-	case "$(rewriters_of "$1")$NEWLINE" in
+	rewriters_of "$1"
+	case "$rewriters" in
 	*" $CGROUP$NEWLINE"*)
 		BEHIND=$1
 		note "$1: attached anew, behind programs that may rewrite addresses"
 		return 1
 		;;
 	esac
-	for settled_feature in $(list directory "$1"); do
+	list directory "$1"
+	for settled_feature in $listed; do
 		is_settled_feature "$1" "$settled_feature" || return 1
 	done
-	for settled_name in $(programs_in "$1"); do
+	programs_in "$1"
+	for settled_name in $listed; do
 		case " $settled_programs " in
 		*" $settled_name "*) ;;
 		*) return 1 ;; # of another rung, or of an older build
@@ -165,7 +201,8 @@ is_settled_feature() {
 	# Of a run that was killed between the two files.
 	find_line "$FEATURES" "$2" || return 1
 	set_served "$2"
-	for rung in $(list feature "$2"); do
+	list feature "$2"
+	for rung in $listed; do
 		set_rung "$rung"
 		holds "$rung_condition" || continue
 		if [ "$rung_object" = "$served_object" ]; then
@@ -173,15 +210,16 @@ is_settled_feature() {
 			[ "$checksum" = "$served_checksum" ] || return 1
 			ensure_maps "$rung_object"
 			is_attached "$1" "$rung_object" || return 1
-			settled_programs="$settled_programs $(list programs "$rung_object")"
+			list programs "$rung_object"
+			settled_programs="$settled_programs $listed"
 			return 0
 		fi
-		! is_refused "$rung_object" || continue
+		! is_denied "$rung_object" || continue
 		if load "$1" "$rung_object"; then
 			unload "$1" "$rung_object"
 			return 1
 		fi
-		remember_refusal "$rung_object"
+		deny "$rung_object"
 	done
 	[ "$served_object" = - ]
 }
@@ -200,31 +238,36 @@ served() {
 	NEW_SERVED="$NEW_SERVED$1 $2 $3 $checksum$NEWLINE"
 }
 
-# try DIRECTORY OBJECT: load and attach it. Not 0 when the kernel refuses: see BPF_ERROR.
+# try DIRECTORY OBJECT: whether the kernel takes it. When it has yet to be asked the answer
+# is yes, for now. Not 0 when it has refused: see BPF_ERROR.
 try() {
-	! is_refused "$2" || return 1
-	if ! load "$1" "$2"; then
-		remember_refusal "$2"
-		return 1
-	fi
-	if ! attach_object "$1" "$2"; then
-		try_error=$BPF_ERROR
-		unload "$1" "$2"
-		BPF_ERROR=$try_error
-		return 1
-	fi
+	case "$TAKEN$QUEUE " in
+	*" $1/$2 "*) ;;
+	*)
+		# What is loaded stays, though another of its kind was refused.
+		has_word "$1/$2" "$PENDING" || ! is_denied "$2" || return 1
+		QUEUE="$QUEUE $1/$2"
+		;;
+	esac
 	LOADED="$LOADED $2"
+	list programs "$2"
+	for tried_name in $listed; do
+		PROGRAMS="$PROGRAMS $1/$tried_name"
+	done
 }
 
 # has_program_of DIRECTORY OBJECT: another object has put one into DIRECTORY_new.
 has_program_of() {
-	for other_name in $(list programs "$2"); do
-		[ ! -e "$PIN_DIR/${1}_new/$other_name" ] || return 0
+	list programs "$2"
+	for other_name in $listed; do
+		case "$PROGRAMS " in
+		*" $1/$other_name "*) return 0 ;;
+		esac
 	done
 	return 1
 }
 
-# join_reasons TEXT...: those that are not empty, once each.
+# join_reasons TEXT...: those that are not empty, once each, into $joined.
 join_reasons() {
 	joined=
 	for text; do
@@ -233,7 +276,6 @@ join_reasons() {
 		esac
 		[ -z "$text" ] || joined="$joined${joined:+; }$text"
 	done
-	printf '%s\n' "$joined"
 }
 
 # serve FEATURE: by the first rung that holds and that the kernel takes, else it is off.
@@ -242,7 +284,8 @@ serve() {
 	first=
 	last=
 	first_hook=
-	for rung in $(list feature "$1"); do
+	list feature "$1"
+	for rung in $listed; do
 		set_rung "$rung"
 		if ! holds "$rung_condition"; then
 			case $rung_condition in
@@ -267,16 +310,19 @@ serve() {
 		if [ "$rung_state" = on ]; then
 			feature "$1" on "$rung_hook" ''
 		else
-			feature "$1" "$rung_state" "$rung_hook" "$(join_reasons "$rung_reason" "$first")"
+			join_reasons "$rung_reason" "$first"
+			feature "$1" "$rung_state" "$rung_hook" "$joined"
 		fi
 		return 0
 	done
-	feature "$1" off "${first_hook:--}" "$(join_reasons "$first" "$last")"
+	join_reasons "$first" "$last"
+	feature "$1" off "${first_hook:--}" "$joined"
 }
 
 # keep DIRECTORY: it stays as it is, and what was written down of it.
 keep() {
-	for kept in $(list directory "$1"); do
+	list directory "$1"
+	for kept in $listed; do
 		! find_line "$FEATURES" "$kept" || NEW_FEATURES="$NEW_FEATURES$kept $found$NEWLINE"
 		! find_line "$SERVED" "$kept" || NEW_SERVED="$NEW_SERVED$kept $found$NEWLINE"
 		set_served "$kept"
@@ -284,29 +330,214 @@ keep() {
 	done
 }
 
-# serve_directory DIRECTORY: each of its features.
+# serve_directory DIRECTORY: each of its features. Not 0 when the kernel has to be asked for
+# what is in QUEUE first.
 serve_directory() {
-	if [ -d "$PIN_DIR/$1" ] && is_settled "$1"; then
+	if [ -d "$PIN_DIR/$1" ] && ! has_word "$1" "$SETTLED $UNSETTLED"; then
+		[ -z "$QUEUE" ] || return 1
+		if is_settled "$1"; then
+			SETTLED="$SETTLED $1"
+		else
+			UNSETTLED="$UNSETTLED $1"
+		fi
+	fi
+	if has_word "$1" "$SETTLED"; then
 		keep "$1"
 		return 0
 	fi
-	for served_feature in $(list directory "$1"); do
+	list directory "$1"
+	for served_feature in $listed; do
 		serve "$served_feature"
 	done
-	if is_as_before "$1"; then
+}
+
+# serve_directories DIRECTORY...: all of them, "-" too, those of KEPT left as they are.
+# It ends when the kernel was asked for all that serves a feature by then.
+KEPT=
+serve_directories() {
+	while :; do
+		LOADED='' PROGRAMS='' QUEUE='' NEW_FEATURES='' NEW_SERVED='' TO_TELL=''
+		for directory in $KEPT; do
+			keep "$directory"
+		done
+		for directory; do
+			serve_directory "$directory" || break
+			[ "$directory" != port_tracker ] || need_tracker
+		done
+		[ -n "$QUEUE" ] || break
+		ask_kernel
+	done
+	drop_unplanned
+	[ -z "$UNSETTLED" ] || look
+	for directory; do
+		has_word "$directory" "$SETTLED" || stage "$directory"
+	done
+}
+
+# Only this may end attach.sh.
+need_tracker() {
+	is_served tcp_opens || is_served udp_sends_v4 || is_served udp_sends_v6 || {
+		why_not tcp_opens
+		die "cannot attach the tracker: $reason"
+	}
+}
+
+# stage DIRECTORY: see STAGED.
+stage() {
+	# bpftool leaves one behind for an object that was refused.
+	! is_empty "$PIN_DIR/${1}_new" || rmdir "$PIN_DIR/${1}_new"
+	[ -d "$PIN_DIR/$1" ] || [ -d "$PIN_DIR/${1}_new" ] || return 0
+	if [ -d "$PIN_DIR/$1" ] && is_as_before "$1"; then
 		discard_staged "$1"
 	else
 		STAGED="$STAGED $1"
 	fi
 }
 
+# --- asking the kernel ---------------------------------------------------------
+
+# drop_unplanned: what was loaded and goes with what was refused later.
+drop_unplanned() {
+	for dropped in $PENDING $TAKEN; do
+		case "$LOADED " in
+		*" ${dropped#*/} "*) ;;
+		*) drop "${dropped%/*}" "${dropped#*/}" ;;
+		esac
+	done
+}
+
+# drop DIRECTORY OBJECT: it is neither attached nor loaded any more.
+drop() {
+	unload "$1" "$2"
+	without "$1/$2" "$PENDING"
+	PENDING=$others
+	without "$1/$2" "$TAKEN"
+	TAKEN=$others
+	without "$1/$2" "$HOOKED"
+	HOOKED=$others
+}
+
+# without WORD WORDS: the others, into $others.
+without() {
+	others=
+	for other in $2; do
+		[ "$other" = "$1" ] || others="$others $other"
+	done
+}
+
+# refuse DIRECTORY OBJECT: the kernel did, after it was loaded.
+refuse() {
+	refuse_error=$BPF_ERROR
+	drop "$1" "$2"
+	BPF_SAID='' BPF_ERROR=$refuse_error
+	deny "$2"
+}
+
+# ask_kernel: load and attach what is in QUEUE, in this order; up to the first that the
+# kernel refuses.
+ask_kernel() {
+	drop_unplanned
+	# shellcheck disable=SC2086 # a list of names
+	load_and_hook $QUEUE && link_queue $QUEUE || return 0
+	for queued in $QUEUE; do
+		without "$queued" "$PENDING"
+		PENDING=$others
+		TAKEN="$TAKEN $queued"
+	done
+}
+
+# load_and_hook DIRECTORY/OBJECT...: load them, then attach those of their programs that are
+# for the cgroup, all in one run of bpftool. Not 0 when the kernel refuses one.
+load_and_hook() {
+	lines='' queued_objects=''
+	for queued; do
+		queued_objects="$queued_objects ${queued#*/}"
+	done
+	# shellcheck disable=SC2086 # a list of names
+	need_maps $queued_objects
+	for queued; do
+		has_word "$queued" "$PENDING" || {
+			undo_directory "${queued%/*}"
+			set_load "${queued%/*}" "${queued#*/}"
+			lines=$lines$load_line$NEWLINE
+		}
+	done
+	for queued; do
+		has_word "$queued" "$HOOKED" || {
+			set_attach_lines "${queued%/*}" "${queued#*/}"
+			lines=$lines$attach_lines
+		}
+	done
+	# Before the first event that is counted by them.
+	settings_line=
+	for queued_object in $queued_objects; do
+		set_object "$queued_object"
+		! has_word tcp_settings "$object_maps" || set_plan_settings 1
+	done
+	lines=$TO_MAKE${settings_line:+$settings_line$NEWLINE}$lines
+	[ -n "$lines" ] || return 0
+	if bpf_batch "$lines"; then
+		TO_MAKE=
+		PENDING="$PENDING $*"
+		HOOKED="$HOOKED $*"
+		note_settings
+	else
+		note_progress "$@"
+	fi
+}
+
+# note_progress DIRECTORY/OBJECT...: after a run of bpftool that failed, how far it came. Not
+# 0 when the kernel refused one of them, or one of the maps.
+note_progress() {
+	! note_missing_map || return 1
+	case $settings_line:$BPF_SAID in
+	?*:*"update failed: "*) die "cannot write the settings: $BPF_ERROR" ;;
+	esac
+	note_settings
+	for queued; do
+		has_word "$queued" "$PENDING" && continue
+		if ! is_loaded "${queued%/*}" "${queued#*/}"; then
+			deny "${queued#*/}"
+			return 1
+		fi
+		PENDING="$PENDING $queued"
+	done
+	look
+	for queued; do
+		has_word "$queued" "$HOOKED" && continue
+		if loose_hook "${queued%/*}" "${queued#*/}"; then
+			refuse "${queued%/*}" "${queued#*/}"
+			return 1
+		fi
+		HOOKED="$HOOKED $queued"
+	done
+}
+
+# link_queue DIRECTORY/OBJECT...: attach their other programs, in one run of attach-tracing.
+# Not 0 when the kernel refuses one.
+link_queue() {
+	links=
+	for queued; do
+		set_links "${queued%/*}" "${queued#*/}"
+		links="$links$link_words"
+	done
+	# shellcheck disable=SC2086 # words
+	[ -n "$links" ] && ! attach_tracing $links || return 0
+	for queued; do
+		set_links "${queued%/*}" "${queued#*/}"
+		[ -n "$link_words" ] || continue
+		refuse "${queued%/*}" "${queued#*/}"
+		return 1
+	done
+}
+
 # is_as_before DIRECTORY: what was tried in vain, as with a stranger's program in the way,
 # came to what is attached already. Then the running programs stay.
 is_as_before() {
-	look
 	# Not when they are to go behind a stranger's.
 	[ "$BEHIND" != "$1" ] || return 1
-	for same_feature in $(list directory "$1"); do
+	list directory "$1"
+	for same_feature in $listed; do
 		set_served "$same_feature"
 		same_object=$served_object same_checksum=$served_checksum
 		if find_line "$NEW_SERVED" "$same_feature"; then
@@ -318,35 +549,29 @@ is_as_before() {
 			[ "$same_object" = - ] || return 1
 		fi
 	done
-	for same_name in $(programs_in "$1"); do
+	programs_in "$1"
+	for same_name in $listed; do
 		[ -e "$PIN_DIR/${1}_new/$same_name" ] || return 1
 	done
 }
 
-# keep_other_features DIRECTORY: for a run that sees to DIRECTORY alone.
-keep_other_features() {
-	for kept_directory in $(list directories) -; do
-		[ "$kept_directory" = "$1" ] || keep "$kept_directory"
-	done
+# What tcp_events counts is left to it, once it is there. The slots of cgroups are tidied
+# by an iterator: without it none is given out. A run that sees to other directories alone
+# writes none of it.
+#
+# set_plan_settings SETTLING: as set_settings; 1 while attach.sh is at work.
+set_plan_settings() {
+	plan_events=0 plan_series=0
+	is_off tcp_events || plan_events=1
+	is_off by_cgroup || plan_series=$CGROUP_SERIES
+	set_settings "$plan_series" "$CGROUP_LINGER" "$plan_events" "$1"
 }
 
-# prepare_maps DIRECTORY...: those of the first choices, all in one run of bpftool.
-prepare_maps() {
-	prepared=
-	for prepared_directory; do
-		for prepared_feature in $(list directory "$prepared_directory"); do
-			for rung in $(list feature "$prepared_feature"); do
-				set_rung "$rung"
-				case $rung_condition in
-				*btf:*) holds "$rung_condition" || continue ;;
-				esac
-				prepared="$prepared $rung_object"
-				break
-			done
-		done
-	done
-	# shellcheck disable=SC2086 # names
-	ensure_maps $prepared
+# apply_settings SETTLING: write them.
+apply_settings() {
+	[ -e "$PIN_DIR/maps/tcp_settings" ] || return 0
+	set_plan_settings "$1"
+	write_settings
 }
 
 # drop_maps: those that nothing that is attached uses, as when the kernel refused what
@@ -367,8 +592,7 @@ drop_maps() {
 
 # commit: put everything that is staged in its place, and write down what serves what.
 commit() {
-	set_access ''
-	set_access _new
+	set_access
 	# What has to be written once more when there is no way back.
 	[ ! -e "$PIN_DIR/maps/tcp_settings" ] || [ -w "$PIN_DIR/maps/tcp_settings" ] ||
 		die "permission denied to write $PIN_DIR/maps/tcp_settings: CAP_DAC_OVERRIDE is missing"
@@ -398,13 +622,15 @@ is_served() {
 	esac
 }
 
-# why_not FEATURE: the reason for which it is off.
+# is_off FEATURE: when nothing can be said of it yet it is not.
+is_off() {
+	find_line "$NEW_FEATURES" "$1" && [ "${found%% *}" = off ]
+}
+
+# why_not FEATURE: the reason for which it is off, into $reason.
 why_not() {
-	find_line "$NEW_FEATURES" "$1" || return 0
-	# shellcheck disable=SC2086 # words
-	set -- $found
-	shift 2
-	printf '%s\n' "$*"
+	reason=
+	! find_line "$NEW_FEATURES" "$1" || reason=${found#* * }
 }
 
 # count_features: all, and those that are degraded or off, into $all and $weak.

@@ -32,9 +32,11 @@ find_line() {
 	return 1
 }
 
-# list WORDS: the words behind these in the inventory; nothing when it has no such line.
+# list WORDS: the words behind these in the inventory, into $listed; none when it has no
+# such line.
 list() {
-	! inventory "$@" || printf '%s\n' "$found"
+	listed=
+	! inventory "$@" || listed=$found
 }
 
 # split WORD...: into $word1 to $word8, what is left over into $word9.
@@ -42,6 +44,14 @@ split() {
 	word1=${1-} word2=${2-} word3=${3-} word4=${4-} word5=${5-} word6=${6-} word7=${7-} word8=${8-}
 	[ $# -le 8 ] || shift 8
 	word9=$*
+}
+
+# has_word WORD WORDS
+has_word() {
+	case " $2 " in
+	*" $1 "*) return 0 ;;
+	esac
+	return 1
 }
 
 # set_words TEXT: words separated by commas, into $words with spaces.
@@ -90,14 +100,24 @@ set_rung() {
 
 # --- the kernel's side -------------------------------------------------------
 
-# look: what is pinned and attached at this moment, for those that follow.
+# look: what is pinned and attached at this moment, for those that follow; and which of
+# ASKED_NAMES the kernel's BTF has.
 STATE=
+ASKED_NAMES=
 look() {
-	STATE=$("$HELPERS/pinned" "$PIN_DIR" "$CGROUP") || {
-		missing=$(missing_capabilities)
+	# shellcheck disable=SC2086 # names
+	STATE=$("$HELPERS/pinned" "$PIN_DIR" "$CGROUP" $ASKED_NAMES) || {
+		missing_capabilities
 		die "cannot tell what is attached to $CGROUP${missing:+: a capability is missing: $missing}"
 	}
 	STATE=$NEWLINE$STATE$NEWLINE
+}
+
+# set_host: what look() saw, into $byte_order and $cgroup_id.
+set_host() {
+	find_line "$STATE" host
+	byte_order=${found% *}
+	cgroup_id=${found#* }
 }
 
 # set_program DIRECTORY NAME: what look() saw of it, into $program_state (attached or
@@ -109,9 +129,10 @@ set_program() {
 	program_state=$word2 program_maps=$word4 program_since=$word5 program_skipped=$word6
 }
 
-# programs_in DIRECTORY: those that look() saw there.
+# programs_in DIRECTORY: those that look() saw there, into $listed.
 programs_in() {
-	! find_line "$STATE" "directory $1" || printf '%s\n' "$found"
+	listed=
+	! find_line "$STATE" "directory $1" || listed=$found
 }
 
 # set_map NAME: what look() saw of a map, into $map_id and $map_layout. Not 0: not pinned.

@@ -6,7 +6,8 @@
 # "on" loads and attaches the programs when they are not there, and works without
 # attach.sh; "off" leaves them attached and idle; detach.sh takes them off.
 set -eu
-ROOT=$(cd "$(dirname "$(readlink -f "$0")")/.." && pwd)
+ROOT=$(readlink -f "$0")
+ROOT=${ROOT%/scripts/*}
 . "$ROOT/scripts/lib.sh"
 . "$ROOT/scripts/config.sh"
 . "$ROOT/scripts/mounts.sh"
@@ -28,7 +29,7 @@ usage() {
 		Needs root. What the block does not stop: connections and connected UDP sockets
 		that are open already, raw sockets made before, packet sockets (AF_PACKET).
 
-		Settings: $(config_file), or the environment.
+		Settings: $config_path, or the environment.
 		Exit status: 0 done, 2 misuse or a bad setting, 3 not possible here.
 	END
 }
@@ -44,15 +45,19 @@ attach_blocker() {
 	lift_memory_limit
 	record_cgroup
 	ensure_bpffs
-	ensure_pin_dir
 	settle
-	look
-	read_btf_names
+	ensure_pin_dir
+	look_at_kernel
 	read_served
-	keep_other_features ipv6_blocker
-	serve_directory ipv6_blocker
-	is_served ipv6_block_tcp || is_served ipv6_block_udp || is_served ipv6_block_raw ||
-		die "cannot attach ipv6_blocker: $(why_not ipv6_block_tcp)"
+	list directories
+	for directory in $listed -; do
+		[ "$directory" = ipv6_blocker ] || KEPT="$KEPT $directory"
+	done
+	serve_directories ipv6_blocker
+	is_served ipv6_block_tcp || is_served ipv6_block_udp || is_served ipv6_block_raw || {
+		why_not ipv6_block_tcp
+		die "cannot attach ipv6_blocker: $reason"
+	}
 	commit
 }
 
@@ -72,7 +77,8 @@ is_on() {
 	use_recorded_cgroup
 	look
 	blocking=
-	for name in $(programs_in ipv6_blocker); do
+	programs_in ipv6_blocker
+	for name in $listed; do
 		set_program ipv6_blocker "$name"
 		[ "$program_state" != attached ] || blocking=yes
 	done

@@ -56,7 +56,11 @@ misuse() {
 }
 
 need_root() {
-	[ "$(id -u)" -eq 0 ] || die "not root: run it as root (sudo $0)"
+	# The effective user, as "id -u" tells.
+	while read -r root_name _ root_value _; do
+		[ "$root_name" != Uid: ] || break
+	done </proc/self/status
+	[ "$root_value" -eq 0 ] || die "not root: run it as root (sudo $0)"
 }
 
 need_commands() {
@@ -76,10 +80,12 @@ LOCK_SECONDS=${LOCK_SECONDS-60}
 
 take_lock() {
 	trap '' PIPE # see note()
-	mkdir -p "$RUN_DIR" || die "cannot make $RUN_DIR"
+	[ -d "$RUN_DIR" ] || mkdir -p "$RUN_DIR" || die "cannot make $RUN_DIR"
 	lock=$RUN_DIR/attach.lock
-	# A redirection that fails would end the shell with a message and status of its own.
-	(umask 077 && : >>"$lock") 2>/dev/null || die "cannot write $lock"
+	umask 077
+	# Of a special builtin, as ":" or exec, a redirection that fails would end the shell.
+	{ true >>"$lock"; } 2>/dev/null || die "cannot write $lock"
+	umask 022
 	exec 9<>"$lock"
 	if ! flock -n 9; then
 		holder=
@@ -93,7 +99,7 @@ take_lock() {
 
 # Facts for a later run, a file each in RUN_DIR, whole or not there at all.
 remember() {
-	if ! (printf '%s\n' "$2" >"$RUN_DIR/$1.new") 2>/dev/null || ! mv "$RUN_DIR/$1.new" "$RUN_DIR/$1"; then
+	if ! { printf '%s\n' "$2" >"$RUN_DIR/$1.new"; } 2>/dev/null || ! mv "$RUN_DIR/$1.new" "$RUN_DIR/$1"; then
 		die "cannot write $RUN_DIR/$1"
 	fi
 }
@@ -104,8 +110,24 @@ recall() {
 	[ -f "$RUN_DIR/$1" ] && read -r recalled <"$RUN_DIR/$1" && [ -n "$recalled" ]
 }
 
+# forget NAME...
 forget() {
-	rm -f "$RUN_DIR/$1"
+	forget_files=
+	for forget_name; do
+		[ ! -e "$RUN_DIR/$forget_name" ] || forget_files="$forget_files $RUN_DIR/$forget_name"
+	done
+	# shellcheck disable=SC2086 # a list of paths
+	[ -z "$forget_files" ] || rm -f $forget_files
+}
+
+# read_file PATH: its lines, into $file_text; nothing when there is none.
+read_file() {
+	file_text=
+	[ -r "$1" ] || return 0
+	while IFS= read -r file_line || [ -n "$file_line" ]; do
+		file_text="$file_text$file_line
+"
+	done <"$1"
 }
 
 # The undo list: "undo WORD..." puts a command on top; when the script ends before

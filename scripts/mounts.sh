@@ -3,26 +3,40 @@
 #
 # mounts.sh: the bpf file system and the cgroup hierarchy, from the mount table.
 
-# file_system_of PATH: the type of the file system that PATH is, or would be, on.
+# file_system_of PATH: the type of the file system that PATH is, or would be, on, into
+# $file_system.
 file_system_of() {
-	awk -v path="$1/" '
-		{ point = $2 == "/" ? "/" : $2 "/" }
-		index(path, point) == 1 && length(point) >= longest { longest = length(point); type = $3 }
-		END { print type }' /proc/mounts
+	file_system='' longest=0
+	while read -r _ mount_point mount_type _; do
+		case $1/ in
+		"${mount_point%/}"/*)
+			# Of those at one place the last hides the others.
+			[ "${#mount_point}" -lt "$longest" ] || longest=${#mount_point} file_system=$mount_type
+			;;
+		esac
+	done </proc/mounts
 }
 
 # The cgroup to attach to, in CGROUP; an answer in words when there is none.
 find_cgroup() {
 	if [ -n "$CGROUP" ]; then
 		[ -d "$CGROUP" ] || die "$(setting CGROUP "$CGROUP"): no such directory"
-		[ "$(file_system_of "$CGROUP")" = cgroup2 ] ||
+		file_system_of "$CGROUP"
+		[ "$file_system" = cgroup2 ] ||
 			die "$(setting CGROUP "$CGROUP"): not a cgroup of version 2"
 		return 0
 	fi
-	# On a hybrid host version 2 is at /sys/fs/cgroup/unified.
-	CGROUP=$(awk '$3 == "cgroup2" && ($2 == "/sys/fs/cgroup" || $2 == "/sys/fs/cgroup/unified") {
-		print $2; exit }' /proc/mounts)
-	[ -n "$CGROUP" ] || CGROUP=$(awk '$3 == "cgroup2" { print $2; exit }' /proc/mounts)
+	while read -r _ mount_point mount_type _; do
+		[ "$mount_type" = cgroup2 ] || continue
+		CGROUP=${CGROUP:-$mount_point}
+		case $mount_point in
+		# On a hybrid host version 2 is at the second.
+		/sys/fs/cgroup | /sys/fs/cgroup/unified)
+			CGROUP=$mount_point
+			break
+			;;
+		esac
+	done </proc/mounts
 	[ -n "$CGROUP" ] || die "no cgroup v2 hierarchy is mounted: mount -t cgroup2 none /sys/fs/cgroup"
 }
 
@@ -44,7 +58,8 @@ check_pin_dir() {
 	case $PIN_DIR in
 	"$BPFFS"/*) return 0 ;;
 	esac
-	[ "$(file_system_of "$PIN_DIR")" = bpf ] ||
+	file_system_of "$PIN_DIR"
+	[ "$file_system" = bpf ] ||
 		die "$(setting PIN_DIR "$PIN_DIR"): not on a bpf file system"
 }
 
@@ -53,11 +68,13 @@ ensure_bpffs() {
 	"$BPFFS"/*) ;;
 	*) return 0 ;;
 	esac
-	if [ "$(file_system_of "$BPFFS")" != bpf ]; then
+	file_system_of "$BPFFS"
+	if [ "$file_system" != bpf ]; then
 		remember bpffs mounted
 		undo forget bpffs
 		run mount -t bpf -o mode=0711 bpf "$BPFFS" || die "cannot mount a bpf file system on $BPFFS"
 		undo umount "$BPFFS"
+		return 0
 	fi
 	bpffs_mode=$(stat -c %a "$BPFFS")
 	case $bpffs_mode in
@@ -76,7 +93,8 @@ ensure_bpffs() {
 # Put back what ensure_bpffs changed.
 restore_bpffs() {
 	recall bpffs || return 0
-	[ "$(file_system_of "$BPFFS")" = bpf ] || recalled=
+	file_system_of "$BPFFS"
+	[ "$file_system" = bpf ] || recalled=
 	case $recalled in
 	'') ;;
 	mounted)

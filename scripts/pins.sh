@@ -13,9 +13,53 @@ BPF_ERROR=
 bpf() {
 	echo_command bpftool "$@"
 	BPF_SAID=$(bpftool "$@" 2>&1 >/dev/null) && return 0
-	BPF_ERROR=$(cause_of "$BPF_SAID")
+	bpf_failed
+}
+
+# bpf_batch LINES: the same for several commands, a line each, in one process. It stops at
+# the first that fails. That it failed does not say that one did: before Linux 5.11 it
+# reports an errno that libbpf left behind, when all are done.
+SHOWN=
+bpf_batch() {
+	batch_before=$IFS
+	IFS=$NEWLINE
+	for batch_line in $1; do
+		# One that was not come to is given to it again.
+		case $NEWLINE$SHOWN in
+		*"$NEWLINE$batch_line$NEWLINE"*) continue ;;
+		esac
+		SHOWN=$SHOWN$batch_line$NEWLINE
+		IFS=$batch_before
+		echo_command bpftool "$batch_line"
+		IFS=$NEWLINE
+	done
+	IFS=$batch_before
+	BPF_SAID=$(
+		bpftool batch file - 2>&1 >/dev/null <<-END
+			${1%"$NEWLINE"}
+		END
+	) && return 0
+	bpf_failed
+}
+
+bpf_failed() {
+	cause_of "$BPF_SAID"
+	BPF_ERROR=$cause
 	[ -z "$VERBOSE" ] || printf '%s\n' "$BPF_SAID" >&2
 	return 1
+}
+
+# set_cgroup_word: CGROUP as a word for bpf_batch, into $cgroup_word. Its name may hold
+# what bpftool takes for a separator, a quote or a comment.
+set_cgroup_word() {
+	cgroup_word=$CGROUP
+	[ -d "$CGROUP" ] || return 0
+	case $CGROUP in
+	*[!A-Za-z0-9_/.:@%+-]*)
+		exec 8<"$CGROUP"
+		cgroup_word=/proc/self/fd/8
+		;;
+	esac
 }
 
 # Before Linux 5.11 maps count as locked memory of the user.
@@ -29,21 +73,34 @@ lift_memory_limit() {
 
 # The maps are readable by one group, and by nobody else.
 ensure_group() {
-	grep -q "^$PIN_GROUP:" /etc/group && return 0
+	while IFS=: read -r group_name _ || [ -n "$group_name" ]; do
+		[ "$group_name" != "$PIN_GROUP" ] || return 0
+	done </etc/group
 	run groupadd --system "$PIN_GROUP" || die "cannot make the group $PIN_GROUP (setting PIN_GROUP)"
 }
 
+# With links_new, which the first attach fills.
 ensure_pin_dir() {
 	ensure_group
-	if [ ! -d "$PIN_DIR" ]; then
-		made=$(LC_ALL=C mkdir "$PIN_DIR" 2>&1) || die "cannot make $PIN_DIR: ${made##*: }"
-		undo rmdir "$PIN_DIR"
-	fi
-	for dir in maps links; do
-		[ -d "$PIN_DIR/$dir" ] && continue
-		mkdir -m 0700 "$PIN_DIR/$dir"
-		undo rmdir "$PIN_DIR/$dir"
+	to_make=
+	for dir in "$PIN_DIR" "$PIN_DIR/maps" "$PIN_DIR/links"; do
+		[ -d "$dir" ] || to_make="$to_make $dir"
 	done
+	[ -n "$to_make" ] || return 0
+	[ -d "$PIN_DIR/links_new" ] || to_make="$to_make $PIN_DIR/links_new"
+	for dir in $to_make; do
+		undo remove_directory "$dir"
+	done
+	# Others may look into it when set_access is done.
+	# shellcheck disable=SC2086 # a list of paths
+	made=$(LC_ALL=C mkdir -m 0700 $to_make 2>&1) && return 0
+	made=${made%%"$NEWLINE"*}
+	die "cannot make $PIN_DIR: ${made##*: }"
+}
+
+# For the undo list: it need not have been made.
+remove_directory() {
+	[ ! -d "$1" ] || rmdir "$1"
 }
 
 # set_entries CAPACITY DEFAULT: how many entries a map gets, into $entries.
@@ -64,7 +121,7 @@ set_entries() {
 	esac
 }
 
-# Maps that ensure_maps has seen to in this run, and those of them that another build made
+# Maps that ensure_map has seen to in this run, and those of them that another build made
 # with another layout: commit_maps will put new ones in their place.
 KNOWN_MAPS=
 RELAID_MAPS=
@@ -82,11 +139,14 @@ relay() {
 # Lines "MAP REASON": those that could not be created in this run.
 MAP_ERRORS=
 
-# ensure_maps OBJECT...: create their maps that are not pinned yet, all in one run of
-# bpftool. Existing ones are taken over, contents and all, when type and sizes are those
-# that this build was made for. One that can't be had is in MAP_ERRORS: see load().
-ensure_maps() {
-	to_make=
+# Commands that create maps, a line each, which bpftool has yet to be given.
+TO_MAKE=
+
+# need_maps OBJECT...: what creates their maps that are not pinned yet goes into TO_MAKE.
+# Existing ones are taken over, contents and all, when type and sizes are those that this
+# build was made for.
+need_maps() {
+	new_pins=
 	for maps_object; do
 		set_object "$maps_object"
 		for map in $object_maps; do
@@ -96,36 +156,53 @@ ensure_maps() {
 			esac
 		done
 	done
-	while [ -n "$to_make" ]; do
-		echo_command bpftool batch file - "
-${to_make%"$NEWLINE"}"
-		BPF_SAID=$(printf '%s' "$to_make" | bpftool batch file - 2>&1 >/dev/null) && return 0
-		# It stopped at the first that is not there, if one is not: before Linux 5.11 it
-		# reports an errno that libbpf left behind.
-		note_missing_map
+	# shellcheck disable=SC2086 # a list of paths
+	[ -z "$new_pins" ] || undo rm -f $new_pins
+}
+
+# ensure_maps OBJECT...: create them. One that can't be had is in MAP_ERRORS.
+ensure_maps() {
+	need_maps "$@"
+	while [ -n "$TO_MAKE" ]; do
+		if bpf_batch "$TO_MAKE"; then
+			TO_MAKE=
+		else
+			note_missing_map || TO_MAKE=
+		fi
 	done
 }
 
-# note_missing_map: the first of $to_make that is not there, into MAP_ERRORS; $to_make is
-# then what follows it.
+# note_missing_map: the first of TO_MAKE that is not there, into MAP_ERRORS; TO_MAKE is
+# then what follows it. Not 0 when all are there.
 note_missing_map() {
-	left_to_make=$to_make
-	while [ -n "$left_to_make" ]; do
-		made=${left_to_make%%"$NEWLINE"*}
-		left_to_make=${left_to_make#*"$NEWLINE"}
+	while [ -n "$TO_MAKE" ]; do
+		made=${TO_MAKE%%"$NEWLINE"*}
+		TO_MAKE=${TO_MAKE#*"$NEWLINE"}
 		# shellcheck disable=SC2086 # words: map create PIN type T key K value V entries N ...
 		split $made
 		[ ! -e "$word3" ] || continue
-		[ -z "$VERBOSE" ] || printf '%s\n' "$BPF_SAID" >&2
 		entries=${made#* entries }
 		map=${made##* name }
-		MAP_ERRORS="$MAP_ERRORS$map cannot create map $map with ${entries%% *} entries: $(cause_of "$BPF_SAID")$NEWLINE"
-		break
+		MAP_ERRORS="$MAP_ERRORS$map cannot create map $map with ${entries%% *} entries: $BPF_ERROR$NEWLINE"
+		return 0
 	done
-	to_make=$left_to_make
+	return 1
 }
 
-# ensure_map MAP: what has to be made goes into $to_make.
+# has_map_error OBJECT: one of its maps can't be had; why is in BPF_ERROR.
+has_map_error() {
+	[ -n "$MAP_ERRORS" ] || return 1
+	set_object "$1"
+	for map in $object_maps; do
+		if find_line "$MAP_ERRORS" "$map"; then
+			BPF_SAID='' BPF_ERROR=$found
+			return 0
+		fi
+	done
+	return 1
+}
+
+# ensure_map MAP: what has to be made goes into TO_MAKE, its pin into $new_pins.
 ensure_map() {
 	KNOWN_MAPS="$KNOWN_MAPS $1"
 	inventory map "$1"
@@ -145,79 +222,93 @@ ensure_map() {
 		relay "$1" "$upgrade"
 		map_pin=${map_pin}_new
 	fi
-	undo rm -f "$map_pin"
-	to_make="${to_make}map create $map_pin type $type key $key value $value entries $entries flags $flags name $1$NEWLINE"
+	new_pins="$new_pins $map_pin"
+	TO_MAKE="${TO_MAKE}map create $map_pin type $type key $key value $value entries $entries flags $flags name $1$NEWLINE"
 }
 
-# map_arguments OBJECT: "map name X pinned PIN" for each of its maps.
-map_arguments() {
+# set_map_arguments OBJECT: "map name X pinned PIN" for each of its maps, into
+# $map_arguments.
+set_map_arguments() {
 	set_object "$1"
+	map_arguments=
 	for map in $object_maps; do
 		case "$RELAID_MAPS " in
-		*" $map "*) printf ' map name %s pinned %s' "$map" "$PIN_DIR/maps/${map}_new" ;;
-		*) printf ' map name %s pinned %s' "$map" "$PIN_DIR/maps/$map" ;;
+		*" $map "*) map_arguments="$map_arguments map name $map pinned $PIN_DIR/maps/${map}_new" ;;
+		*) map_arguments="$map_arguments map name $map pinned $PIN_DIR/maps/$map" ;;
 		esac
 	done
 }
 
-# set_access SUFFIX: who may read the maps and links, those that are there and, with SUFFIX
-# _new, those that will take their place. Each time: a run may have been killed before this,
-# or PIN_GROUP be another.
+# set_access: who may read the maps and links, those that are there and, with _new, those
+# that will take their place. Each time: a run may have been killed before this, or
+# PIN_GROUP be another.
 set_access() {
 	for_group=
 	for_root=
-	for map in $(list maps); do
+	list maps
+	for map in $listed; do
 		inventory map "$map"
 		# shellcheck disable=SC2086 # words
 		split $found
-		pin=$PIN_DIR/maps/$map$1
-		[ -e "$pin" ] || continue
-		case $word7 in
-		group) for_group="$for_group $pin" ;;
-		*) for_root="$for_root $pin" ;;
-		esac
+		for pin in "$PIN_DIR/maps/$map" "$PIN_DIR/maps/${map}_new"; do
+			[ -e "$pin" ] || continue
+			case $word7 in
+			group) for_group="$for_group $pin" ;;
+			*) for_root="$for_root $pin" ;;
+			esac
+		done
 	done
-	for link in $(list links); do
-		pin=$PIN_DIR/links$1/$link
-		[ ! -e "$pin" ] || for_group="$for_group $pin"
+	list links
+	for link in $listed; do
+		for pin in "$PIN_DIR/links/$link" "$PIN_DIR/links_new/$link"; do
+			[ ! -e "$pin" ] || for_group="$for_group $pin"
+		done
 	done
-	if [ -z "$1" ]; then
-		dirs="$PIN_DIR $PIN_DIR/maps $PIN_DIR/links"
-		# shellcheck disable=SC2086 # a list of paths
-		chmod 0750 $dirs
-		for_group="$for_group $dirs"
-	fi
+	dirs="$PIN_DIR $PIN_DIR/maps $PIN_DIR/links"
+	# shellcheck disable=SC2086 # a list of paths
+	chmod 0750 $dirs
 	# shellcheck disable=SC2086
 	[ -z "$for_root" ] || chmod 0400 $for_root
 	# shellcheck disable=SC2086
-	[ -z "$for_group" ] || chgrp "$PIN_GROUP" $for_group
-	for_group=${for_group%"${dirs-}"}
+	chgrp "$PIN_GROUP" $dirs $for_group
 	# shellcheck disable=SC2086
 	[ -z "$for_group" ] || chmod 0440 $for_group
 }
 
-# Numbers of 32 bits as bpftool wants them: bytes in the order of this machine.
+# bytes_of NUMBER...: of 32 bits, as bpftool wants them, bytes in the order of this
+# machine, into $bytes.
 bytes_of() {
+	set_host
+	bytes=
 	for number; do
 		set -- $((number & 255)) $((number >> 8 & 255)) $((number >> 16 & 255)) $((number >> 24 & 255))
-		[ "$BYTE_ORDER" = little ] || set -- "$4" "$3" "$2" "$1"
-		printf '%s ' "$@"
+		[ "$byte_order" = little ] || set -- "$4" "$3" "$2" "$1"
+		bytes="$bytes $*"
 	done
 }
 
-# write_settings CGROUP_SERIES CGROUP_LINGER BY_EVENTS SETTLING: struct tcp_settings of
-# bpf/tcp_monitor.h.
+# set_settings CGROUP_SERIES CGROUP_LINGER BY_EVENTS SETTLING: the command that writes struct
+# tcp_settings of bpf/tcp_monitor.h, into $settings_line; nothing when they are written.
 WRITTEN_SETTINGS=
+set_settings() {
+	settings_line=
+	wanted_settings=$*
+	[ "$WRITTEN_SETTINGS" != "$*" ] || return 0
+	bytes_of "$@"
+	settings_line="map update pinned $PIN_DIR/maps/tcp_settings key 0 0 0 0 value$bytes"
+}
+
+# write_settings: those of set_settings.
 write_settings() {
-	[ "$WRITTEN_SETTINGS" != "$*" ] && [ -e "$PIN_DIR/maps/tcp_settings" ] || return 0
-	if [ -z "$WRITTEN_SETTINGS" ]; then
-		BYTE_ORDER=big
-		[ "$(printf '\1\0' | od -A n -t u2 | tr -d ' ')" != 1 ] || BYTE_ORDER=little
-	fi
-	WRITTEN_SETTINGS=$*
-	# shellcheck disable=SC2046 # bytes, a word each
-	bpf map update pinned "$PIN_DIR/maps/tcp_settings" key 0 0 0 0 value $(bytes_of "$@") ||
-		die "cannot write the settings: $BPF_ERROR"
+	[ -n "$settings_line" ] || return 0
+	# shellcheck disable=SC2086 # words
+	bpf $settings_line || die "cannot write the settings: $BPF_ERROR"
+	note_settings
+}
+
+# note_settings: they are written.
+note_settings() {
+	[ -z "$settings_line" ] || WRITTEN_SETTINGS=$wanted_settings
 }
 
 carry_counts() {
@@ -248,7 +339,8 @@ commit_maps() {
 # When the old programs are off: all that they had counted takes the place of what was
 # carried so far.
 carry_rest() {
-	for map in $(list maps); do
+	list maps
+	for map in $listed; do
 		pin=$PIN_DIR/maps/$map
 		[ -e "${pin}_old" ] || continue
 		carry_counts "${pin}_old" "$pin"

@@ -19,7 +19,7 @@ usage() {
 		Started by root the server runs as HTTP_USER, which is made when it is missing;
 		started by anyone else, as that user.
 
-		Settings: $(config_file), or the environment; httpd's own: etc/httpd.conf.
+		Settings: $config_path, or the environment; httpd's own: etc/httpd.conf.
 		Exit status: 0 done, 2 misuse or a bad setting, 3 it can't serve.
 	END
 }

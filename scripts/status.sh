@@ -3,7 +3,8 @@
 #
 # status.sh: what is attached, by which hook, since when, and what is missing.
 set -eu
-ROOT=$(cd "$(dirname "$(readlink -f "$0")")/.." && pwd)
+ROOT=$(readlink -f "$0")
+ROOT=${ROOT%/scripts/*}
 . "$ROOT/scripts/lib.sh"
 . "$ROOT/scripts/config.sh"
 . "$ROOT/scripts/mounts.sh"
@@ -83,10 +84,12 @@ features() {
 		show $feature_line
 	done <"$RUN_DIR/features"
 	for rewritten in port_tracker udp_connect; do
-		rewriters_of "$rewritten" | while read -r id name cgroup; do
+		rewriters_of "$rewritten"
+		[ -n "$rewriters" ] || continue
+		DEGRADED=1
+		printf '%s' "$rewriters" | while read -r id name cgroup; do
 			line '' '' "program $id ($name) at $cgroup runs after ours and may rewrite addresses: what $rewritten records may be the address before that; run attach.sh to put ours behind"
 		done
-		[ -z "$(rewriters_of "$rewritten")" ] || DEGRADED=1
 	done
 	# ipv6-block.sh works without attach.sh.
 	[ -e "$PIN_DIR/port_tracker" ] || show tcp_opens off - "attach.sh was not run"

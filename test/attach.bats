@@ -97,27 +97,45 @@ own_ids() {
 	attach
 	after_one=$(bpf_inventory)
 	detach
-	# A bpftool that kills the script in front of its Nth change of the system.
+	# A bpftool that kills the script in front of its Nth change of the system, a line each
+	# when it is given several.
 	mkdir "$BATS_TEST_TMPDIR/bin"
 	cat >"$BATS_TEST_TMPDIR/bin/bpftool" <<-'END'
 		#!/bin/bash
-		case "$1 $2" in
-		"map update" | "prog loadall" | "cgroup attach" | "cgroup detach")
-			n=$(($(cat "$COUNT") + 1))
-			echo "$n" >"$COUNT"
-			# It waits for this one, so it is gone before it could go on. Whatever stays
-			# here would go on holding the lock.
-			[ "$n" -ne "$KILL_AT" ] || { kill -9 "$PPID"; exit 1; }
-			;;
-		esac
+		is_killed_before() {
+			case "$1" in
+			"map create "* | "map update "* | "prog loadall "* | "cgroup attach "* | "cgroup detach "*)
+				n=$(($(cat "$COUNT") + 1))
+				echo "$n" >"$COUNT"
+				[ "$n" -eq "$KILL_AT" ]
+				;;
+			*) false ;;
+			esac
+		}
+		# It waits for this one, so it is gone before it could go on. Whatever stays here
+		# would go on holding the lock.
+		end() { kill -9 "$PPID"; exit 1; }
+		if [ "$1" = batch ]; then
+			done_before=
+			while read -r line; do
+				if is_killed_before "$line"; then
+					printf '%s' "$done_before" | "$REAL" "$@"
+					end
+				fi
+				done_before+=$line$'\n'
+			done
+			"$REAL" "$@" <<<"$done_before"
+			exit
+		fi
+		! is_killed_before "$*" || end
 		exec "$REAL" "$@"
 	END
 	chmod +x "$BATS_TEST_TMPDIR/bin/bpftool"
 	REAL=$(command -v bpftool)
 	export REAL COUNT=$BATS_TEST_TMPDIR/count
 	# Spread over all of them; test/host/faults.bats takes each in "make soak".
-	stride=4
-	[ -z "${CONNPIN_KERNEL_LINE-}" ] || stride=12
+	stride=7
+	[ -z "${CONNPIN_KERNEL_LINE-}" ] || stride=20
 	KILL_AT=1
 	while :; do
 		echo 0 >"$COUNT"
@@ -134,7 +152,7 @@ own_ids() {
 		[ "$KILL_AT" -lt 150 ]
 	done
 	# The maps, two loads and three attachments at the least.
-	[ "$KILL_AT" -gt 5 ]
+	[ "$KILL_AT" -gt 12 ]
 }
 
 @test "attach.sh (nothing of the tracker loads) undoes what it did and says why" {

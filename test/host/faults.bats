@@ -33,19 +33,37 @@ teardown() {
 }
 
 # wrap NAME REAL PATH: a command that at step AT fails without doing anything, or does
-# its work and then kills the script with all that it started.
+# its work and then kills the script with all that it started. Each line that bpftool is
+# given is a step of its own.
 wrap() {
 	cat >"$3" <<-END
 		#!/bin/sh
+		step() {
+			read -r n <"\$COUNT"
+			n=\$((n + 1))
+			echo \$n >"\$COUNT"
+			[ \$n -eq \$AT ] && echo "step \$n: $1 \$*" >"\$COUNT.step"
+		}
+		if [ "$1 \$1" = "bpftool batch" ]; then
+			lines=
+			while read -r line; do
+				before=\$lines
+				lines="\$lines\$line
+		"
+				step "\$line" || continue
+				[ \$MODE = kill ] || lines=\$before
+				printf '%s' "\$lines" | $2 "\$@"
+				[ \$MODE = kill ] || exit 1
+				kill -9 0
+			done
+			printf '%s' "\$lines" | $2 "\$@"
+			exit
+		fi
 		# To be killed after one that only looks is to be killed after the one before.
 		case "\$MODE \$0 \$1 \$2" in
 		kill*/bpftool*show* | kill*/stat* | kill*/flock*) exec $2 "\$@" ;;
 		esac
-		read -r n <"\$COUNT"
-		n=\$((n + 1))
-		echo \$n >"\$COUNT"
-		[ \$n -eq \$AT ] || exec $2 "\$@"
-		echo "step \$n: $1 \$*" >"\$COUNT.step"
+		step "\$@" || exec $2 "\$@"
 		[ \$MODE = kill ] || exit 1
 		$2 "\$@"
 		kill -9 0
