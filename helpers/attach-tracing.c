@@ -6,8 +6,8 @@
  * keeps the program attached when this process is gone; removing the pin
  * detaches it. The pin of an iterator runs the program when it is read.
  */
-#include "bpf.h"
-#include "text.h"
+#include "lib/bpf.h"
+#include "lib/text.h"
 
 #include <errno.h>
 #include <fcntl.h>

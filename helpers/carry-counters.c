@@ -5,9 +5,9 @@
  * The sum over all CPUs and keys goes to the last key of the new map, which no
  * program counts in: nothing that is counted meanwhile can be lost.
  */
-#include "bpf.h"
-#include "counters.h"
-#include "text.h"
+#include "lib/bpf.h"
+#include "lib/counters.h"
+#include "lib/text.h"
 
 #include <errno.h>
 #include <stdlib.h>

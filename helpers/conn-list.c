@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /* conn-list: which connections are tracked? */
-#include "conn.h"
-#include "follow.h"
-#include "list.h"
-#include "text.h"
+#include "lib/conn.h"
+#include "lib/follow.h"
+#include "lib/list.h"
+#include "lib/text.h"
 
 #include <getopt.h>
 #include <string.h>

@@ -4,11 +4,11 @@
  *
  * One question on the command line, or with "-" one a line on standard input.
  */
-#include "answer.h"
-#include "batch.h"
-#include "conn.h"
-#include "lookup.h"
-#include "text.h"
+#include "lib/answer.h"
+#include "lib/batch.h"
+#include "lib/conn.h"
+#include "lib/lookup.h"
+#include "lib/text.h"
 
 #include <errno.h>
 #include <getopt.h>

@@ -6,9 +6,9 @@
  * With encoding=gzip in that content encoding: httpd does not tell what else the client
  * would accept.
  */
-#include "list.h"
-#include "request.h"
-#include "text.h"
+#include "lib/list.h"
+#include "lib/http_request.h"
+#include "lib/text.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -3,9 +3,9 @@
  * lookup-cgi: GET /cgi-bin/lookup?dst=A&sport=N&dport=N&protocol=tcp&src=A, what
  * conn-lookup -j prints.
  */
-#include "lookup.h"
-#include "request.h"
-#include "text.h"
+#include "lib/lookup.h"
+#include "lib/http_request.h"
+#include "lib/text.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -5,10 +5,10 @@
  * busybox httpd runs it directly, as cgi-bin/cgi-bin/metrics: a scrape starts one
  * process of 0.1 ms, where a script would start three.
  */
-#include "accept.h"
-#include "metrics.h"
-#include "request.h"
-#include "text.h"
+#include "lib/http_accept.h"
+#include "lib/metrics.h"
+#include "lib/http_request.h"
+#include "lib/text.h"
 
 #include <fcntl.h>
 #include <stdlib.h>

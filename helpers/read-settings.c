@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* read-settings: the settings, checked, for the scripts. */
-#include "settings.h"
-#include "text.h"
+#include "lib/settings.h"
+#include "lib/text.h"
 
 #include <getopt.h>
 

@@ -7,7 +7,7 @@
  * old or too many, the oldest first, and everything when one of the servers ends.
  * When it is killed itself, the kernel kills the servers: see tie().
  */
-#include "text.h"
+#include "lib/text.h"
 
 #include <dirent.h>
 #include <errno.h>

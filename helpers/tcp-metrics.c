@@ -2,8 +2,8 @@
 /*
  * tcp-metrics: how is TCP doing? The counters as Prometheus text.
  */
-#include "metrics.h"
-#include "text.h"
+#include "lib/metrics.h"
+#include "lib/text.h"
 
 #include <string.h>
 

@@ -17,7 +17,7 @@
  */
 #include "measure.h"
 
-#include "../../helpers/bpf.c"
+#include "../../helpers/lib/bpf.c"
 
 #include <arpa/inet.h>
 #include <dirent.h>

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: MIT
+#include "metrics_self.h"
+
+#include "../../bpf/identity.h"
+#include "../../bpf/port_tracker.h"
+
+#include "bpf.h"
+#include "clock.h"
+#include "counters.h"
+#include "exposition.h"
+#include "feature_file.h"
+#include "pins.h"
+#include "metrics_programs.h"
+#include "text.h"
+
+#include <errno.h>
+#include <linux/bpf.h>
+#include <unistd.h>
+
+static void print_build(void)
+{
+	__u64 attached = pinned_at_ns("port_tracker");
+
+	family(INFO, "connpin_build", NULL, "The version of what answers.");
+	sample("_info");
+	label("version", VERSION);
+	value(1);
+	if (!attached)
+		return;
+	family(GAUGE, "connpin_attach_timestamp_seconds", "seconds",
+	       "When the programs that count were attached, in seconds since 1970.");
+	sample("");
+	value_scaled(attached, 9);
+}
+
+static void capacity(const char *map, __u64 entries)
+{
+	sample("");
+	label("map", map);
+	value(entries);
+}
+
+/* Of a map whose entries hold EACH, but for the first FEW, which hold something else. */
+static void map_capacity(const char *map, unsigned each, unsigned few)
+{
+	struct bpf_map_info info;
+	int fd = open_map(map, BPF_F_RDONLY);
+
+	if (fd < 0)
+		return;
+	if (!bpf_map_info(fd, &info))
+		capacity(map, (info.max_entries - few) * each);
+	close(fd);
+}
+
+static void print_capacities(const struct tcp_live *live)
+{
+	family(GAUGE, "connpin_map_capacity", NULL,
+	       "How many entries a map has room for: connections, sockets, cgroups with metrics "
+	       "of their own.");
+	map_capacity("conn_to_pid_v4", 1, 0);
+	map_capacity("conn_to_pid_v6", 1, 0);
+	map_capacity("conn_identity", IDENTITY_WAYS, 1);
+	if (live) {
+		capacity("tcp_sockets", live->sockets_capacity);
+		capacity("tcp_cgroups", live->cgroup_series);
+	}
+}
+
+static void recorded(const char *protocol, const char *ip_family, __u64 n)
+{
+	const char *names[] = { "protocol", "family" };
+	const char *values[] = { protocol, ip_family };
+
+	counter_labels(names, values, 2, n);
+}
+
+static void dropped(const char *map, const char *cause, __u64 n)
+{
+	const char *names[] = { "map", "cause" };
+	const char *values[] = { map, cause };
+
+	counter_labels(names, values, 2, n);
+}
+
+static struct tracker_metrics tracker;
+
+int read_tracker(void)
+{
+	int map = open_map("tracker_metrics", BPF_F_RDONLY), rc;
+
+	if (map < 0)
+		return map == -ENOENT ? 0 : map;
+	rc = sum_counters(map, (__u64 *)&tracker, sizeof(tracker) / sizeof(__u64));
+	close(map);
+	return rc;
+}
+
+static void print_tracker(__u64 sockets_full)
+{
+	family(COUNTER, "connpin_recorded", NULL,
+	       "Entries written to the connection table: a new connection, or another owner.");
+	recorded("tcp", "ipv4", tracker.recorded_tcp_v4);
+	recorded("tcp", "ipv6", tracker.recorded_tcp_v6);
+	recorded("udp", "ipv4", tracker.recorded_udp_v4);
+	recorded("udp", "ipv6", tracker.recorded_udp_v6);
+	family(COUNTER, "connpin_dropped", NULL,
+	       "What a map did not take: an update that the kernel refused; an identity whose "
+	       "place another CPU was writing; a socket when tcp_sockets was full, whose "
+	       "duration is not counted.");
+	dropped("conn_to_pid_v4", "update", tracker.dropped_v4);
+	dropped("conn_to_pid_v6", "update", tracker.dropped_v6);
+	dropped("conn_identity", "busy", tracker.dropped_identity);
+	dropped("tcp_sockets", "full", sockets_full);
+	family(COUNTER, "connpin_ipv6_refused", NULL,
+	       "Calls that the IPv6 block refused: connects, datagrams, and sockets whose "
+	       "traffic it could not look at.");
+	counter(NULL, NULL, tracker.refused_v6);
+	family(COUNTER, "connpin_identity_evictions", NULL,
+	       "Records of the identity table that made room for another connection's.");
+	counter("protocol", "tcp", tracker.evicted_tcp);
+	counter("protocol", "udp", tracker.evicted_udp);
+}
+
+static void print_feature(const char *name, const char *state, const char *hook, const char *reason)
+{
+	sample("_info");
+	label("feature", name);
+	label("hook", hook);
+	label("state", state);
+	if (*reason)
+		label("reason", reason);
+	value(1);
+}
+
+static void print_features(void)
+{
+	if (!features_are_known())
+		return;
+	family(INFO, "connpin_feature", NULL,
+	       "What is attached, by which hook; state is on, degraded or off, and the reason for "
+	       "which it is not on.");
+	each_feature(print_feature);
+}
+
+void print_about(const struct tcp_live *live, __u64 sockets_full, __u64 started_ns)
+{
+	print_build();
+	print_capacities(live);
+	print_tracker(sockets_full);
+	print_features();
+	print_programs();
+	family(GAUGE, "connpin_scrape_duration_seconds", "seconds",
+	       "How long it took to put this together.");
+	sample("");
+	value_scaled(clock_ns(CLOCK_MONOTONIC) - started_ns, 9);
+}
