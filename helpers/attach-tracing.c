@@ -7,6 +7,7 @@
  * detaches it. The pin of an iterator runs the program when it is read.
  */
 #include "lib/bpf.h"
+#include "lib/number.h"
 #include "lib/text.h"
 
 #include <errno.h>

@@ -3,6 +3,7 @@
 #include "lib/conn.h"
 #include "lib/follow.h"
 #include "lib/list.h"
+#include "lib/number.h"
 #include "lib/text.h"
 
 #include <getopt.h>

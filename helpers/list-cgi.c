@@ -8,6 +8,7 @@
  */
 #include "lib/list.h"
 #include "lib/http_request.h"
+#include "lib/number.h"
 #include "lib/text.h"
 
 #include <errno.h>

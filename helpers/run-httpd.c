@@ -7,6 +7,9 @@
  * old or too many, the oldest first, and everything when one of the servers ends.
  * When it is killed itself, the kernel kills the servers: see tie().
  */
+#include "lib/clock.h"
+#include "lib/number.h"
+#include "lib/proc_stat.h"
 #include "lib/text.h"
 
 #include <dirent.h>
@@ -61,54 +64,25 @@ static struct lifeline {
 
 /* --- connections ---------------------------------------------------------- */
 
-/* When PID was started, in seconds since boot, and its parent. False when it is gone. */
-static bool read_stat(pid_t pid, pid_t *parent, double *started)
+/* False when PID is gone. */
+static bool read_stat(pid_t pid, struct proc_stat *stat)
 {
-	char path[64] = "/proc/", text[1024], *p;
-	ssize_t n;
-	int fd;
+	char path[sizeof("/proc//stat") + NUMBER_DIGITS] = "/proc/";
 
 	format_u64(path + strlen(path), (uint64_t)pid);
 	strcat(path, "/stat");
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return false;
-	n = read(fd, text, sizeof(text) - 1);
-	close(fd);
-	if (n <= 0)
-		return false;
-	text[n] = '\0';
-	/* The name in parentheses may hold anything: count the fields from its end. */
-	p = strrchr(text, ')');
-	if (!p || strlen(p) < 4)
-		return false;
-	*parent = (pid_t)strtol(p + 4, NULL, 10);
-	for (int field = 2; field < 22 && p; field++)
-		p = strchr(p + 1, ' ');
-	if (!p)
-		return false;
-	*started = (double)strtoull(p, NULL, 10) / (double)sysconf(_SC_CLK_TCK);
-	return true;
-}
-
-static double seconds_since_boot(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_BOOTTIME, &now);
-	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+	return read_proc_stat(AT_FDCWD, path, stat) == 0;
 }
 
 /* By a descriptor, since the number may be another process's by now. */
 static void end_connection(pid_t server, pid_t pid)
 {
 	int fd = (int)syscall(SYS_pidfd_open, pid, 0);
-	double started;
-	pid_t parent;
+	struct proc_stat stat;
 
 	if (fd < 0)
 		return;
-	if (read_stat(pid, &parent, &started) && parent == server)
+	if (read_stat(pid, &stat) && stat.parent == (uint32_t)server)
 		(void)syscall(SYS_pidfd_send_signal, fd, SIGTERM, NULL, 0);
 	close(fd);
 }
@@ -122,8 +96,10 @@ struct children {
 static bool read_children(pid_t server, struct children *children)
 {
 	static char text[CHILDREN_BYTES];
-	char path[64] = "/proc/", *p, *end;
+	char path[64] = "/proc/";
+	const char *p = text;
 	size_t len = 0;
+	uint64_t pid;
 	ssize_t n;
 	int fd;
 
@@ -139,18 +115,14 @@ static bool read_children(pid_t server, struct children *children)
 	close(fd);
 	text[len] = '\0';
 	children->count = 0;
-	for (p = text; children->count < CHILDREN_MAX; p = end) {
-		pid_t pid = (pid_t)strtol(p, &end, 10);
-
-		if (end == p)
-			break;
-		children->pids[children->count++] = pid;
-	}
+	/* A space follows each number. */
+	for (; children->count < CHILDREN_MAX && (p = scan_u64(p, &pid)); p += *p == ' ')
+		children->pids[children->count++] = (pid_t)pid;
 	return true;
 }
 
 struct child {
-	double started;
+	uint64_t started; /* in ticks since boot */
 	pid_t pid;
 };
 
@@ -168,17 +140,17 @@ static bool find_children(pid_t server, struct children *children)
 {
 	static struct child found[CHILDREN_MAX];
 	DIR *proc = opendir("/proc");
+	struct proc_stat stat;
 	struct dirent *entry;
 	uint64_t pid;
-	pid_t parent;
 	size_t n = 0;
 
 	if (!proc)
 		return false;
 	while (n < CHILDREN_MAX && (entry = readdir(proc)))
 		if (parse_number(entry->d_name, 1, INT32_MAX, &pid) &&
-		    read_stat((pid_t)pid, &parent, &found[n].started) && parent == server)
-			found[n++].pid = (pid_t)pid;
+		    read_stat((pid_t)pid, &stat) && stat.parent == (uint32_t)server)
+			found[n++] = (struct child) { .started = stat.start, .pid = (pid_t)pid };
 	closedir(proc);
 	qsort(found, n, sizeof(found[0]), compare_ages);
 	for (size_t i = 0; i < n; i++)
@@ -202,13 +174,14 @@ static void tell_unbounded(void)
 static void bound_connections(pid_t server)
 {
 	static struct children children;
-	double now = seconds_since_boot(), started;
+	uint64_t now = clock_ns(CLOCK_BOOTTIME) / TICK_NS;
+	uint64_t ticks = settings.seconds * (NS_PER_SECOND / TICK_NS);
 	uint64_t most = settings.clients / (uint64_t)server_count;
+	struct proc_stat stat;
 	size_t excess = 0;
-	pid_t parent;
 
 	if ((!read_children(server, &children) && !find_children(server, &children)) ||
-	    !read_stat(server, &parent, &started)) {
+	    !read_stat(server, &stat)) {
 		/* Nobody but us can have reaped it, so it is there. */
 		tell_unbounded();
 		return;
@@ -220,9 +193,9 @@ static void bound_connections(pid_t server)
 	for (size_t i = 0; i < children.count; i++) {
 		if (i >= excess) {
 			/* Those behind this one are younger. */
-			if (!settings.seconds || !read_stat(children.pids[i], &parent, &started))
+			if (!settings.seconds || !read_stat(children.pids[i], &stat))
 				continue;
-			if (now - started < (double)settings.seconds)
+			if (now < stat.start + ticks)
 				return;
 		}
 		end_connection(server, children.pids[i]);

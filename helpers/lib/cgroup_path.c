@@ -2,6 +2,8 @@
 #define _GNU_SOURCE
 #include "cgroup_path.h"
 
+#include "number.h"
+
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <string.h>
@@ -31,15 +33,10 @@ static int open_cgroup(int mount, __u64 id)
 /* The path of an open directory, behind the first SKIP bytes of it. */
 static int path_of(int fd, size_t skip, char *path, size_t size)
 {
-	char link[] = "/proc/self/fd/0000000000";
-	char *p = link + sizeof(link) - 1;
+	char link[sizeof("/proc/self/fd/") + NUMBER_DIGITS] = "/proc/self/fd/";
 	ssize_t len;
 
-	do {
-		*--p = (char)('0' + fd % 10);
-		fd /= 10;
-	} while (fd);
-	memmove(link + strlen("/proc/self/fd/"), p, strlen(p) + 1);
+	format_u64(link + strlen(link), (uint64_t)fd);
 	len = readlink(link, path, size);
 	if (len < (ssize_t)skip || (size_t)len == size)
 		return -1;

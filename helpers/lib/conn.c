@@ -3,6 +3,7 @@
 
 #include "bpf.h"
 #include "pins.h"
+#include "number.h"
 #include "text.h"
 
 #include <arpa/inet.h>

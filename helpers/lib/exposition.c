@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "exposition.h"
 
+#include "number.h"
 #include "text.h"
 
 #include <string.h>
@@ -113,18 +114,20 @@ void value(uint64_t n)
 
 static void out_scaled(uint64_t n, unsigned decimals)
 {
-	char digits[20] = { 0 }; /* behind the point */
-	uint64_t whole = n;
-	size_t used = decimals;
+	char fraction[NUMBER_DIGITS];
+	uint64_t power = 1;
+	const char *end;
 
-	for (unsigned i = decimals; i-- > 0; whole /= 10)
-		digits[i] = (char)('0' + whole % 10);
-	while (used > 0 && digits[used - 1] == '0')
-		used--;
-	out_u64(whole);
-	if (used > 0) {
+	for (unsigned i = 0; i < decimals; i++)
+		power *= 10;
+	/* The 1 in front, which is not printed, keeps the zeroes behind the point. */
+	end = put_u64(fraction, power + n % power);
+	while (end[-1] == '0' && end > fraction + 1)
+		end--;
+	out_u64(n / power);
+	if (end > fraction + 1) {
 		out_str(".");
-		out_bytes(digits, used);
+		out_bytes(fraction + 1, (size_t)(end - fraction - 1));
 	}
 }
 

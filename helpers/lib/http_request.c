@@ -4,6 +4,7 @@
 #include "network.h"
 #include "http_peer.h"
 #include "pins.h"
+#include "number.h"
 #include "text.h"
 #include "users.h"
 

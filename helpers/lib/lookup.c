@@ -2,6 +2,7 @@
 #include "lookup.h"
 
 #include "netns.h"
+#include "number.h"
 #include "text.h"
 
 #include <errno.h>

@@ -7,6 +7,7 @@
 #include "counters.h"
 #include "exposition.h"
 #include "pins.h"
+#include "number.h"
 #include "text.h"
 
 #include <errno.h>

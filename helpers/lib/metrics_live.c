@@ -2,6 +2,7 @@
 #include "metrics_live.h"
 
 #include "exposition.h"
+#include "number.h"
 #include "pins.h"
 
 #include <errno.h>
@@ -40,7 +41,7 @@ static __u64 allocated(void)
 {
 	char text[1024], *p;
 	ssize_t n;
-	__u64 count = 0;
+	uint64_t count;
 	int fd = open(SOCKSTAT, O_RDONLY | O_CLOEXEC);
 
 	if (fd < 0)
@@ -52,9 +53,7 @@ static __u64 allocated(void)
 	p = p ? strstr(p, " alloc ") : NULL;
 	if (!p)
 		return 0;
-	for (p += strlen(" alloc "); *p >= '0' && *p <= '9'; p++)
-		count = count * 10 + (__u64)(*p - '0');
-	return count;
+	return scan_u64(p + strlen(" alloc "), &count) ? count : 0;
 }
 
 void print_sockets(const struct tcp_live *live)

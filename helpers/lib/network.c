@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "network.h"
 
+#include "number.h"
 #include "text.h"
 
 #include <arpa/inet.h>

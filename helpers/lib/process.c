@@ -3,6 +3,8 @@
 
 #include "cgroup_path.h"
 #include "clock.h"
+#include "number.h"
+#include "proc_stat.h"
 #include "text.h"
 
 #include <errno.h>
@@ -23,12 +25,6 @@
 
 /* include/linux/proc_ns.h: the initial PID namespace, whose numbers the maps hold. */
 #define PROC_PID_INIT_INO 0xEFFFFFFCu
-
-/* include/uapi: start times in /proc are in USER_HZ, 100 wherever BPF has a JIT. */
-#define TICK_NS 10000000u
-
-/* Fields of /proc/PID/stat after the name, Documentation/filesystems/proc.rst. */
-enum { STAT_STATE = 3, STAT_PPID = 4, STAT_THREADS = 20, STAT_START = 22 };
 
 #define THREADS_MAX 256 /* that are tried for one that still runs */
 
@@ -171,54 +167,35 @@ static int whole_characters(const char *bytes, int len)
 	return start;
 }
 
-/* Field N of a stat line, from 3 on; NULL when there is none. */
-static const char *stat_field(const char *line, int n)
+/* The status of the process that has the PID now and of which /proc tells STAT. */
+static enum process_status judge(const struct proc_stat *stat, const struct conn_identity *identity)
 {
-	/* The name in front of it may hold anything, parentheses included. */
-	const char *p = strrchr(line, ')');
-
-	for (int field = 2; p && field < n; field++) {
-		p = strchr(p, ' ');
-		if (p)
-			p++;
-	}
-	return p;
-}
-
-static bool stat_number(const char *line, int n, uint64_t *value)
-{
-	const char *p = stat_field(line, n);
-
-	if (!p || *p < '0' || *p > '9')
-		return false;
-	for (*value = 0; *p >= '0' && *p <= '9'; p++)
-		*value = *value * 10 + (uint64_t)(*p - '0');
-	return true;
-}
-
-/* From the stat line of the process that has the PID now. */
-static enum process_status judge(const char *line, const struct conn_identity *identity)
-{
-	const char *state = stat_field(line, STAT_STATE);
-	uint64_t start, threads;
 	int64_t offset;
 
-	if (!clock_offset(&offset) || !state || !stat_number(line, STAT_START, &start) ||
-	    !stat_number(line, STAT_THREADS, &threads))
+	if (!clock_offset(&offset))
 		return PROCESS_UNKNOWN;
-	if (start != (identity->start_time + (uint64_t)offset) / TICK_NS)
+	if (stat->start != (identity->start_time + (uint64_t)offset) / TICK_NS)
 		return PROCESS_REUSED;
 	/* A zombie whose other threads go on is a process that runs. */
-	if ((*state == 'Z' && threads <= 1) || *state == 'X')
+	if ((stat->state == 'Z' && stat->threads <= 1) || stat->state == 'X')
 		return PROCESS_EXITED;
 	return PROCESS_LIVE;
 }
 
-/* Status, and the stat line of whoever has the PID in LINE; DIR stays open for more. */
-static enum process_status look(const struct conn_identity *identity, int *dir, char *line,
-				size_t size)
+/* Whether the kernel knows no process of this PID, whatever /proc shows. */
+static bool is_pid_free(__u32 pid)
 {
-	int len;
+	return kill((pid_t)pid, 0) && errno == ESRCH;
+}
+
+/*
+ * The status, and what /proc tells of the process that has the PID now. *DIR is its
+ * directory, open for more, or -1.
+ */
+static enum process_status look(const struct conn_identity *identity, int *dir,
+				struct proc_stat *stat)
+{
+	int rc;
 
 	*dir = -1;
 	if (!proc_is_usable())
@@ -226,23 +203,20 @@ static enum process_status look(const struct conn_identity *identity, int *dir, 
 	*dir = open_process(identity->pid);
 	if (*dir < 0)
 		/* Mounted with hidepid=, /proc shows other users' processes to root alone. */
-		return errno == ENOENT && kill((pid_t)identity->pid, 0) && errno == ESRCH
-			       ? PROCESS_EXITED
-			       : PROCESS_UNKNOWN;
-	len = read_file(*dir, "stat", line, size - 1);
-	if (len < 0)
-		/* Gone between the two. */
-		return kill((pid_t)identity->pid, 0) && errno == ESRCH ? PROCESS_EXITED
-								       : PROCESS_UNKNOWN;
-	line[len] = '\0';
-	return judge(line, identity);
+		return errno == ENOENT && is_pid_free(identity->pid) ? PROCESS_EXITED
+								     : PROCESS_UNKNOWN;
+	rc = read_proc_stat(*dir, "stat", stat);
+	if (!rc)
+		return judge(stat, identity);
+	/* The process may have ended after its directory was opened. */
+	return rc != -EPROTO && is_pid_free(identity->pid) ? PROCESS_EXITED : PROCESS_UNKNOWN;
 }
 
 enum process_status process_status(const struct conn_identity *identity)
 {
-	char line[1024];
+	struct proc_stat stat;
 	int dir;
-	enum process_status status = look(identity, &dir, line, sizeof(line));
+	enum process_status status = look(identity, &dir, &stat);
 
 	if (dir >= 0)
 		close(dir);
@@ -278,7 +252,9 @@ static bool read_mapped(int dir, const struct process_text *path, uint64_t *devi
 		if (*p++ != ':')
 			continue;
 		minor = strtoull(p, &p, 16);
-		*inode = strtoull(p, &p, 10);
+		p = (char *)scan_u64(p + strspn(p, " "), inode);
+		if (!p)
+			continue;
 		p += strspn(p, " ");
 		if (strlen(p) != (size_t)path->len || memcmp(p, path->bytes, strlen(p)) != 0)
 			continue;
@@ -444,16 +420,16 @@ static void forget(struct process *process)
 	process->exe.len = process->cmdline.len = process->cgroup.len = -1;
 }
 
-/* Everything of a live one. Afterwards it may not be one any more. */
+/* Read the rest about a process that is live now and may end meanwhile. */
 static void read_details(struct process *process, const struct conn_identity *identity, int dir,
-			 char *line, size_t size, bool want_cmdline)
+			 const struct proc_stat *stat, bool want_cmdline)
 {
-	int thread = -1, program = dir, error, len;
-	uint64_t ppid;
+	int thread = -1, program = dir, error, rc;
+	struct proc_stat again;
 
-	process->has_ppid = stat_number(line, STAT_PPID, &ppid);
-	process->ppid = (__u32)ppid;
-	if (*stat_field(line, STAT_STATE) == 'Z')
+	process->has_ppid = true;
+	process->ppid = stat->parent;
+	if (stat->state == 'Z')
 		thread = open_other_thread(dir, identity);
 	if (thread >= 0)
 		program = thread;
@@ -476,13 +452,10 @@ static void read_details(struct process *process, const struct conn_identity *id
 	if (process->exe.len >= 0 || process->exe_changed == EXE_CHANGED || error == EACCES ||
 	    error == EPERM)
 		return;
-	len = read_file(dir, "stat", line, size - 1);
-	if (len >= 0) {
-		line[len] = '\0';
-		process->status = judge(line, identity);
-	} else {
-		process->status = PROCESS_EXITED;
-	}
+	rc = read_proc_stat(dir, "stat", &again);
+	process->status = !rc		  ? judge(&again, identity)
+			  : rc == -EPROTO ? PROCESS_UNKNOWN
+					  : PROCESS_EXITED;
 	if (process->status != PROCESS_LIVE)
 		forget(process);
 	else if (process->cmdline.len == 0)
@@ -492,13 +465,13 @@ static void read_details(struct process *process, const struct conn_identity *id
 void process_inspect(struct process *process, const struct conn_identity *identity,
 		     bool want_cmdline)
 {
-	char line[1024];
+	struct proc_stat stat;
 	int dir;
 
 	forget(process);
-	process->status = look(identity, &dir, line, sizeof(line));
+	process->status = look(identity, &dir, &stat);
 	if (process->status == PROCESS_LIVE)
-		read_details(process, identity, dir, line, sizeof(line), want_cmdline);
+		read_details(process, identity, dir, &stat, want_cmdline);
 	else if (process->status != PROCESS_UNKNOWN)
 		process->cgroup.len = cgroup_path(identity->cgroup_id, process->cgroup.bytes,
 						  sizeof(process->cgroup.bytes));

@@ -2,6 +2,7 @@
 #include "settings.h"
 
 #include "network.h"
+#include "number.h"
 #include "text.h"
 
 #include <errno.h>

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "text.h"
 
+#include "number.h"
+
 #include <errno.h>
 #include <getopt.h>
 #include <limits.h>
@@ -126,14 +128,8 @@ void out_str(const char *s)
 
 void out_u64(uint64_t n)
 {
-	char digits[20]; /* 2^64 - 1 has 20 */
-	char *p = digits + sizeof(digits);
-
-	do {
-		*--p = (char)('0' + n % 10);
-		n /= 10;
-	} while (n > 0);
-	out_bytes(p, (size_t)(digits + sizeof(digits) - p));
+	out_room(NUMBER_DIGITS);
+	used = (size_t)(put_u64(buffer + used, n) - buffer);
 }
 
 size_t utf8_length(const char *bytes, size_t left)
@@ -195,21 +191,6 @@ void out_json(const char *bytes, size_t len)
 	out_str("\"");
 	out_escaped(bytes, len);
 	out_str("\"");
-}
-
-void format_u64(char *text, uint64_t n)
-{
-	uint64_t rest = n;
-
-	do {
-		text++;
-		rest /= 10;
-	} while (rest > 0);
-	*text = '\0';
-	do {
-		*--text = (char)('0' + n % 10);
-		n /= 10;
-	} while (n > 0);
 }
 
 void set_program_name(const char *argv0)
@@ -303,21 +284,4 @@ int bad_option(int answer, char **argv)
 	if (!optopt || strncmp(argv[optind - 1], "--", 2) == 0)
 		return misuse("unknown option, or one that takes no argument: ", argv[optind - 1]);
 	return misuse("unknown option ", letter);
-}
-
-bool parse_number(const char *s, uint64_t min, uint64_t max, uint64_t *n)
-{
-	uint64_t value = 0;
-
-	if (!*s)
-		return false;
-	for (; *s; s++) {
-		unsigned digit = (unsigned)*s - '0';
-
-		if (digit > 9 || value > (UINT64_MAX - digit) / 10)
-			return false;
-		value = value * 10 + digit;
-	}
-	*n = value;
-	return value >= min && value <= max;
 }

@@ -45,9 +45,6 @@ void out_bytes(const char *bytes, size_t len);
 void out_str(const char *s);
 void out_u64(uint64_t n);
 
-/* N in decimal at TEXT, which has room for it: 20 digits and a NUL at most. */
-void format_u64(char *text, uint64_t n);
-
 /* Write what is buffered unless LEN more bytes, at most the buffer, fit behind it. */
 void out_room(size_t len);
 
@@ -95,12 +92,6 @@ int misuse(const char *why, const char *what);
 
 /* What getopt_long() answered with '?' or ':', said the same way; EXIT_MISUSE. */
 int bad_option(int answer, char **argv);
-
-/*
- * Read a decimal number from MIN to MAX: digits only, no sign, no space, nothing
- * after it. False when it is not one.
- */
-bool parse_number(const char *s, uint64_t min, uint64_t max, uint64_t *n);
 
 /*
  * The length of the UTF-8 sequence at S, of LEFT bytes, 1 at least; 0 when it is none, as

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "users.h"
 
-#include "text.h"
+#include "number.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -55,15 +55,10 @@ struct line {
 	uint64_t number;
 };
 
-static bool read_number(const char *bytes, size_t len, uint64_t *number)
+/* Whether the LEN bytes at TEXT are the number of a user or a group. */
+static bool read_number(const char *text, size_t len, uint64_t *number)
 {
-	char text[sizeof("4294967295")];
-
-	if (len >= sizeof(text))
-		return false;
-	memcpy(text, bytes, len);
-	text[len] = '\0';
-	return parse_number(text, 0, UINT32_MAX - 1, number);
+	return scan_u64(text, number) == text + len && *number < UINT32_MAX;
 }
 
 /* The first line from *AT on that is of that form, and *AT behind it. False: there is none. */
