@@ -53,18 +53,19 @@ static int bad_operand(const char *name, const char *value, conn_error error)
 static void print_answer(const struct answer *answer, enum format format, bool want_cmdline)
 {
 	struct process process;
+	struct facts facts;
 
 	if (format == FORMAT_QUIET) {
 		out_u64(answer->pid);
 		out_str("\n");
 		return;
 	}
-	answer_inspect(answer, &process, want_cmdline);
+	facts = answer_inspect(answer, &process, want_cmdline);
 	if (format == FORMAT_JSON) {
-		answer_print_json(answer, &process);
+		answer_print_json(&facts);
 		out_str("\n");
 	} else {
-		answer_print_text(answer, &process);
+		answer_print_text(&facts);
 	}
 }
 
@@ -82,21 +83,19 @@ static int answer_one(char **operand, const struct question *question)
 	struct answer answers[IDENTITY_WAYS];
 	struct lookup lookup = { .netns = question->netns, .want_all = question->all };
 	struct identity_query query;
-	struct conn conn;
-	uint16_t src_port, dst_port;
+	struct conn conn = { .protocol = question->protocol };
 	conn_error error;
 	int count;
 
-	error = conn_parse_address(operand[0], &conn);
+	error = conn_parse_address(operand[0], &conn.dst);
 	if (error)
 		return bad_operand("DST", operand[0], error);
-	error = conn_parse_port(operand[1], &src_port);
+	error = conn_parse_port(operand[1], &conn.src_port);
 	if (error)
 		return bad_operand("SRC_PORT", operand[1], error);
-	error = conn_parse_port(operand[2], &dst_port);
+	error = conn_parse_port(operand[2], &conn.dst_port);
 	if (error)
 		return bad_operand("DST_PORT", operand[2], error);
-	conn_set_ports(&conn, question->protocol, src_port, dst_port);
 
 	lookup_open(&lookup);
 	identity_query(&query, &lookup.identities, &conn);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "batch.h"
 
+#include "number.h"
 #include "text.h"
 
 #include <errno.h>
@@ -125,9 +126,9 @@ static const char *parse_plain_line(struct question *question, const char *line)
 		return NULL;
 	question->error = NULL;
 	question->source.is_asked = false;
-	question->conn.is_v6 = false;
-	question->conn.v4 = (struct conn_key_v4) {
-		.dst_ip = htonl(byte[0] << 24 | byte[1] << 16 | byte[2] << 8 | byte[3]),
+	question->conn = (struct conn) {
+		.dst = address_from_v4(
+			htonl(byte[0] << 24 | byte[1] << 16 | byte[2] << 8 | byte[3])),
 		.src_port = (uint16_t)src_port,
 		.dst_port = (uint16_t)dst_port,
 		.protocol = is_udp ? IPPROTO_UDP : IPPROTO_TCP,
@@ -160,27 +161,25 @@ static int split(char *line, char *words[WORDS])
 
 static conn_error parse_words(struct question *question, char *words[WORDS])
 {
-	uint16_t src_port, dst_port;
-	uint8_t protocol;
+	struct conn *conn = &question->conn;
 	conn_error error;
 
 	question->bad = "PROTOCOL";
-	error = conn_parse_protocol(words[0], &protocol);
+	error = conn_parse_protocol(words[0], &conn->protocol);
 	if (error)
 		return error;
 	question->bad = "DST";
-	error = conn_parse_address(words[1], &question->conn);
+	error = conn_parse_address(words[1], &conn->dst);
 	if (error)
 		return error;
 	question->bad = "SRC_PORT";
-	error = conn_parse_port(words[2], &src_port);
+	error = conn_parse_port(words[2], &conn->src_port);
 	if (error)
 		return error;
 	question->bad = "DST_PORT";
-	error = conn_parse_port(words[3], &dst_port);
+	error = conn_parse_port(words[3], &conn->dst_port);
 	if (error)
 		return error;
-	conn_set_ports(&question->conn, protocol, src_port, dst_port);
 	question->bad = "SRC";
 	return words[4] ? conn_parse_source(words[4], &question->source) : NULL;
 }
@@ -234,24 +233,6 @@ static char *put(char *p, const char *bytes, size_t len)
 	return p + len;
 }
 
-static char *put_number(char *p, uint64_t n)
-{
-	char *start = p, *end;
-
-	do {
-		*p++ = (char)('0' + n % 10);
-		n /= 10;
-	} while (n);
-	end = p;
-	while (start < --p) {
-		char digit = *start;
-
-		*start++ = *p;
-		*p = digit;
-	}
-	return end;
-}
-
 static struct fragment *fragment_of(struct batch *batch, conn_pid pid)
 {
 	return &batch->fragments[pid & (CACHED_PROCESSES - 1)];
@@ -275,20 +256,14 @@ static inline bool is_kept(const struct batch *batch, const struct fragment *fra
 	       a[0] == b[0] && a[1] == b[1];
 }
 
-/* What answer_print_json_source() prints, of IPv4; others take the long way. */
 static char *put_source(char *p, const struct conn_identity *identity)
 {
-	uint8_t byte[4];
+	struct address source = address_from_v6(identity->src_ip);
 
-	if (!identity->src_ip[3])
+	if (!identity_has_source(identity))
 		return PUT(p, ",\"src_ip\":null");
-	memcpy(byte, &identity->src_ip[3], sizeof(byte));
 	p = PUT(p, ",\"src_ip\":\"");
-	for (int i = 0; i < 4; i++) {
-		p = put_number(p, byte[i]);
-		if (i < 3)
-			*p++ = '.';
-	}
+	p = put_address(p, &source);
 	*p++ = '"';
 	return p;
 }
@@ -301,9 +276,8 @@ static void print_known(const struct batch *batch, const struct question *questi
 
 	p = PUT(p, "{\"pid\":");
 	p = put(p, fragment->pid, fragment->pid_len);
-	p = question->conn.v4.protocol == IPPROTO_UDP
-		    ? PUT(p, ",\"protocol\":\"udp\",\"dst_ip\":\"")
-		    : PUT(p, ",\"protocol\":\"tcp\",\"dst_ip\":\"");
+	p = question->conn.protocol == IPPROTO_UDP ? PUT(p, ",\"protocol\":\"udp\",\"dst_ip\":\"")
+						   : PUT(p, ",\"protocol\":\"tcp\",\"dst_ip\":\"");
 	p = put(p, question->dst, question->dst_len);
 	p = PUT(p, "\",\"src_port\":");
 	p = put(p, question->src_port, question->src_port_len);
@@ -312,7 +286,7 @@ static void print_known(const struct batch *batch, const struct question *questi
 	p = put(p, fragment->bytes, fragment->len);
 	p = put_source(p, identity);
 	p = PUT(p, ",\"age_seconds\":");
-	p = put_number(p, identity_age(identity, batch->now));
+	p = put_u64(p, identity_age(identity, batch->now));
 	p = PUT(p, "}\n");
 	out_commit(p);
 }
@@ -339,7 +313,7 @@ static void keep(struct batch *batch, struct fragment *fragment, const struct an
 {
 	fragment->of = answer->identity;
 	fragment->piece = batch->piece;
-	fragment->pid_len = (size_t)(put_number(fragment->pid, answer->pid) - fragment->pid);
+	fragment->pid_len = (size_t)(put_u64(fragment->pid, answer->pid) - fragment->pid);
 	fragment->len = len;
 	memcpy(fragment->bytes, bytes, len);
 }
@@ -350,6 +324,7 @@ static void print_identified(struct batch *batch, const struct question *questio
 {
 	struct fragment *fragment = fragment_of(batch, answer->pid);
 	bool kept = is_kept(batch, fragment, &answer->identity);
+	struct facts facts = { .answer = answer, .process = &batch->process, .now = batch->now };
 	char *start;
 
 	if (kept && question->dst && answer->matches == 1) {
@@ -358,30 +333,28 @@ static void print_identified(struct batch *batch, const struct question *questio
 	}
 	if (!kept)
 		process_inspect(&batch->process, &answer->identity, batch->want_cmdline);
+	facts.status = batch->process.status;
 	out_room(FRAGMENT_BYTES + REST_BYTES);
-	answer_print_json_conn(answer);
+	answer_print_json_part(&facts, PART_PID);
+	answer_print_json_part(&facts, PART_QUESTION);
 	start = out_reserve(0);
 	if (kept) {
 		out_bytes(fragment->bytes, fragment->len);
 	} else {
-		answer_print_json_process(answer, &batch->process);
+		answer_print_json_part(&facts, PART_PROCESS);
 		keep(batch, fragment, answer, start, (size_t)(out_reserve(0) - start));
 	}
-	answer_print_json_record(answer, batch->now);
-	out_str("\n");
+	answer_print_json_part(&facts, PART_RECORD);
+	out_str("}\n");
 }
 
-static void print_nobody(const struct answer *answer)
+static void print_unidentified(struct batch *batch, const struct answer *answer)
 {
-	const struct process nobody = { .status = PROCESS_UNKNOWN,
-					.exe_changed = EXE_UNKNOWN,
-					.exe.len = -1,
-					.cmdline.len = -1,
-					.cgroup.len = -1 };
-
-	answer_print_json_conn(answer);
-	answer_print_json_process(answer, &nobody);
-	answer_print_json_record(answer, 0);
+	process_set_unknown(&batch->process);
+	answer_print_json(&(struct facts) { .answer = answer,
+					    .status = PROCESS_UNKNOWN,
+					    .process = &batch->process,
+					    .now = batch->now });
 	out_str("\n");
 }
 
@@ -397,16 +370,16 @@ static void answer_question(struct batch *batch, const struct question *question
 	}
 	count = lookup_answers(&batch->lookup, &question->conn, &question->query, answers);
 	if (count <= 0) {
+		answers[0].conn = question->conn;
 		print_error(NULL, count == 0 ? "not found" : strerror(-count));
-		out_str(",");
-		conn_print_json_fields(&question->conn);
+		answer_print_json_part(&(struct facts) { .answer = &answers[0] }, PART_QUESTION);
 		out_str("}\n");
 		return;
 	}
 	if (answers[0].has_identity)
 		print_identified(batch, question, &answers[0]);
 	else
-		print_nobody(&answers[0]);
+		print_unidentified(batch, &answers[0]);
 }
 
 static void fetch_next(struct batch *batch)

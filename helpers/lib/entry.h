@@ -9,7 +9,7 @@
 struct entry_filter {
 	uint8_t protocol;
 	bool has_dst;
-	struct conn dst; /* the address alone is compared */
+	struct address dst;
 	uint16_t src_port;
 	uint16_t dst_port;
 	uint64_t pid;

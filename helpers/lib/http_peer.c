@@ -7,6 +7,8 @@
  */
 #include "http_peer.h"
 
+#include "network.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/inet_diag.h>
@@ -124,7 +126,7 @@ static int take_route(const struct nlmsghdr *message, void *context)
 	return 0;
 }
 
-int peer_is_here(const struct network *address)
+int peer_is_here(const struct address *address)
 {
 	struct {
 		struct nlmsghdr header;
@@ -132,7 +134,7 @@ int peer_is_here(const struct network *address)
 		struct rtattr attribute;
 		uint8_t address[16];
 	} request = { 0 };
-	size_t len = is_ipv4(address) ? 4 : 16;
+	size_t len = address_is_v4(address) ? 4 : 16;
 	bool is_local = false;
 	int rc;
 
@@ -141,7 +143,7 @@ int peer_is_here(const struct network *address)
 		return 1;
 	request.attribute.rta_type = RTA_DST;
 	request.attribute.rta_len = (unsigned short)RTA_LENGTH(len);
-	memcpy(request.address, address->address + 16 - len, len);
+	memcpy(request.address, address->byte + 16 - len, len);
 	request.route.rtm_family = len == 4 ? AF_INET : AF_INET6;
 	request.route.rtm_dst_len = (unsigned char)(8 * len);
 	request.header.nlmsg_type = RTM_GETROUTE;
@@ -164,13 +166,12 @@ struct owner {
 /* Whether the socket is the client's end. */
 static bool is_from(const struct peer *peer, const struct inet_diag_msg *socket)
 {
-	const uint8_t *client = peer->address.address, *source = (const void *)socket->id.idiag_src;
+	struct address source = socket->idiag_family == AF_INET
+					? address_from_v4(socket->id.idiag_src[0])
+					: address_from_v6(socket->id.idiag_src);
 
-	if (socket->id.idiag_sport != htons(peer->port))
-		return false;
-	return socket->idiag_family == AF_INET
-		       ? is_ipv4(&peer->address) && memcmp(source, client + 12, 4) == 0
-		       : memcmp(source, client, 16) == 0;
+	return socket->id.idiag_sport == htons(peer->port) &&
+	       address_equal(&source, &peer->address);
 }
 
 static int take_socket(const struct nlmsghdr *message, void *context)
@@ -199,12 +200,12 @@ static int take_socket(const struct nlmsghdr *message, void *context)
 }
 
 /* The address as a request has it, IPv4 or IPv6. */
-static void put_address(__be32 to[4], const struct network *address)
+static void set_address(__be32 to[4], const struct address *address)
 {
-	if (is_ipv4(address))
-		memcpy(to, address->address + 12, 4);
+	if (address_is_v4(address))
+		to[0] = address_v4(address);
 	else
-		memcpy(to, address->address, 16);
+		memcpy(to, address, sizeof(*address));
 }
 
 static int ask_sockets(struct owner *owner, int family, bool is_one)
@@ -225,8 +226,8 @@ static int ask_sockets(struct owner *owner, int family, bool is_one)
 	request.diag.id.idiag_sport = htons(peer->port);
 	request.diag.id.idiag_dport = htons(peer->server_port);
 	if (is_one) {
-		put_address(request.diag.id.idiag_src, &peer->address);
-		put_address(request.diag.id.idiag_dst, &peer->server);
+		set_address(request.diag.id.idiag_src, &peer->address);
+		set_address(request.diag.id.idiag_dst, &peer->server);
 		request.diag.id.idiag_cookie[0] = INET_DIAG_NOCOOKIE;
 		request.diag.id.idiag_cookie[1] = INET_DIAG_NOCOOKIE;
 	}
@@ -248,12 +249,12 @@ static bool is_initial_user_namespace(void)
 int peer_uid(const struct peer *peer, uint32_t *uid)
 {
 	struct owner owner = { .peer = peer };
-	bool is_v4 = is_ipv4(&peer->address);
+	bool is_v4 = address_is_v4(&peer->address);
 	int rc;
 
 	if (!is_initial_user_namespace())
 		return -EREMOTE;
-	if (!is_every_address(&peer->server) && peer->server_port) {
+	if (!address_is_any(&peer->server) && peer->server_port) {
 		rc = ask_sockets(&owner, is_v4 ? AF_INET : AF_INET6, true);
 	} else {
 		/* An IPv4 connection may be of a socket of either family. */

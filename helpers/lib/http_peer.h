@@ -3,18 +3,18 @@
 #ifndef CONNPIN_LIB_HTTP_PEER_H
 #define CONNPIN_LIB_HTTP_PEER_H
 
-#include "network.h"
+#include "address.h"
 
 /* Of our own network namespace: a client of another one is another host. */
 struct peer {
-	struct network address; /* the client's */
+	struct address address; /* the client's */
 	uint16_t port;
-	struct network server; /* what it is connected to; every address: not known */
+	struct address server; /* what it is connected to; every address: not known */
 	uint16_t server_port;  /* 0: not known */
 };
 
 /* Whether ADDRESS is one of this host's own. 1 or 0, or -errno. */
-int peer_is_here(const struct network *address);
+int peer_is_here(const struct address *address);
 
 /*
  * The user whose socket the client's end is, as the initial user namespace has it: who made

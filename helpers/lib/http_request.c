@@ -241,7 +241,7 @@ static bool is_name(const char *name, const char *host, size_t len)
 static bool is_address(const char *host, size_t len)
 {
 	char text[64]; /* more than an address has */
-	struct network address;
+	struct address address;
 	bool is_v6 = len > 2 && *host == '[' && host[len - 1] == ']';
 
 	if (is_v6) {
@@ -341,7 +341,7 @@ bool request_begin_text(void)
 /* --- who may ask ------------------------------------------------------------ */
 
 /* httpd writes an IPv6 address in brackets. */
-static bool read_client(struct network *client)
+static bool read_client(struct address *client)
 {
 	const char *text = getenv("REMOTE_ADDR");
 	char address[64]; /* more than an address has */
@@ -375,7 +375,7 @@ static void find_server(struct peer *peer)
 	ssize_t len;
 	int fd;
 
-	peer->server = (struct network) { .prefix = 128 };
+	peer->server = (struct address) { .word = { 0 } };
 	peer->server_port = 0;
 	format_u64(path + strlen(path), (uint64_t)getppid());
 	strcat(path, "/cmdline");
@@ -393,7 +393,7 @@ static void find_server(struct peer *peer)
 			continue;
 		word += strlen(word) + 1;
 		if (word < end && !parse_listen_address(word, &peer->server, &peer->server_port)) {
-			peer->server = (struct network) { .prefix = 128 };
+			peer->server = (struct address) { .word = { 0 } };
 			peer->server_port = 0;
 		}
 		return;
@@ -431,7 +431,7 @@ static void refuse_unknown_user(int rc)
 	}
 }
 
-static bool is_user_of_host(const struct network *client, struct asker *asker)
+static bool is_user_of_host(const struct address *client, struct asker *asker)
 {
 	const char *port = getenv("REMOTE_PORT");
 	struct peer peer = { .address = *client };
@@ -453,7 +453,7 @@ static bool is_user_of_host(const struct network *client, struct asker *asker)
 bool request_asker(struct asker *asker)
 {
 	const char *allowed = getenv("LOOKUP_ALLOW");
-	struct network client;
+	struct address client;
 	int here = 0;
 
 	*asker = (struct asker) { .sees_all = false, .uid = UINT32_MAX };

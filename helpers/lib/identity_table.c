@@ -4,7 +4,6 @@
 #include "bpf.h"
 #include "pins.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <linux/bpf.h>
 #include <string.h>
@@ -141,22 +140,16 @@ void identity_query(struct identity_query *query, const struct identity_table *t
 		    const struct conn *conn)
 {
 	query->source.is_asked = false;
-	if (conn->is_v6)
-		query->key = conn->v6;
-	else
-		query->key = (struct conn_key_v6) {
-			.dst_ip = { 0, 0, htonl(0xffff), conn->v4.dst_ip },
-			.src_port = conn->v4.src_port,
-			.dst_port = conn->v4.dst_port,
-			.protocol = conn->v4.protocol,
-		};
+	query->key = conn_key_v6(conn);
 	query->hash = identity_hash(&query->key, table->seed);
 }
 
-void identity_conn(struct conn *conn, const struct conn_identity *record)
+struct conn identity_conn(const struct conn_identity *record)
 {
-	conn_set_address(conn, record->dst_ip);
-	conn_set_ports(conn, record->protocol, record->src_port, record->dst_port);
+	return (struct conn) { .dst = address_from_v6(record->dst_ip),
+			       .src_port = record->src_port,
+			       .dst_port = record->dst_port,
+			       .protocol = record->protocol };
 }
 
 /* The bucket in memory, or NULL. */

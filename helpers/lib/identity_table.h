@@ -38,13 +38,13 @@ void identity_refresh(struct identity_table *table, bool want_memory);
 
 /* What a connection is looked for by. */
 struct identity_query {
-	struct conn_key_v6 key; /* IPv4 as ::ffff:a.b.c.d */
+	struct conn_key_v6 key;
 	__u64 hash;
 	struct conn_source source;
 };
 
-/* The connection that a record is of: the other way round. */
-void identity_conn(struct conn *conn, const struct conn_identity *record);
+/* The connection that a record is of. */
+struct conn identity_conn(const struct conn_identity *record);
 
 /* Of CONN from any source. */
 void identity_query(struct identity_query *query, const struct identity_table *table,
@@ -89,7 +89,7 @@ static inline bool identity_is_from(const struct conn_identity *record,
 	__u64 a[2], b[2];
 
 	__builtin_memcpy(a, record->src_ip, sizeof(a));
-	__builtin_memcpy(b, source->ip, sizeof(b));
+	__builtin_memcpy(b, &source->address, sizeof(b));
 	return a[0] == b[0] && a[1] == b[1];
 }
 

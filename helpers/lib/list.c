@@ -58,10 +58,12 @@ static void list_conn(const struct listing *listing, const struct conn *conn, co
 	}
 }
 
-/* One map, whose keys are KEY_SIZE bytes: as large as its member of struct conn. */
-static int list_map(struct listing *listing, int map, bool is_v6, size_t key_size)
+static int list_map(struct listing *listing, int map, bool is_v4)
 {
-	static unsigned char keys[BATCH * sizeof(struct conn_key_v6)];
+	static union {
+		struct conn_key_v4 v4[BATCH];
+		struct conn_key_v6 v6[BATCH];
+	} keys;
 	static conn_pid pids[BATCH];
 	__u64 cursor = 0;
 	const void *in = NULL;
@@ -71,16 +73,16 @@ static int list_map(struct listing *listing, int map, bool is_v6, size_t key_siz
 	listing->now = boot_time();
 	do {
 		count = BATCH;
-		rc = bpf_lookup_batch(map, in, &cursor, keys, pids, &count);
+		rc = bpf_lookup_batch(map, in, &cursor, &keys, pids, &count);
 		if (rc && rc != -ENOENT)
 			return rc;
 		if (listing->begin)
 			listing->begin();
 		listing->begin = NULL;
 		for (__u32 i = 0; i < count; i++) {
-			struct conn conn = { .is_v6 = is_v6 };
+			struct conn conn =
+				is_v4 ? conn_of_key_v4(&keys.v4[i]) : conn_of_key_v6(&keys.v6[i]);
 
-			memcpy(&conn.v6, keys + i * key_size, key_size);
 			list_conn(listing, &conn, pids[i]);
 		}
 		in = &cursor;
@@ -110,6 +112,6 @@ int list_print(const struct list *list, const struct entry_filter *filter, bool 
 	int rc;
 
 	entry_forget_processes();
-	rc = list_map(&listing, list->maps.v4, false, sizeof(struct conn_key_v4));
-	return rc ? rc : list_map(&listing, list->maps.v6, true, sizeof(struct conn_key_v6));
+	rc = list_map(&listing, list->maps.v4, true);
+	return rc ? rc : list_map(&listing, list->maps.v6, false);
 }

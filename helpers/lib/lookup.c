@@ -123,10 +123,9 @@ static int keep_source(const struct conn_source *source, struct conn_identity *f
 /* 0: nobody; 1: the answer; -errno. */
 static int bare_answer(struct lookup *lookup, const struct conn *conn, struct answer *answer)
 {
-	int *map = conn->is_v6 ? &lookup->maps.v6 : &lookup->maps.v4;
 	int rc;
 
-	if (*map < 0 && conn_open_for(&lookup->maps, conn) < 0)
+	if (conn_open_for(&lookup->maps, conn) < 0)
 		return -ENODEV;
 	rc = conn_lookup(&lookup->maps, conn, &answer->pid);
 	if (rc)
@@ -184,7 +183,7 @@ int lookup_answers(struct lookup *lookup, const struct conn *conn,
 	count = put_own_first(&lookup->netns, found, total);
 	if (lookup->netns.kind == NETNS_OWN &&
 	    (lookup->want_all || (!count && source->is_asked && count_from(source, found, total) &&
-				  !is_own_address(source->ip))))
+				  !is_own_address(&source->address))))
 		count = total;
 	if (!count) {
 		/* Whose a bare PID is is not known; that the maps can't be read is. */

@@ -2,7 +2,6 @@
 #define _GNU_SOURCE
 #include "netns.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -82,20 +81,20 @@ __u64 netns_cookie(int file)
 	return cookie;
 }
 
-bool is_own_address(const __u32 ip[4])
+bool is_own_address(const struct address *address)
 {
-	struct sockaddr_in6 to = { .sin6_family = AF_INET6 };
-	struct sockaddr_in to4 = { .sin_family = AF_INET, .sin_addr.s_addr = ip[3] };
-	bool is_v4 = !ip[0] && !ip[1] && ip[2] == htonl(0xffff);
+	bool is_v4 = address_is_v4(address);
+	struct sockaddr_in6 to6 = { .sin6_family = AF_INET6 };
+	struct sockaddr_in to4 = { .sin_family = AF_INET, .sin_addr.s_addr = address_v4(address) };
 	int fd = socket(is_v4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	int rc;
 
 	/* Who can't be ruled out is one. */
 	if (fd < 0)
 		return errno != EAFNOSUPPORT;
-	memcpy(&to.sin6_addr, ip, 16);
+	memcpy(&to6.sin6_addr, address, sizeof(*address));
 	rc = is_v4 ? bind(fd, (const struct sockaddr *)&to4, sizeof(to4))
-		   : bind(fd, (const struct sockaddr *)&to, sizeof(to));
+		   : bind(fd, (const struct sockaddr *)&to6, sizeof(to6));
 	rc = rc ? errno : 0;
 	close(fd);
 	return rc != EADDRNOTAVAIL;

@@ -3,6 +3,8 @@
 #ifndef CONNPIN_LIB_NETNS_H
 #define CONNPIN_LIB_NETNS_H
 
+#include "address.h"
+
 #include <linux/types.h>
 #include <stdbool.h>
 
@@ -12,7 +14,7 @@ __u64 own_netns_cookie(void);
 /* Of the one that FILE, opened, is of; 0 with errno set when it can't be told. */
 __u64 netns_cookie(int file);
 
-/* Whether the own namespace has IP, IPv4 as ::ffff:a.b.c.d, as an address of its own. */
-bool is_own_address(const __u32 ip[4]);
+/* Whether the own namespace has ADDRESS as one of its own. True when that can't be told. */
+bool is_own_address(const struct address *address);
 
 #endif

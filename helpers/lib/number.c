@@ -8,7 +8,8 @@ const char *scan_u64(const char *s, uint64_t *n)
 	unsigned digit;
 
 	for (; (digit = (unsigned)*s - '0') <= 9; s++) {
-		if (value > (UINT64_MAX - digit) / 10)
+		/* Fewer digits can't be too many. */
+		if (s - start >= NUMBER_DIGITS - 1 && value > (UINT64_MAX - digit) / 10)
 			return NULL;
 		value = value * 10 + digit;
 	}

@@ -413,11 +413,17 @@ static void read_cgroup(int dir, struct process_text *text)
 	memmove(text->bytes, line + 3, (size_t)text->len);
 }
 
-static void forget(struct process *process)
+static void forget_details(struct process *process)
 {
 	process->has_ppid = false;
 	process->exe_changed = EXE_UNKNOWN;
 	process->exe.len = process->cmdline.len = process->cgroup.len = -1;
+}
+
+void process_set_unknown(struct process *process)
+{
+	process->status = PROCESS_UNKNOWN;
+	forget_details(process);
 }
 
 /* Read the rest about a process that is live now and may end meanwhile. */
@@ -457,7 +463,7 @@ static void read_details(struct process *process, const struct conn_identity *id
 			  : rc == -EPROTO ? PROCESS_UNKNOWN
 					  : PROCESS_EXITED;
 	if (process->status != PROCESS_LIVE)
-		forget(process);
+		forget_details(process);
 	else if (process->cmdline.len == 0)
 		process->cmdline.len = -1; /* of a thread that has no memory any more */
 }
@@ -468,7 +474,7 @@ void process_inspect(struct process *process, const struct conn_identity *identi
 	struct proc_stat stat;
 	int dir;
 
-	forget(process);
+	forget_details(process);
 	process->status = look(identity, &dir, &stat);
 	if (process->status == PROCESS_LIVE)
 		read_details(process, identity, dir, &stat, want_cmdline);

@@ -51,6 +51,9 @@ struct process {
 void process_inspect(struct process *process, const struct conn_identity *identity,
 		     bool want_cmdline);
 
+/* Nothing is known, as where there is no identity to look for. */
+void process_set_unknown(struct process *process);
+
 /* The status alone. */
 enum process_status process_status(const struct conn_identity *identity);
 

@@ -192,7 +192,7 @@ static bool are_words(const struct setting *setting, bool (*is_word)(const char 
 
 static bool is_listen_address(const char *word)
 {
-	struct network address;
+	struct address address;
 	uint16_t port;
 
 	return parse_listen_address(word, &address, &port);
@@ -240,7 +240,7 @@ static bool check_users(struct setting *setting)
 
 static bool check_networks(struct setting *setting)
 {
-	static const struct network any;
+	static const struct address any;
 
 	return networks_have(setting->value, &any) >= 0 ||
 	       refuse(setting,

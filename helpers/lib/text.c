@@ -158,30 +158,42 @@ static void out_code(unsigned code)
 	out_bytes(text, sizeof(text));
 }
 
+/* How many bytes from S on, LEFT at most, are ASCII that is printed as it is. */
+static size_t plain_length(const char *s, size_t left)
+{
+	size_t n = 0;
+
+	while (n < left && s[n] >= ' ' && s[n] < 0x7f && s[n] != '"' && s[n] != '\\')
+		n++;
+	return n;
+}
+
 void out_escaped(const char *bytes, size_t len)
 {
-	const unsigned char *s = (const unsigned char *)bytes;
 	size_t length;
 
 	for (size_t i = 0; i < len; i += length) {
-		length = 1;
-		if (s[i] == '"' || s[i] == '\\') {
-			out_bytes("\\", 1);
+		unsigned char c = (unsigned char)bytes[i];
+
+		length = plain_length(bytes + i, len - i);
+		if (length) {
+			out_bytes(bytes + i, length);
+			continue;
+		}
+		length = utf8_length(bytes + i, len - i);
+		if (c == '"' || c == '\\') {
+			out_str("\\");
 			out_bytes(bytes + i, 1);
-		} else if (s[i] < ' ' || s[i] == 0x7f) {
-			out_code(s[i]);
-		} else if (s[i] < 0x7f) {
-			out_bytes(bytes + i, 1);
-		} else {
-			length = utf8_length(bytes + i, len - i);
+		} else if (c < 0x80) {
+			out_code(c);
+		} else if (length == 2 && c == 0xc2 && (unsigned char)bytes[i + 1] < 0xa0) {
 			/* U+0080 to U+009F are control characters as well. */
-			if (length == 2 && s[i] == 0xc2 && s[i + 1] < 0xa0)
-				out_code(s[i + 1]);
-			else if (length)
-				out_bytes(bytes + i, length);
-			else
-				out_str("\\ufffd");
-			length += !length;
+			out_code((unsigned char)bytes[i + 1]);
+		} else if (length) {
+			out_bytes(bytes + i, length);
+		} else {
+			out_str("\\ufffd");
+			length = 1;
 		}
 	}
 }
