@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* conn-list: which connections are tracked? */
 #include "lib/conn.h"
+#include "lib/directories.h"
 #include "lib/follow.h"
 #include "lib/list.h"
 #include "lib/number.h"
@@ -32,7 +33,7 @@ static const char usage[] =
 	"  -V, --version       the version\n"
 	"\n"
 	"Exit status: 0 done, 2 bad arguments, 3 the maps can't be read.\n"
-	"Environment: PIN_DIR, where the maps are pinned (/sys/fs/bpf/connpin).\n";
+	"Environment: PIN_DIR, where the maps are pinned (" PIN_DIR_DEFAULT ").\n";
 
 static int list_all(const struct entry_filter *filter, bool json, uint64_t seconds)
 {

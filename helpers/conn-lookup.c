@@ -7,6 +7,7 @@
 #include "lib/answer.h"
 #include "lib/batch.h"
 #include "lib/conn.h"
+#include "lib/directories.h"
 #include "lib/lookup.h"
 #include "lib/text.h"
 
@@ -40,7 +41,7 @@ static const char usage[] =
 	"  -V, --version     the version\n"
 	"\n"
 	"Exit status: 0 found, 1 not found, 2 bad arguments, 3 the maps can't be read.\n"
-	"Environment: PIN_DIR, where the maps are pinned (/sys/fs/bpf/connpin).\n";
+	"Environment: PIN_DIR, where the maps are pinned (" PIN_DIR_DEFAULT ").\n";
 
 enum format { FORMAT_TEXT, FORMAT_JSON, FORMAT_QUIET };
 

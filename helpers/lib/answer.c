@@ -342,17 +342,19 @@ void answer_print_row(const struct facts *facts)
 static void print_member(const struct field *field, const struct facts *facts)
 {
 	struct value value = field->get(facts);
-	const char *quote = value.kind == TEXT || value.kind == ADDRESS ? "\"" : "";
+	bool is_quoted = value.kind == TEXT || value.kind == ADDRESS;
 
 	if (value.kind == ABSENT)
 		return;
 	out_bytes(field->member, field->member_len);
-	out_str(quote);
+	if (is_quoted)
+		out_bytes("\"", 1);
 	if (value.kind == UNKNOWN)
-		out_str("null");
+		out_bytes("null", 4);
 	else
 		out_value(&value);
-	out_str(quote);
+	if (is_quoted)
+		out_bytes("\"", 1);
 }
 
 void answer_print_json_part(const struct facts *facts, enum answer_part part)

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "feature_file.h"
 
+#include "directories.h"
+
 #include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#define RUN_DIR_DEFAULT "/run/connpin"
 #define FEATURES_BYTES 8192 /* a dozen lines of some 100 bytes */
 #define FEATURES_MOST 32
 
@@ -18,16 +18,13 @@ static int count = -1; /* -1: not read yet */
 /* The file, whole, or nothing. */
 static bool read_file(char *text, size_t size)
 {
-	const char *dir = getenv("RUN_DIR");
-	char path[512];
+	char path[DIRECTORY_BYTES];
 	ssize_t n;
 	int fd;
 
-	if (!dir || !*dir)
-		dir = RUN_DIR_DEFAULT;
-	if (strlen(dir) + strlen("/features") >= sizeof(path))
+	if (strlen(run_dir()) + strlen("/features") >= sizeof(path))
 		return false;
-	strcpy(path, dir);
+	strcpy(path, run_dir());
 	strcat(path, "/features");
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)

@@ -2,12 +2,12 @@
 #include "pins.h"
 
 #include "bpf.h"
+#include "directories.h"
 #include "text.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/bpf.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -16,10 +16,8 @@
 /* PIN_DIR, BETWEEN and NAME; false when it does not fit. */
 static bool pin_path(char path[PATH_BYTES], const char *between, const char *name)
 {
-	const char *dir = getenv("PIN_DIR");
+	const char *dir = pin_dir();
 
-	if (!dir || !*dir)
-		dir = PIN_DIR_DEFAULT;
 	if (strlen(dir) + strlen(between) + strlen(name) >= PATH_BYTES)
 		return false;
 	strcpy(path, dir);

@@ -5,9 +5,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Where the pins are unless the environment variable PIN_DIR names another place. */
-#define PIN_DIR_DEFAULT "/sys/fs/bpf/connpin"
-
 /*
  * Open PIN_DIR/maps/NAME for reading only, as the file mode of the pin allows
  * (BPF_F_RDONLY needs no capability). -errno after one line on standard error

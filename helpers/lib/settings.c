@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "settings.h"
 
+#include "../../bpf/port_tracker.h"
+#include "../../bpf/tcp_monitor.h"
+
+#include "directories.h"
 #include "network.h"
 #include "number.h"
 #include "text.h"
@@ -22,7 +26,7 @@ struct setting {
 	bool (*check)(struct setting *setting);
 	unsigned min, max; /* of a number */
 	const char *kind;  /* of a name: what it names */
-	bool is_place;	   /* what is attached can't be found without it */
+	bool is_needed;	   /* to find what is attached */
 	bool is_seen;	   /* in the file */
 	unsigned line;	   /* 0: not the file's */
 	const char *value;
@@ -34,8 +38,8 @@ static bool is_lenient;
 
 /* --- messages --------------------------------------------------------------- */
 
-/* "PATH line N: "; of a path that is too long for a message, its end. */
-static const char *place(unsigned line)
+/* "PATH line N: ", or "" for line 0; of a path that is too long for a message, its end. */
+static const char *location(unsigned line)
 {
 	static char text[640];
 	const size_t room = sizeof(text) - sizeof("... line 4294967295: ");
@@ -61,8 +65,8 @@ static bool refuse_parts(const struct setting *setting, const char *why, const c
 
 	memcpy(shown, setting->value, len);
 	shown[len] = '\0';
-	warn_parts(place(setting->line), "setting ", setting->name, "='", shown, "': ", why, more,
-		   end, is_lenient && !setting->is_place ? "; left out" : "", NULL);
+	warn_parts(location(setting->line), "setting ", setting->name, "='", shown, "': ", why,
+		   more, end, is_lenient && !setting->is_needed ? "; left out" : "", NULL);
 	return false;
 }
 
@@ -143,15 +147,22 @@ static bool is_number(const char *text, unsigned min, unsigned max)
 	return parse_number(text, min, max, &n) && (*text != '0' || !text[1]);
 }
 
-static bool check_number(struct setting *setting)
-{
-	char range[sizeof("4294967295 to 4294967295")];
+#define RANGE_BYTES sizeof("4294967295 to 4294967295")
 
-	if (is_number(setting->value, setting->min, setting->max))
-		return true;
+static void format_range(char range[RANGE_BYTES], const struct setting *setting)
+{
 	format_u64(range, setting->min);
 	strcat(range, " to ");
 	format_u64(range + strlen(range), setting->max);
+}
+
+static bool check_number(struct setting *setting)
+{
+	char range[RANGE_BYTES];
+
+	if (is_number(setting->value, setting->min, setting->max))
+		return true;
+	format_range(range, setting);
 	return refuse_parts(setting, "a number from ", range, " is needed");
 }
 
@@ -259,38 +270,42 @@ static bool check_yes(struct setting *setting)
 	{                                                            \
 		.name = name_, .fallback = default_, .check = check_ \
 	}
-#define PLACE(name_, default_, check_)                                                 \
-	{                                                                              \
-		.name = name_, .fallback = default_, .check = check_, .is_place = true \
+#define NEEDED(name_, default_, check_)                                                 \
+	{                                                                               \
+		.name = name_, .fallback = default_, .check = check_, .is_needed = true \
 	}
-#define NUMBER(name_, default_, min_, max_)                                              \
-	{                                                                                \
-		.name = name_, .fallback = default_, .check = check_number, .min = min_, \
-		.max = max_                                                              \
+#define STRING(value) #value
+#define NUMBER(name_, default_, min_, max_)                                                      \
+	{                                                                                        \
+		.name = name_, .fallback = STRING(default_), .check = check_number, .min = min_, \
+		.max = max_                                                                      \
 	}
 #define NAME(name_, default_, kind_)                                                    \
 	{                                                                               \
 		.name = name_, .fallback = default_, .check = check_name, .kind = kind_ \
 	}
 
-/* As etc/connpin.conf has them. */
+/*
+ * In the order of etc/connpin.conf. The scripts get them all from read-settings; while
+ * building, test/tables.sh compares the file and its manual with this table.
+ */
 static const struct setting known[] = {
-	PLACE("PIN_DIR", "/sys/fs/bpf/connpin", check_pin_dir),
+	NEEDED("PIN_DIR", PIN_DIR_DEFAULT, check_pin_dir),
 	NAME("PIN_GROUP", "connpin", "group"),
-	PLACE("CGROUP", "", check_cgroup),
-	NUMBER("CONN_V4_ENTRIES", "65536", 256, 16777216),
-	NUMBER("CONN_V6_ENTRIES", "16384", 256, 16777216),
-	NUMBER("TCP_SOCKETS", "16384", 1024, 4194304),
-	NUMBER("CGROUP_SERIES", "256", 0, 512),
-	NUMBER("CGROUP_LINGER", "300", 0, 86400),
-	PLACE("RUN_DIR", "/run/connpin", check_path),
+	NEEDED("CGROUP", "", check_cgroup),
+	NUMBER("CONN_V4_ENTRIES", CONN_V4_ENTRIES, 256, 16777216),
+	NUMBER("CONN_V6_ENTRIES", CONN_V6_ENTRIES, 256, 16777216),
+	NUMBER("TCP_SOCKETS", TCP_SOCKETS, 1024, 4194304),
+	NUMBER("CGROUP_SERIES", TCP_CGROUP_SERIES, 0, TCP_CGROUPS_MAX),
+	NUMBER("CGROUP_LINGER", TCP_CGROUP_LINGER, 0, 86400),
+	NEEDED("RUN_DIR", RUN_DIR_DEFAULT, check_path),
 	TEXT("HTTP_RUN_DIR", NULL /* RUN_DIR */, check_path),
 	TEXT("LISTEN", "127.0.0.1:9090", check_listen),
 	NAME("HTTP_USER", "connpin", "user"),
 	TEXT("HTTP_PASSWD", "", check_path_or_none),
 	TEXT("HTTP_NAMES", "", check_host_names),
-	NUMBER("HTTP_CLIENTS", "512", 1, 10000),
-	NUMBER("HTTP_SECONDS", "10", 1, 3600),
+	NUMBER("HTTP_CLIENTS", 512, 1, 10000),
+	NUMBER("HTTP_SECONDS", 10, 1, 3600),
 	TEXT("LOOKUP_ALLOW", "", check_networks),
 	TEXT("LOOKUP_USERS", "", check_users),
 	TEXT("LOOKUP_CMDLINE", "no", check_yes),
@@ -317,9 +332,9 @@ static bool bad_line(struct setting *settings, const char *text, unsigned line, 
 		     const char *name, const char *more)
 {
 	const struct setting *about = find(settings, text, strspn(text, NAME_CHARACTERS));
-	bool is_left_out = is_lenient && !(about && about->is_place);
+	bool is_left_out = is_lenient && !(about && about->is_needed);
 
-	warn_parts(place(line), why, name, more, is_left_out ? "; left out" : "", NULL);
+	warn_parts(location(line), why, name, more, is_left_out ? "; left out" : "", NULL);
 	return is_left_out;
 }
 
@@ -444,7 +459,7 @@ static bool check_settings(struct setting *settings)
 			setting->value = setting->fallback;
 		if (is_line(setting) && setting->check(setting))
 			continue;
-		if (!is_lenient || setting->is_place)
+		if (!is_lenient || setting->is_needed)
 			return false;
 		setting->value = setting->fallback;
 		setting->line = 0;
@@ -484,4 +499,21 @@ int print_settings(const char *file, bool lenient)
 	if (rc == EXIT_FOUND)
 		print_all(settings);
 	return rc;
+}
+
+void print_settings_table(void)
+{
+	char range[RANGE_BYTES];
+
+	for (size_t i = 0; i < SETTINGS; i++) {
+		*range = '\0';
+		if (known[i].max)
+			format_range(range, &known[i]);
+		out_str(known[i].name);
+		out_str("\t");
+		out_str(known[i].fallback ? known[i].fallback : "RUN_DIR");
+		out_str("\t");
+		out_str(range);
+		out_str("\n");
+	}
 }

@@ -16,4 +16,10 @@
  */
 int print_settings(const char *file, bool lenient);
 
+/*
+ * Print the table of settings: a name, a tab, the default or the name of the setting that
+ * gives it, a tab, and of a number "MIN to MAX".
+ */
+void print_settings_table(void);
+
 #endif

@@ -85,6 +85,9 @@ static void copy(char *to, const char *from, size_t len)
 	} else if (len >= 8) {
 		__builtin_memcpy(to, from, 8);
 		__builtin_memcpy(to + len - 8, from + len - 8, 8);
+	} else if (len >= 4) {
+		__builtin_memcpy(to, from, 4);
+		__builtin_memcpy(to + len - 4, from + len - 4, 4);
 	} else {
 		while (len-- > 0)
 			*to++ = *from++;
