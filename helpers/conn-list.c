@@ -54,7 +54,7 @@ static int list_all(const struct entry_filter *filter, bool json, uint64_t secon
 		(void)nanosleep(&(struct timespec) { .tv_sec = (time_t)seconds }, NULL);
 		list_refresh(&list);
 	}
-	/* A failed write is finish()'s to tell. */
+	/* finish() reports it when writing failed instead. */
 	if (rc && !out_flush()) {
 		warn_parts("cannot read the connection table: ", strerror(-rc), NULL);
 		return EXIT_UNAVAILABLE;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * lookup-cgi: GET /cgi-bin/lookup?dst=A&sport=N&dport=N&protocol=tcp&src=A, what
+ * lookup-cgi: answer GET /cgi-bin/lookup?dst=A&sport=N&dport=N&protocol=tcp&src=A with what
  * conn-lookup -j prints.
  */
 #include "lib/lookup.h"
@@ -63,7 +63,7 @@ static void answer_question(const struct asker *asker, const struct conn *conn,
 	count = lookup_answers(&lookup, conn, &query, answers);
 	if (count == 0)
 		request_fail("404 Not Found", "not found");
-	else if (count < 0 && count != -ENODEV) /* that one was told */
+	else if (count < 0 && count != -ENODEV) /* of which there was a message */
 		warn_parts("cannot read the connection table: ", strerror(-count), NULL);
 	if (count <= 0)
 		return;

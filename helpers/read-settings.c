@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* read-settings: the settings, checked, for the scripts. */
+/* read-settings: read and check the settings, for the scripts. */
 #include "lib/settings.h"
 #include "lib/text.h"
 

@@ -235,7 +235,7 @@ static struct value get_matches(const struct facts *f)
 
 struct field {
 	const char *name;
-	const char *member; /* what comes in front of the value in JSON */
+	const char *member; /* ,"name": as it comes in front of the value in JSON */
 	uint8_t member_len;
 	uint8_t part;	/* enum answer_part */
 	bool is_listed; /* conn-list -j has it: it was recorded, or is quickly asked */
@@ -251,7 +251,7 @@ struct field {
 #define FIELD(name_, part_, get_) FIELD_OF(name_, part_, get_, false)
 #define LISTED(name_, part_, get_) FIELD_OF(name_, part_, get_, true)
 
-/* test/tables.sh compares the names with the manuals. */
+/* In the order in which they are printed. check-tables.sh compares the manuals with it. */
 static const struct field fields[] = {
 	LISTED("pid", PART_PID, get_pid),
 	LISTED("protocol", PART_QUESTION, get_protocol),
@@ -360,7 +360,7 @@ static void print_member(const struct field *field, const struct facts *facts)
 void answer_print_json_part(const struct facts *facts, enum answer_part part)
 {
 	if (part == PART_PID) {
-		/* The first member: a brace is in the place of the comma. */
+		/* The first member has a brace in front instead of the comma. */
 		out_str("{");
 		out_bytes(fields[0].member + 1, fields[0].member_len - 1u);
 		out_u64(facts->answer->pid);

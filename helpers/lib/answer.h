@@ -10,7 +10,7 @@
 #include "identity_table.h"
 #include "process.h"
 
-/* What was found: a record of the identity table, or a PID-only answer of conn_to_pid_*. */
+/* What was found: a record of the identity table, or the PID that conn_to_pid_* has. */
 struct answer {
 	struct conn conn;
 	conn_pid pid;

@@ -10,10 +10,10 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-/* include/linux/exportfs.h, since 5.14 in user space's sight: the handle is the id. */
+/* include/linux/exportfs.h: a file handle of this type is the id of a cgroup (Linux 5.5). */
 #define FILEID_KERNFS 0xfe
 
-/* Where the hierarchy is mounted: alone, or on a host that has version 1 as well. */
+/* Where the hierarchy is mounted on a host that has version 1 as well, and elsewhere. */
 static const char *const mounts[] = { "/sys/fs/cgroup/unified", "/sys/fs/cgroup" };
 
 static int open_cgroup(int mount, __u64 id)
@@ -30,7 +30,7 @@ static int open_cgroup(int mount, __u64 id)
 	return open_by_handle_at(mount, &of.handle, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
-/* The path of an open directory, behind the first SKIP bytes of it. */
+/* The path of the directory FD without its first SKIP bytes. Its length, or -1. */
 static int path_of(int fd, size_t skip, char *path, size_t size)
 {
 	char link[sizeof("/proc/self/fd/") + NUMBER_DIGITS] = "/proc/self/fd/";

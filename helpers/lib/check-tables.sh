@@ -1,18 +1,20 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# check-tables.sh: compare what is written for people with the tables that the helpers are
-# made from: the settings (settings.c) with etc/connpin.conf and its manual, the fields of an
-# answer (answer.c) with the manuals of the helpers that print them.
+# check-tables.sh: compare what stands in two places: the settings (settings.c) with
+# etc/connpin.conf and its manual, the fields of an answer (answer.c) with the manuals of the
+# helpers that print them, and the long names of BPF programs (metrics_programs.c) with
+# those that the objects have.
 #
-# The build runs it, so that a setting or a field that one of them does not tell of fails.
+# The build runs it, and stops when one of them lacks something.
 set -eu
 
 usage() {
 	cat <<-END
-		usage: check-tables.sh READ-SETTINGS
+		usage: check-tables.sh READ-SETTINGS INVENTORY
 
-		Say where a file differs from the tables. READ-SETTINGS is that helper, built.
+		Say what is missing where. READ-SETTINGS is that helper, and INVENTORY the file
+		of that name, as built.
 
 		Exit status: 0 all agree, 1 something differs, 2 misuse.
 	END
@@ -22,6 +24,7 @@ ROOT=$(cd "$(dirname "$0")/../.." && pwd)
 CONF=etc/connpin.conf
 CONF_MANUAL=etc/connpin.conf.5
 FIELDS=helpers/lib/answer.c
+PROGRAMS=helpers/lib/metrics_programs.c
 
 differs=
 
@@ -104,21 +107,31 @@ check_fields() {
 	compare helpers/conn-list.1 "$listed" "$(manual_fields helpers/conn-list.1)"
 }
 
+# --- programs ----------------------------------------------------------------
+
+# The kernel cuts a name behind 15 bytes, so those that are longer are in a table.
+check_programs() {
+	compare "$PROGRAMS" "$(sed -nE "s/^	'known ([a-z0-9_]{16,})'\).*/\1/p" "$1" | sort)" \
+		"$(sed -n '/^static.*long_names/,/^};/p' "$PROGRAMS" | grep -o '"[^"]*"' | tr -d '"' | sort)"
+}
+
 main() {
 	case ${1-} in
 	-h | --help) usage && exit 0 ;;
 	esac
-	[ $# -eq 1 ] || {
+	[ $# -eq 2 ] || {
 		usage >&2
 		exit 2
 	}
-	read_settings=$(cd "$(dirname "$1")" && pwd)/$(basename "$1")
+	read_settings=$(readlink -f "$1")
+	inventory=$(readlink -f "$2")
 	cd "$ROOT"
 	work=$(mktemp -d)
 	trap 'rm -rf "$work"' EXIT
 	trap 'exit 1' HUP INT TERM
 	check_settings "$read_settings"
 	check_fields
+	check_programs "$inventory"
 	[ -z "$differs" ]
 }
 

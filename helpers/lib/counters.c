@@ -35,7 +35,7 @@ static unsigned count_cpus(const char *text)
 	return (unsigned)total;
 }
 
-/* A number from 1 to CPUS_MAX, or -errno. Asked once. */
+/* How many CPUs the kernel may use, 1 to CPUS_MAX, or -errno. The file is read once. */
 static int possible_cpus(void)
 {
 	static int cpus;

@@ -7,7 +7,7 @@
 
 #define CACHED_PROCESSES 1024 /* a power of 2 */
 
-/* The status of a process is asked for once a listing, not once a connection. */
+/* /proc is asked once for each process of a listing, not once for each connection. */
 static struct {
 	__u32 pid;
 	enum process_status status;
@@ -48,7 +48,7 @@ bool entry_is_wanted(const struct entry_filter *filter, const struct answer *ent
 	if (filter->comm && (!entry->has_identity ||
 			     strncmp(filter->comm, entry->identity.comm, IDENTITY_COMM_BYTES) != 0))
 		return false;
-	/* A bare PID is nobody's. */
+	/* Whose a PID-only answer is can't be told, so it is shown to no user. */
 	if (filter->has_uid && (!entry->has_identity || entry->identity.uid != filter->uid))
 		return false;
 	return !filter->has_dst || address_equal(&conn->dst, &filter->dst);

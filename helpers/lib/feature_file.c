@@ -15,7 +15,7 @@ static struct {
 } features[FEATURES_MOST];
 static int count = -1; /* -1: not read yet */
 
-/* The file, whole, or nothing. */
+/* Read the file. False when there is none, or SIZE bytes have no room for all of it. */
 static bool read_file(char *text, size_t size)
 {
 	char path[DIRECTORY_BYTES];
@@ -37,7 +37,7 @@ static bool read_file(char *text, size_t size)
 	return true;
 }
 
-/* The next word of the line at *P, ended with a 0; "" when there is none. */
+/* Cut the next word off the line at *P. It is "" at the end of the line. */
 static const char *next_word(char **p)
 {
 	char *word = *p, *end = word + strcspn(word, " ");

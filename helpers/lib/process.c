@@ -26,7 +26,7 @@
 /* include/linux/proc_ns.h: the initial PID namespace, whose numbers the maps hold. */
 #define PROC_PID_INIT_INO 0xEFFFFFFCu
 
-#define THREADS_MAX 256 /* that are tried for one that still runs */
+#define THREADS_MAX 256 /* how many are tried to find one that still runs */
 
 const char *process_status_name(enum process_status status)
 {
@@ -35,7 +35,10 @@ const char *process_status_name(enum process_status status)
 	return names[status];
 }
 
-/* Numbers of another PID namespace than the initial one would name a stranger. */
+/*
+ * Whether this /proc has the PIDs of the initial PID namespace, as the maps do: in another
+ * namespace a recorded PID is some other process's.
+ */
 static bool proc_is_usable(void)
 {
 	static int usable = -1;
@@ -46,7 +49,7 @@ static bool proc_is_usable(void)
 	return usable;
 }
 
-/* Whether both name the same namespace of this process, which may have set one of them. */
+/* Whether two files of /proc/self/ns are of one namespace. */
 static bool same_namespace(const char *a, const char *b)
 {
 	struct stat x, y;
@@ -55,8 +58,9 @@ static bool same_namespace(const char *a, const char *b)
 }
 
 /*
- * Clocks and start times that this process is shown are later by this than those of the
- * initial time namespace, which the records have. False when it can't be told.
+ * Find by how many nanoseconds the clocks and start times that this process is shown are
+ * later than those of the initial time namespace, which the records have. False when that
+ * can't be told.
  */
 static bool read_clock_offset(int64_t *offset)
 {
@@ -67,7 +71,7 @@ static bool read_clock_offset(int64_t *offset)
 	*offset = 0;
 	if (fd < 0)
 		return errno == ENOENT; /* a kernel without time namespaces */
-	/* The file is about the namespace of children. */
+	/* The file tells of the namespace of children, which this process may have changed. */
 	if (!same_namespace("/proc/self/ns/time", "/proc/self/ns/time_for_children")) {
 		close(fd);
 		return false;
@@ -85,7 +89,7 @@ static bool read_clock_offset(int64_t *offset)
 	return *p == '\n';
 }
 
-/* Asked once: a process stays in its time namespace. */
+/* The same, read once: a process stays in its time namespace. */
 static bool clock_offset(int64_t *offset)
 {
 	static int known = -1;
@@ -105,7 +109,7 @@ uint64_t boot_time(void)
 	return clock_ns(CLOCK_BOOTTIME) - (uint64_t)offset;
 }
 
-/* A descriptor of /proc/PID, which stays with this process when the PID is reused. */
+/* Open /proc/PID. The descriptor stays with this process even when the PID is reused. */
 static int open_process(__u32 pid)
 {
 	char path[64] = "/proc/";
@@ -114,7 +118,7 @@ static int open_process(__u32 pid)
 	return open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 }
 
-/* All of a file, as far as it fits. Its length, or -1. */
+/* Read a file to its end, or as much as SIZE bytes hold. Returns the length, or -1. */
 static int read_bytes(int fd, char *bytes, size_t size)
 {
 	size_t len = 0;
@@ -141,7 +145,7 @@ static int read_file(int dir, const char *name, char *bytes, size_t size)
 	return len;
 }
 
-/* Whether what is left of FD holds a word: the last one ends in a NUL, some fill up with more. */
+/* Whether a word is left to be read of a command line, which may end in several NULs. */
 static bool has_more(int fd)
 {
 	char bytes[512];
@@ -154,7 +158,7 @@ static bool has_more(int fd)
 	return false;
 }
 
-/* LEN without the beginning of a UTF-8 sequence at the end, whose rest was cut off. */
+/* LEN, less the beginning of a UTF-8 sequence at the end of which the rest was cut off. */
 static int whole_characters(const char *bytes, int len)
 {
 	int start = len - 1;
@@ -202,7 +206,7 @@ static enum process_status look(const struct conn_identity *identity, int *dir,
 		return PROCESS_UNKNOWN;
 	*dir = open_process(identity->pid);
 	if (*dir < 0)
-		/* Mounted with hidepid=, /proc shows other users' processes to root alone. */
+		/* With the mount option hidepid= only root sees other users' processes. */
 		return errno == ENOENT && is_pid_free(identity->pid) ? PROCESS_EXITED
 								     : PROCESS_UNKNOWN;
 	rc = read_proc_stat(*dir, "stat", stat);
@@ -224,8 +228,8 @@ enum process_status process_status(const struct conn_identity *identity)
 }
 
 /*
- * The device and inode number that the kernel has for a mapped file, as /proc/PID/maps shows
- * them, of the first mapping of the file at PATH. False when there is none.
+ * Find the device and inode number by which the kernel knows the mapped file PATH: those of
+ * its first mapping in /proc/PID/maps. False when it is not mapped.
  */
 static bool read_mapped(int dir, const struct process_text *path, uint64_t *device, uint64_t *inode)
 {
@@ -264,7 +268,7 @@ static bool read_mapped(int dir, const struct process_text *path, uint64_t *devi
 	return false;
 }
 
-/* File systems where stat(2) tells the numbers that the kernel has for itself. */
+/* Whether stat(2) tells the kernel's own numbers of the executable, on its file system. */
 static bool tells_own_numbers(int dir)
 {
 	struct statfs fs;
@@ -290,9 +294,10 @@ static bool tells_own_numbers(int dir)
 }
 
 /*
- * On overlayfs, btrfs and others stat(2) makes numbers up, so what differs there need not be
- * another file; /proc/PID/maps has the kernel's own, though on overlayfs before Linux 6.6
- * those of the layer below.
+ * Compare the executable with the one that was recorded. On overlayfs, btrfs and others
+ * stat(2) has other numbers than the kernel's own, so a difference there does not tell that
+ * the file is another one. /proc/PID/maps has the kernel's own, but on overlayfs before Linux
+ * 6.6 those of the layer below.
  */
 static enum exe_change compare_exe(int dir, const struct process_text *path,
 				   const struct conn_identity *identity)
@@ -318,7 +323,7 @@ static void read_exe(int dir, struct process_text *text)
 	text->len = (int)readlinkat(dir, "exe", text->bytes, sizeof(text->bytes));
 }
 
-/* A thread of /proc/PID/task that has an executable, opened, or -1. */
+/* Open a thread's directory in /proc/PID/task. -1 unless the thread has an executable. */
 static int open_thread_by_name(int tasks, const char *name)
 {
 	int dir = openat(tasks, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -343,9 +348,10 @@ struct directory_entry {
 };
 
 /*
- * When the first thread of a process ends before the others, /proc/PID has no executable and
- * no command line any more, and each of the others' directories does: one of them, or -1.
- * The one that opened the connection, if it runs.
+ * When the first thread of a process ends before the others, /proc/PID shows no executable
+ * and no command line any more, but the directories of the other threads do. Open one of
+ * them: that of the thread that opened the connection, if it still runs. -1 when none is
+ * found.
  */
 static int open_other_thread(int process, const struct conn_identity *identity)
 {
@@ -390,7 +396,7 @@ static void read_cmdline(int dir, struct process_text *text)
 			text->bytes[i] = ' ';
 }
 
-/* The line "0::PATH", among those of version 1 hierarchies. */
+/* Find the line "0::PATH", which is that of version 2, among those of version 1. */
 static void read_cgroup(int dir, struct process_text *text)
 {
 	int len = read_file(dir, "cgroup", text->bytes, sizeof(text->bytes) - 1);
@@ -452,8 +458,8 @@ static void read_details(struct process *process, const struct conn_identity *id
 	if (thread >= 0)
 		close(thread);
 	/*
-	 * Every process has an executable until it ends; one may not be allowed to see it.
-	 * Without its first thread it may be that no other could be found.
+	 * A process without an executable has ended, unless the caller may not see it, or
+	 * its first thread has ended and no other one was found: /proc is asked again.
 	 */
 	if (process->exe.len >= 0 || process->exe_changed == EXE_CHANGED || error == EACCES ||
 	    error == EPERM)

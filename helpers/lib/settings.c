@@ -21,14 +21,14 @@
 
 struct setting {
 	const char *name;
-	const char *fallback;
-	/* Whether the value is right; if not, it was told. */
+	const char *fallback; /* the default; NULL: the value of RUN_DIR */
+	/* False after a message, when the value is wrong; it may tidy the value. */
 	bool (*check)(struct setting *setting);
-	unsigned min, max; /* of a number */
-	const char *kind;  /* of a name: what it names */
+	unsigned min, max; /* of a number; max is 0 for others */
+	const char *kind;  /* of a name: what it names, for messages */
 	bool is_needed;	   /* to find what is attached */
-	bool is_seen;	   /* in the file */
-	unsigned line;	   /* 0: not the file's */
+	bool is_seen;	   /* the file has it */
+	unsigned line;	   /* of the file; 0 when the value is not the file's */
 	const char *value;
 	char *tidied; /* room for the value, if it has to be changed */
 };
@@ -56,7 +56,7 @@ static const char *location(unsigned line)
 	return text;
 }
 
-/* Always false: the value is not WHY, which may be in three parts. */
+/* Report what is wrong with a value, which may be in three parts. Always false. */
 static bool refuse_parts(const struct setting *setting, const char *why, const char *more,
 			 const char *end)
 {
@@ -80,7 +80,7 @@ static bool refuse(const struct setting *setting, const char *why)
 #define DIGITS "0123456789"
 #define LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
-/* One slash for several, and none at the end: the same path, as the scripts compare it. */
+/* Spell a path with single slashes and none at its end, so that scripts can compare paths. */
 static void tidy_slashes(const char *from, char to[VALUE_BYTES_MAX + 1])
 {
 	for (; *from; from++)
@@ -89,7 +89,7 @@ static void tidy_slashes(const char *from, char to[VALUE_BYTES_MAX + 1])
 	*to = '\0';
 }
 
-/* Whether "." or ".." is a part of it. */
+/* Whether a part of the path is "." or "..". */
 static bool has_dots(const char *name)
 {
 	for (const char *part = strchr(name, '/'); part; part = strchr(part + 1, '/')) {
@@ -129,7 +129,7 @@ static bool check_pin_dir(struct setting *setting)
 	       refuse(setting, "a bpf file system takes no name with a dot");
 }
 
-/* Its name may hold whatever a line can. */
+/* The path of a cgroup may hold every character that a line can. */
 static bool check_cgroup(struct setting *setting)
 {
 	if (*setting->value && *setting->value != '/')
@@ -139,7 +139,7 @@ static bool check_cgroup(struct setting *setting)
 	return true;
 }
 
-/* With a 0 in front a shell would take it for octal. */
+/* A number without a 0 in front, by which a shell would take it for octal. */
 static bool is_number(const char *text, unsigned min, unsigned max)
 {
 	uint64_t n;
@@ -175,8 +175,8 @@ static bool check_name(struct setting *setting)
 }
 
 /*
- * Whether each word of the value is right; words are separated by spaces, and there is no
- * space in front of the first. *COUNT is how many there are.
+ * Whether each word of the value is right, and no space is in front of the first. Words are
+ * separated by spaces. *COUNT is how many there are.
  */
 static bool are_words(const struct setting *setting, bool (*is_word)(const char *word),
 		      unsigned *count)
@@ -218,7 +218,7 @@ static bool check_listen(struct setting *setting)
 		      "ADDRESS:PORT is needed, an IPv6 address in brackets, or several of them");
 }
 
-/* As a browser writes it in a Host line, without the port. */
+/* A name as a browser writes it in a Host line, without the port. */
 static bool is_host_name(const char *word)
 {
 	return *word != '.' && *word != '-' && !word[strspn(word, DIGITS LETTERS "_.-")];
@@ -233,7 +233,7 @@ static bool check_host_names(struct setting *setting)
 			       "are needed");
 }
 
-/* A number, or what useradd takes for a name, and no more than Linux can tell apart. */
+/* The name of a user as useradd takes it, or a number that the kernel has for users. */
 static bool is_user(const char *word)
 {
 	if (!word[strspn(word, DIGITS)])
@@ -286,8 +286,8 @@ static bool check_yes(struct setting *setting)
 	}
 
 /*
- * In the order of etc/connpin.conf. The scripts get them all from read-settings; while
- * building, test/tables.sh compares the file and its manual with this table.
+ * In the order of etc/connpin.conf. The scripts get them all from read-settings, and while
+ * building, check-tables.sh compares the file and its manual with this table.
  */
 static const struct setting known[] = {
 	NEEDED("PIN_DIR", PIN_DIR_DEFAULT, check_pin_dir),
@@ -315,7 +315,7 @@ static const struct setting known[] = {
 
 #define NAME_CHARACTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZ" DIGITS "_"
 
-/* Of the LEN characters at NAME, or NULL. */
+/* The setting whose name is the LEN bytes at NAME, or NULL. */
 static struct setting *find(struct setting *settings, const char *name, size_t len)
 {
 	for (size_t i = 0; i < SETTINGS; i++)
@@ -325,8 +325,8 @@ static struct setting *find(struct setting *settings, const char *name, size_t l
 }
 
 /*
- * The line TEXT of the file is wrong. Whether to go on without it: not when it is about where
- * connpin is attached.
+ * Report that the line TEXT of the file is wrong. Returns whether to go on without it: not
+ * when it may be a setting that says where connpin is attached.
  */
 static bool bad_line(struct setting *settings, const char *text, unsigned line, const char *why,
 		     const char *name, const char *more)
@@ -338,7 +338,7 @@ static bool bad_line(struct setting *settings, const char *text, unsigned line, 
 	return is_left_out;
 }
 
-/* One line of LEN bytes, ended by a NUL. Whether to go on. */
+/* Read a line of LEN bytes, ended by a NUL. Returns whether to go on. */
 static bool read_line(struct setting *settings, const char *text, size_t len, unsigned line)
 {
 	size_t name_len = strspn(text, NAME_CHARACTERS);
@@ -385,10 +385,10 @@ static bool read_lines(struct setting *settings, char *text, size_t size)
 	return true;
 }
 
-/* The file at TEXT, which has room for a byte more. Its length or -errno. */
+/* Read the file; a byte is left for a NUL behind its last line. Its length, or -errno. */
 static ssize_t read_file(char text[FILE_BYTES_MAX + 1])
 {
-	/* Not to wait at a FIFO. */
+	/* With O_NONBLOCK a FIFO is opened at once, and refused below. */
 	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	struct stat st;
 	size_t len = 0;
@@ -413,7 +413,7 @@ static ssize_t read_file(char text[FILE_BYTES_MAX + 1])
 	return n;
 }
 
-/* EXIT_FOUND, or what to exit with after a line on standard error. */
+/* Returns EXIT_FOUND, or another exit status after a line on standard error. */
 static int take_file(struct setting *settings)
 {
 	static char text[FILE_BYTES_MAX + 1];
@@ -428,7 +428,7 @@ static int take_file(struct setting *settings)
 		       : EXIT_UNAVAILABLE;
 }
 
-/* Whatever a setting is for, it is printed as a line. */
+/* Whether the value can be printed as a line, which is how the scripts read it. */
 static bool is_line(const struct setting *setting)
 {
 	const char *p = setting->value;
@@ -447,7 +447,7 @@ static bool is_line(const struct setting *setting)
 	return true;
 }
 
-/* False when a setting is wrong that may not be left out. */
+/* False when a setting is wrong, and this run may not go on with its default. */
 static bool check_settings(struct setting *settings)
 {
 	for (size_t i = 0; i < SETTINGS; i++) {

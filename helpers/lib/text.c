@@ -11,12 +11,12 @@
 #include <unistd.h>
 
 #ifndef VERSION
-#define VERSION "unknown" /* the makefile's to say */
+#define VERSION "unknown" /* the makefile gives it */
 #endif
 
 /*
- * Small, so that all variables share the page that the program's data has anyway: a
- * page more would be a mapping and two faults more for each lookup.
+ * It is small so that all variables fit the page that the program's data has anyway: another
+ * page would cost each look-up a mapping and two faults.
  */
 static char first_buffer[2048];
 static char *buffer = first_buffer;
@@ -73,7 +73,7 @@ void out_set_buffer(char *bytes, size_t size)
 	buffer_size = size;
 }
 
-/* Most texts are words: musl's memcpy() takes longer to begin than to copy them. */
+/* Most texts are a few bytes, for which musl's memcpy() takes longer to begin than to copy. */
 static void copy(char *to, const char *from, size_t len)
 {
 	if (len >= 16) {
@@ -201,13 +201,6 @@ void out_escaped(const char *bytes, size_t len)
 	}
 }
 
-void out_json(const char *bytes, size_t len)
-{
-	out_str("\"");
-	out_escaped(bytes, len);
-	out_str("\"");
-}
-
 void set_program_name(const char *argv0)
 {
 	const char *slash = argv0 ? strrchr(argv0, '/') : NULL;
@@ -243,7 +236,7 @@ void warn_parts(const char *part, ...)
 		return;
 	}
 	line[len++] = '\n';
-	/* Nowhere is left to tell that standard error is closed. */
+	/* When standard error is closed, there is nowhere to report that. */
 	(void)write_all(STDERR_FILENO, line, len);
 }
 
@@ -292,10 +285,10 @@ int bad_option(int answer, char **argv)
 {
 	const char letter[] = { '-', (char)optopt, '\0' };
 
-	if (answer == ':') /* a long option without a letter has a number above them */
+	if (answer == ':') /* the number of a long option without a letter is above all letters */
 		return misuse("an argument is missing after ",
 			      optopt > UCHAR_MAX ? argv[optind - 1] : letter);
-	/* A long option was the last word taken. */
+	/* If it was a long option, it is the word that was taken last. */
 	if (!optopt || strncmp(argv[optind - 1], "--", 2) == 0)
 		return misuse("unknown option, or one that takes no argument: ", argv[optind - 1]);
 	return misuse("unknown option ", letter);
