@@ -17,7 +17,7 @@ static const char usage[] =
 	"\n"
 	"Print every tracked connection, a line each:\n"
 	"PROTOCOL DST SRC_PORT DST_PORT PID STATUS COMM\n"
-	"STATUS is live, exited, reused or unknown; COMM is the name that the process had.\n"
+	"STATUS is live, exited, reused or unknown, COMM the name that the process had.\n"
 	"\n"
 	"  -p, --protocol P    only tcp, or only udp\n"
 	"  --dst ADDRESS       only those to this address\n"

@@ -9,18 +9,18 @@ static const char usage[] =
 	"usage: read-settings [--lenient] [--for NAME] [FILE]\n"
 	"       read-settings --table\n"
 	"\n"
-	"Print every setting as NAME:LINE=value. LINE is where FILE has it, 0 when it is\n"
-	"of the environment, which goes first, or the default.\n"
+	"Print every setting as NAME:LINE=value. LINE is the line of FILE, or 0 when the\n"
+	"value is that of the environment, which goes first, or the default.\n"
 	"\n"
 	"  --for NAME     the name in front of messages\n"
-	"  --lenient      leave out what is wrong, and tell it, unless it says where\n"
-	"                 connpin is attached\n"
+	"  --lenient      report a setting that is wrong and use its default, unless it\n"
+	"                 says where connpin is attached\n"
 	"  --table        print the name, the default and the range of each setting\n"
 	"                 with a tab between two, and read nothing\n"
 	"  -h, --help     this text\n"
 	"  -V, --version  the version\n"
 	"\n"
-	"Exit status: 0 done, 2 FILE is missing or a setting is wrong, 3 FILE can't be read.\n";
+	"Exit status: 0 done, 2 FILE is missing or a setting wrong, 3 FILE can't be read.\n";
 
 enum { OPTION_LENIENT = 256, OPTION_FOR, OPTION_TABLE };
 

@@ -148,9 +148,11 @@ static void print_traffic(const struct tcp_metrics *m)
 static void print_interference(const struct tcp_metrics *m)
 {
 	family(COUNTER, "connpin_sock_ops_interference", NULL,
-	       "State changes that another sock_ops program of the host spoiled for ours, and that "
-	       "were counted all the same: reply (it wrote what has the place of the old state), "
-	       "flags (it cleared those of a socket, whose changes are not told any more).");
+	       "State changes that another sock_ops program of the host hid from ours, and that "
+	       "were "
+	       "counted all the same: reply (it overwrote the field that holds the old state), "
+	       "flags "
+	       "(it cleared those of a socket, so that its changes are not reported any more).");
 	counter("by", "reply", m->reply_written);
 	counter("by", "flags", m->flags_cleared);
 }

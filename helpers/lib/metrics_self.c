@@ -21,7 +21,7 @@ static void print_build(void)
 {
 	__u64 attached = pinned_at_ns("port_tracker");
 
-	family(INFO, "connpin_build", NULL, "The version of what answers.");
+	family(INFO, "connpin_build", NULL, "The version of the connpin that answers.");
 	sample("_info");
 	label("version", VERSION);
 	value(1);
