@@ -16,9 +16,10 @@
 
 /*
  * Copy the value of NAME in the file of settings. False when it has none, or is no file:
- * then the scripts, which check all of it, have refused it with a message.
+ * then the scripts, which check all of it, have refused it with a message. It is not inlined
+ * because its stack has pages that a look-up without it need not touch.
  */
-static bool read_setting(const char *name, char value[DIRECTORY_BYTES])
+static __attribute__((noinline)) bool read_setting(const char *name, char value[DIRECTORY_BYTES])
 {
 	const char *path = getenv("CONNPIN_CONF");
 	char text[FILE_BYTES_MAX + 1], *line = text;

@@ -229,11 +229,14 @@ enum process_status process_status(const struct conn_identity *identity)
 
 /*
  * Find the device and inode number by which the kernel knows the mapped file PATH: those of
- * its first mapping in /proc/PID/maps. False when it is not mapped.
+ * its first mapping in /proc/PID/maps. False when it is not mapped. The buffer is on the
+ * stack, and the function not inlined, so that other look-ups touch no page of it: a static
+ * one would divide their variables between two pages.
  */
-static bool read_mapped(int dir, const struct process_text *path, uint64_t *device, uint64_t *inode)
+static __attribute__((noinline)) bool read_mapped(int dir, const struct process_text *path,
+						  uint64_t *device, uint64_t *inode)
 {
-	static char maps[65536];
+	char maps[65536];
 	int len = read_file(dir, "maps", maps, sizeof(maps) - 1);
 	char *line = maps, *end, *p;
 	uint64_t major, minor;
