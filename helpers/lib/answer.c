@@ -251,7 +251,10 @@ struct field {
 #define FIELD(name_, part_, get_) FIELD_OF(name_, part_, get_, false)
 #define LISTED(name_, part_, get_) FIELD_OF(name_, part_, get_, true)
 
-/* In the order in which they are printed. check-tables.sh compares the manuals with it. */
+/*
+ * In the order in which they are printed, as text and as JSON. The build compares the manuals
+ * with this table: see check-tables.sh.
+ */
 static const struct field fields[] = {
 	LISTED("pid", PART_PID, get_pid),
 	LISTED("protocol", PART_QUESTION, get_protocol),
@@ -261,20 +264,20 @@ static const struct field fields[] = {
 	LISTED("status", PART_PROCESS, get_status),
 	LISTED("comm", PART_PROCESS, get_comm),
 	FIELD("exe", PART_PROCESS, get_exe),
-	FIELD("exe_device", PART_PROCESS, get_exe_device),
-	FIELD("exe_inode", PART_PROCESS, get_exe_inode),
 	FIELD("exe_changed", PART_PROCESS, get_exe_changed),
 	FIELD("cmdline", PART_PROCESS, get_cmdline),
 	FIELD("cmdline_truncated", PART_PROCESS, get_cmdline_truncated),
 	FIELD("ppid", PART_PROCESS, get_ppid),
+	LISTED("tid", PART_PROCESS, get_tid),
 	LISTED("uid", PART_PROCESS, get_uid),
 	LISTED("gid", PART_PROCESS, get_gid),
 	FIELD("cgroup", PART_PROCESS, get_cgroup),
 	LISTED("cgroup_id", PART_PROCESS, get_cgroup_id),
-	LISTED("start_time_ns", PART_PROCESS, get_start_time_ns),
-	LISTED("tid", PART_PROCESS, get_tid),
 	LISTED("netns", PART_PROCESS, get_netns),
 	LISTED("netns_cookie", PART_PROCESS, get_netns_cookie),
+	FIELD("exe_device", PART_PROCESS, get_exe_device),
+	FIELD("exe_inode", PART_PROCESS, get_exe_inode),
+	LISTED("start_time_ns", PART_PROCESS, get_start_time_ns),
 	LISTED("src_ip", PART_RECORD, get_src_ip),
 	LISTED("age_seconds", PART_RECORD, get_age_seconds),
 	FIELD("matches", PART_RECORD, get_matches),
