@@ -54,8 +54,9 @@ static void look_at_bucket(struct follower *f, const struct identity_bucket *buc
 	for (unsigned way = 0; way < IDENTITY_WAYS; way++) {
 		__u64 *seen = &f->seen[(size_t)(n - 1) * IDENTITY_WAYS + way];
 
-		/* An old record is not looked at again. */
-		if (!bucket->tag[way] || bucket->time[way] < f->since)
+		/* An old record is not looked at again, and a reply is no connection. */
+		if (!bucket->tag[way] || bucket->time[way] < f->since ||
+		    bucket->time[way] & IDENTITY_REPLY)
 			continue;
 		identity_copy(&copy, &bucket->way[way]);
 		/* One that is being written will be there at the next look. */
