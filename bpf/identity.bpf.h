@@ -114,7 +114,7 @@ static __always_inline __u32 is_zero(__u32 x)
 enum { TAKE_FIRST, TAKE_NEXT, TAKE_LAST, TAKE_NEVER };
 
 /* The kinds of records, as a sum: UDP 1, of the same user 2, or free 4; or a reply 5. */
-#define PLAN(other_tcp, other_udp, own_tcp, own_udp, is_free) \
+#define PLAN(other_tcp, other_udp, own_tcp, own_udp, is_free)                                \
 	((other_tcp) | (other_udp) << 2 | (own_tcp) << 4 | (own_udp) << 6 | (is_free) << 8 | \
 	 (is_free) << 10)
 
@@ -158,9 +158,8 @@ __noinline __u32 choose_way(__u32 index, __u32 owner, __u32 busy)
 		tcp += used & (~bucket->owner[i] & 1);
 		own += used & is_zero((bucket->owner[i] ^ owner) >> 1) & ~reply;
 	}
-	rules = busy & FOR_REPLY
-			? LEFT_OVER
-			: plan(owner & 1, own >= IDENTITY_SHARE, tcp >= IDENTITY_TCP_WAYS);
+	rules = busy & FOR_REPLY ? LEFT_OVER
+				 : plan(owner & 1, own >= IDENTITY_SHARE, tcp >= IDENTITY_TCP_WAYS);
 	for (__u32 i = 0; i < IDENTITY_WAYS; i++) {
 		used = is_zero(bucket->tag[i]) ^ 1;
 		same = is_zero((bucket->owner[i] ^ owner) >> 1);

@@ -62,7 +62,8 @@ static __always_inline conn_pid current_pid(void)
 }
 #endif
 
-/* Whether OPENED, which the socket of SENDER sends, is a reply; SENDER is NULL where none can be. */
+/* Whether OPENED, which the socket of SENDER sends, is a reply; SENDER is NULL where none can be.
+ */
 static __always_inline bool is_reply(const struct opened *opened, struct bpf_sock_addr *sender)
 {
 #ifndef PID_ONLY
@@ -81,8 +82,8 @@ static __always_inline bool is_reply(const struct opened *opened, struct bpf_soc
  * but takes over that of an earlier owner. 0: written; -EEXIST: nothing had changed; else
  * the kernel's refusal.
  */
-static __always_inline long record(void *map, const void *key, conn_pid pid,
-				   struct opened *opened, struct bpf_sock_addr *sender)
+static __always_inline long record(void *map, const void *key, conn_pid pid, struct opened *opened,
+				   struct bpf_sock_addr *sender)
 {
 	conn_pid *known = bpf_map_lookup_elem(map, key);
 

@@ -540,7 +540,8 @@ int main(int argc, char **argv)
 	uint32_t address = FIRST_ADDRESS;
 
 	if (argc < 5) {
-		fputs("usage: attached tcp|tcp-known|refused|udp-same|udp-new|serve-same|serve-new\n"
+		fputs("usage: attached "
+		      "tcp|tcp-known|refused|udp-same|udp-new|serve-same|serve-new\n"
 		      "                ROUNDS CGROUP\n"
 		      "                SET [PROGRAM_PIN...|+ COMMAND...] [-- SET ...]\n",
 		      stderr);
