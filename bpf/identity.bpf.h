@@ -113,11 +113,18 @@ static __always_inline __u32 is_zero(__u32 x)
 /* What may become of a record when room is needed; lower ones go first. */
 enum { TAKE_FIRST, TAKE_NEXT, TAKE_LAST, TAKE_NEVER };
 
-/* The kinds of records, as a sum: UDP 1, of the same user 2, or free 4. */
-#define PLAN(other_tcp, other_udp, own_tcp, own_udp, is_free) \
-	((other_tcp) | (other_udp) << 2 | (own_tcp) << 4 | (own_udp) << 6 | (is_free) << 8)
+/* The kinds of records, as a sum: UDP 1, of the same user 2, or free 4; or a reply 5. */
+#define PLAN(other_tcp, other_udp, own_tcp, own_udp, is_free)                                \
+	((other_tcp) | (other_udp) << 2 | (own_tcp) << 4 | (own_udp) << 6 | (is_free) << 8 | \
+	 (is_free) << 10)
 
-/* Of a full bucket or not: a free record goes first where it may be had at all. */
+/* For a reply. */
+#define LEFT_OVER PLAN(TAKE_NEVER, TAKE_NEVER, TAKE_NEVER, TAKE_NEVER, TAKE_FIRST)
+
+/*
+ * Of a full bucket or not: a free record goes first where it may be had at all, and then one
+ * of a reply, whose time is not 0.
+ */
 static __always_inline __u32 plan(bool is_udp, bool has_share, bool tcp_is_full)
 {
 	if (is_udp)
@@ -130,28 +137,35 @@ static __always_inline __u32 plan(bool is_udp, bool has_share, bool tcp_is_full)
 			 : PLAN(TAKE_NEVER, TAKE_NEXT, TAKE_NEVER, TAKE_NEXT, TAKE_FIRST);
 }
 
+#define FOR_REPLY (1U << IDENTITY_WAYS) /* beside the bits of busy records */
+
 /*
  * The record of the bucket at INDEX that a new one of OWNER takes the place of, but none of
- * the bits in BUSY; NO_WAY if there is none that may go.
+ * the bits in BUSY; NO_WAY if there is none that may go. With FOR_REPLY the new one is a
+ * reply.
  */
 __noinline __u32 choose_way(__u32 index, __u32 owner, __u32 busy)
 {
 	struct identity_bucket *bucket = bucket_at(index);
-	__u32 tcp = 0, own = 0, rules, kind, used, same;
+	__u32 tcp = 0, own = 0, rules, kind, used, same, reply;
 	__u64 best = (__u64)TAKE_NEVER << 62, rank;
 
 	if (!bucket)
 		return NO_WAY;
 	for (__u32 i = 0; i < IDENTITY_WAYS; i++) {
 		used = is_zero(bucket->tag[i]) ^ 1;
+		reply = bucket->time[i] >> 63;
 		tcp += used & (~bucket->owner[i] & 1);
-		own += used & is_zero((bucket->owner[i] ^ owner) >> 1);
+		own += used & is_zero((bucket->owner[i] ^ owner) >> 1) & ~reply;
 	}
-	rules = plan(owner & 1, own >= IDENTITY_SHARE, tcp >= IDENTITY_TCP_WAYS);
+	rules = busy & FOR_REPLY ? LEFT_OVER
+				 : plan(owner & 1, own >= IDENTITY_SHARE, tcp >= IDENTITY_TCP_WAYS);
 	for (__u32 i = 0; i < IDENTITY_WAYS; i++) {
 		used = is_zero(bucket->tag[i]) ^ 1;
 		same = is_zero((bucket->owner[i] ^ owner) >> 1);
-		kind = used * ((bucket->owner[i] & 1) + 2 * same) + 4 * (used ^ 1);
+		reply = used & (__u32)(bucket->time[i] >> 63);
+		kind = (used ^ reply) * ((bucket->owner[i] & 1) + 2 * same) + 4 * (used ^ 1) +
+		       5 * reply;
 		/* Of one rank the oldest; a time in ns stays below 2^59 for 18 years. */
 		rank = (__u64)(rules >> (2 * kind) & 3) << 62 |
 		       (bucket->time[i] << 3 & ~(3ULL << 62)) | i;
@@ -182,12 +196,12 @@ static __always_inline void release(struct conn_identity *record)
 
 /*
  * A record of the bucket at INDEX, claimed; WAY if it can be had, which is OPENED's, or
- * NO_WAY. NO_WAY if none can.
+ * NO_WAY. NO_WAY if none can. BUSY is 0, or FOR_REPLY.
  */
-__noinline __u32 claim_way(__u32 index, __u32 owner, __u32 way)
+__noinline __u32 claim_way(__u32 index, __u32 owner, __u32 way, __u32 busy)
 {
 	struct identity_bucket *bucket = bucket_at(index);
-	__u32 busy = 0, tag;
+	__u32 tag;
 	__u64 time;
 
 	if (!bucket)
@@ -268,10 +282,10 @@ static __always_inline bool is_known(const struct conn_identity *record, struct 
 	       record->exec_id == (__u32)task->self_exec_id && record->time >= header->unseen_last;
 }
 
-/* What was in WAY makes room, or it is written again. */
+/* What was in WAY makes room, which is nothing new for a reply. */
 static __always_inline void count_eviction(const struct identity_bucket *bucket, __u32 way)
 {
-	if (!bucket->tag[way])
+	if (!bucket->tag[way] || bucket->time[way] & IDENTITY_REPLY)
 		return;
 	if (bucket->owner[way] & 1)
 		COUNT_TRACKER(evicted_udp);
@@ -309,9 +323,10 @@ __noinline int identify(const struct opened *opened)
 	if (known < NO_WAY && opened->is_again && is_known(&bucket->way[known], task, header))
 		return 0;
 	owner = identity_owner(task->cred->uid.val, opened->key.protocol);
-	way = claim_way(index, owner, known);
+	way = claim_way(index, owner, known, opened->is_reply ? FOR_REPLY : 0);
 	if (way >= NO_WAY) {
-		COUNT_TRACKER(dropped_identity);
+		if (!opened->is_reply)
+			COUNT_TRACKER(dropped_identity);
 		return 0;
 	}
 	if (way != known)
@@ -321,7 +336,7 @@ __noinline int identify(const struct opened *opened)
 	record = &bucket->way[way];
 	bucket->tag[way] = tag;
 	bucket->owner[way] = owner;
-	bucket->time[way] = now;
+	bucket->time[way] = opened->is_reply ? now | IDENTITY_REPLY : now;
 	fill(record, opened, task, now);
 	/* An exchange, for the barrier that a plain store lacks. */
 	__sync_lock_test_and_set(&record->check, identity_check(record));

@@ -16,7 +16,9 @@
  * IDENTITY_SHARE of the bucket gives up the oldest of the own ones, and anybody else takes
  * the oldest. A datagram never takes the place of TCP, and TCP leaves room for datagrams:
  * it has no more than IDENTITY_TCP_WAYS. So what is lost in a full table is old, and no
- * user can push out of a bucket more of the others' records than that share. (Users are
+ * user can push out of a bucket more of the others' records than that share. A reply of an
+ * unconnected UDP server takes what is free, or the place of another reply, and gives it
+ * up to any other record. (Users are
  * told apart as the initial user namespace numbers them: who was given many numbers, as
  * by /etc/subuid, counts as many.)
  *
@@ -80,13 +82,21 @@ struct conn_identity {
 };
 
 /*
+ * The datagram was a reply of an unconnected UDP server to who had asked it: no connection
+ * of that process. It is an answer to who asks whose the datagram is, as long as nobody
+ * needs the room, and it is in no list.
+ */
+#define IDENTITY_REPLY (1ULL << 63)
+
+/*
  * What a writer has to know of each record to choose one, in front of them, so that it
  * reads two lines of the cache for that.
  */
 struct identity_bucket {
 	__u32 tag[IDENTITY_WAYS];   /* of each record; 0: free */
 	__u32 owner[IDENTITY_WAYS]; /* identity_owner() */
-	__u64 time[IDENTITY_WAYS];  /* when it was written: the record's time, or later */
+	/* When it was written: the record's time, or later. Of a reply with IDENTITY_REPLY. */
+	__u64 time[IDENTITY_WAYS];
 	struct conn_identity way[IDENTITY_WAYS];
 };
 

@@ -28,12 +28,6 @@
 #define PARTS (TCP_OPENS | UDP_SENDS_V4 | UDP_SENDS_V6)
 #endif
 
-/*
- * Keeps clang from making one load through a computed pointer out of two, which
- * the verifier refuses for sockets and contexts.
- */
-#define READ_ONCE(x) (*(volatile typeof(x) *)&(x))
-
 #if PARTS & (UDP_SENDS_V4 | UDP_SENDS_V6)
 /*
  * The socket's network namespace. Nearly always the sender's, whose number is at
@@ -106,7 +100,7 @@ int handle_sockops(struct bpf_sock_ops *ctx)
 	if (ctx->family == AF_INET) {
 		set_v4(opened.key.dst_ip, ctx->remote_ip4);
 		set_src_v4(opened.src_ip, ctx->local_ip4);
-		record_v4(&opened);
+		record_v4(&opened, NULL);
 	} else if (ctx->family == AF_INET6) {
 		opened.key.dst_ip[0] = READ_ONCE(ctx->remote_ip6[0]);
 		opened.key.dst_ip[1] = READ_ONCE(ctx->remote_ip6[1]);
@@ -158,7 +152,7 @@ int handle_sendmsg4(struct bpf_sock_addr *ctx)
 	opened.key.dst_port = dst_port;
 	opened.key.protocol = IPPROTO_UDP;
 	set_netns_of_sender(&opened, ctx);
-	record_v4(&opened);
+	record_v4(&opened, ctx);
 	return 1;
 }
 #endif
@@ -207,7 +201,7 @@ int handle_sendmsg6(struct bpf_sock_addr *ctx)
 	opened.src_ip[2] = src2;
 	opened.src_ip[3] = src3;
 	set_netns_of_sender(&opened, ctx);
-	record_v6(&opened);
+	record_v6(&opened, ctx);
 	return 1;
 }
 #endif

@@ -6,6 +6,8 @@
  * Both sides include this file, and readers written in other languages may
  * rely on it byte for byte: the layouts never change under these names.
  *
+ * Not recorded are replies of an unconnected UDP socket to who sent to it first (udp_asked.h).
+ *
  * The key has no source address: a socket that is not bound has none yet when
  * it is recorded. The source port tells connections apart, unless two sockets have it at
  * different addresses.

@@ -221,7 +221,7 @@ async function readEntries(response) {
       }
       try {
         const e = JSON.parse(line);
-        found.push({ protocol: e.protocol, dst: e.dst_ip, sport: e.src_port, dport: e.dst_port, pid: e.pid, comm: e.comm ?? null, status: e.status ?? null, age: e.age_seconds ?? null });
+        found.push({ protocol: e.protocol, dst: e.dst_ip, src: e.src_ip ?? null, sport: e.src_port, dport: e.dst_port, pid: e.pid, comm: e.comm ?? null, status: e.status ?? null, age: e.age_seconds ?? null });
       } catch {
         unreadable++;
       }
@@ -293,6 +293,7 @@ function makeRow(e, index) {
     byId('dst').value = e.dst;
     byId('dport').value = e.dport;
     byId('sport').value = e.sport;
+    byId('src').value = e.src ?? '';
     byId('protocol').value = e.protocol;
     lookUp();
   });
@@ -365,6 +366,8 @@ async function lookUp() {
   const mine = ++question;
   const query = new URLSearchParams();
   for (const id of ['dst', 'sport', 'dport', 'protocol']) query.set(id, byId(id).value.trim());
+  const source = byId('src').value.trim();
+  if (source) query.set('src', source);
   const answer = byId('answer');
   try {
     const response = await fetch(`cgi-bin/lookup?${query}`, { cache: 'no-store' });

@@ -218,7 +218,7 @@ own_ids() {
 }
 
 @test "attach.sh (each optional object does not load) attaches the rest and names what is off" {
-	for optional in udp_connect:connected_udp tcp_events:tcp_events tcp_states:tcp_states \
+	for optional in udp_connect:connected_udp udp_asked:udp_replies tcp_events:tcp_events tcp_states:tcp_states \
 		resets_sent:resets_sent resets_received:resets_received tcp_live:live_sockets; do
 		rm -rf "$BATS_TEST_TMPDIR/tree"
 		broken_tree

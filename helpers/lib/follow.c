@@ -54,8 +54,12 @@ static void look_at_bucket(struct follower *f, const struct identity_bucket *buc
 	for (unsigned way = 0; way < IDENTITY_WAYS; way++) {
 		__u64 *seen = &f->seen[(size_t)(n - 1) * IDENTITY_WAYS + way];
 
-		/* Most records have been seen: their times tell that without reading them. */
-		if (!bucket->tag[way] || bucket->time[way] < f->since)
+		/*
+		 * Most records have been seen: their times tell that without reading them. A
+		 * reply is no connection.
+		 */
+		if (!bucket->tag[way] || bucket->time[way] < f->since ||
+		    bucket->time[way] & IDENTITY_REPLY)
 			continue;
 		identity_copy(&copy, &bucket->way[way]);
 		/* A record that is being written now is whole at the next look. */

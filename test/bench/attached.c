@@ -50,6 +50,9 @@ static const struct {
 	{ "empty_sendmsg4", BPF_CGROUP_UDP4_SENDMSG },
 	{ "handle_sendmsg4", BPF_CGROUP_UDP4_SENDMSG },
 	{ "handle_sendmsg6", BPF_CGROUP_UDP6_SENDMSG },
+	{ "handle_recvmsg4", BPF_CGROUP_UDP4_RECVMSG },
+	{ "handle_recvmsg6", BPF_CGROUP_UDP6_RECVMSG },
+	{ "empty_recvmsg4", BPF_CGROUP_UDP4_RECVMSG },
 	{ "block_sendmsg6", BPF_CGROUP_UDP6_SENDMSG },
 	{ "block_connect6", BPF_CGROUP_INET6_CONNECT },
 	{ "block_sock_create", BPF_CGROUP_INET_SOCK_CREATE },
@@ -411,6 +414,47 @@ static void receive_all(void)
 		;
 }
 
+/* A server is bound to its port by its number, which this one had before. */
+static void prepare_serve(void)
+{
+	struct sockaddr_in any;
+
+	open_server(SOCK_DGRAM);
+	close(server);
+	any = at(INADDR_ANY);
+	server = open_socket(SOCK_DGRAM);
+	if (bind(server, (struct sockaddr *)&any, sizeof(any)))
+		die("cannot bind", "a socket");
+	sender = open_socket(SOCK_DGRAM);
+}
+
+/* A question from FD and the server's reply, which the peer reads without its address. */
+static void ask(int fd, uint32_t address)
+{
+	struct sockaddr_in from;
+	socklen_t len = sizeof(from);
+	char byte;
+
+	send_datagram(fd, address);
+	if (recvfrom(server, &byte, 1, 0, (struct sockaddr *)&from, &len) != 1 ||
+	    sendto(server, "", 1, 0, (struct sockaddr *)&from, len) != 1 ||
+	    recv(fd, &byte, 1, 0) != 1)
+		die("cannot answer", "a datagram");
+}
+
+static void ask_again(uint32_t address)
+{
+	ask(sender, address);
+}
+
+static void ask_from_new_socket(uint32_t address)
+{
+	int fd = open_socket(SOCK_DGRAM);
+
+	ask(fd, address);
+	close(fd);
+}
+
 static void nothing(void)
 {
 }
@@ -428,6 +472,8 @@ static const struct operation {
 	{ "refused", 200, false, prepare_refused, connect_refused, nothing },
 	{ "udp-same", 4000, true, prepare_udp, send_again, receive_all },
 	{ "udp-new", 1000, false, prepare_udp, send_from_new_socket, receive_all },
+	{ "serve-same", 1000, true, prepare_serve, ask_again, nothing },
+	{ "serve-new", 500, false, prepare_serve, ask_from_new_socket, nothing },
 };
 
 /* --- turns ----------------------------------------------------------------- */
@@ -494,7 +540,9 @@ int main(int argc, char **argv)
 	uint32_t address = FIRST_ADDRESS;
 
 	if (argc < 5) {
-		fputs("usage: attached tcp|tcp-known|refused|udp-same|udp-new ROUNDS CGROUP\n"
+		fputs("usage: attached "
+		      "tcp|tcp-known|refused|udp-same|udp-new|serve-same|serve-new\n"
+		      "                ROUNDS CGROUP\n"
 		      "                SET [PROGRAM_PIN...|+ COMMAND...] [-- SET ...]\n",
 		      stderr);
 		return 2;

@@ -269,10 +269,11 @@ pins_of() {
 	# tcp_live runs when somebody reads it, and only then; udp_connect, for UDP sockets
 	# that connect, and nobody does here.
 	everything)
-		echo "$PIN_DIR"/port_tracker/* "$PIN_DIR"/ipv6_blocker/* "$PIN_DIR"/tcp_monitor*/* \
+		echo "$PIN_DIR"/port_tracker/* "$PIN_DIR"/udp_asked/* "$PIN_DIR"/ipv6_blocker/* "$PIN_DIR"/tcp_monitor*/* \
 			"$OTHERS"/tcp_events/*
 		;;
-	tracker) echo "$PIN_DIR"/port_tracker/* ;;
+	tracker) echo "$PIN_DIR"/port_tracker/* "$PIN_DIR"/udp_asked/* ;;
+	senders) echo "$PIN_DIR"/port_tracker/* ;;
 	monitor) echo "$PIN_DIR"/tcp_monitor*/* "$OTHERS"/tcp_events/* ;;
 	plain) echo "$OTHERS"/plain_tracker/* ;;
 	empty) echo "$OTHERS"/empty_hooks/* ;;
@@ -302,6 +303,7 @@ attached_rows() {
 		case $set in
 		everything) row "$title: everything" "$set" bare ${goal:+most "$goal"} ;;
 		plain) row "$title: a plain tracker" "$set" bare ;;
+		senders) row "$title: without udp_asked" senders bare ;;
 		empty) row "$title: empty programs" "$set" bare ;;
 		monitor) row "$title: tcp_monitor alone" "$set" bare most 1.02 ;;
 		*) row "$title: $set" "$set" bare ;;
@@ -377,6 +379,8 @@ attachment_rows() {
 	attached_rows refused 'TCP refused' '' everything tracker monitor plain
 	attached_rows udp-same 'UDP, same key' 1.10 everything tracker plain empty
 	attached_rows udp-new 'UDP, new socket' 1.08 everything tracker plain empty
+	attached_rows serve-same 'UDP server, same client' '' everything senders plain empty
+	attached_rows serve-new 'UDP server, new client' '' everything senders plain empty
 	agent_rows
 }
 

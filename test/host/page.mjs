@@ -103,6 +103,14 @@ const checks = {
     await page.waitForSelector('#answer dl');
     assert.match(await text(page, '#answer dl'), new RegExp(`^pid\\s+${pid}\\b`));
     assert.equal(await page.evaluate(() => document.activeElement.id), 'answer');
+    // From another address of this host, and from its own.
+    await page.fill('#src', '127.0.0.2');
+    await page.press('#src', 'Enter');
+    await page.waitForFunction(() => document.querySelector('#answer .trouble')?.textContent === 'not found');
+    await page.fill('#src', ' 127.0.0.1 ');
+    await page.press('#src', 'Enter');
+    await page.waitForSelector('#answer dl');
+    assert.match(await text(page, '#answer dl'), new RegExp(`^pid\\s+${pid}\\b`));
     // One that is not there, and one that is refused.
     await page.fill('#sport', '1');
     await page.press('#sport', 'Enter');
@@ -113,10 +121,12 @@ const checks = {
     // By the button of its row.
     await page.fill('#by-port', sport);
     await listed(page, '^1 ');
+    await page.fill('#src', '');
     await page.focus('#rows button');
     await page.keyboard.press('Enter');
     await page.waitForSelector('#answer dl');
     assert.match(await text(page, '#answer dl'), new RegExp(`^pid\\s+${pid}\\b`));
+    assert.equal(await page.inputValue('#src'), '127.0.0.1');
     trouble.splice(0); // the 404 and the 400 that were asked for are logged by Chromium
   },
 

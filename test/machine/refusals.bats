@@ -17,7 +17,7 @@ declare -gA COMMAND=([create]=0 [load]=5 [attach]=8 [open_tracepoint]=17 [create
 declare -gA TYPE=([any]=-1 [tracepoint]=5 [cgroup_sock]=9 [sock_ops]=13 [raw_tracepoint]=17
 	[cgroup_sock_addr]=18 [tracing]=26 [hash]=1 [percpu_array]=6)
 declare -gA ATTACH_TYPE=([any]=-1 [sock_create]=2 [sock_ops]=3 [connect6]=11 [sendmsg4]=14
-	[sendmsg6]=15 [tp_btf]=23 [fentry]=24 [fexit]=25 [iter]=28)
+	[sendmsg6]=15 [recvmsg4]=19 [recvmsg6]=20 [tp_btf]=23 [fentry]=24 [fexit]=25 [iter]=28)
 declare -gA FUNCTION=([any]=-1 [bpf_probe_read_kernel]=113 [bpf_get_netns_cookie]=122
 	[bpf_skc_to_tcp_sock]=137 [bpf_get_current_task_btf]=158)
 declare -gA ERROR=([EPERM]=-1 [ENOMEM]=-12 [EACCES]=-13 [EINVAL]=-22)
@@ -243,6 +243,11 @@ blocks_with() {
 	runs_with udp_sends_v6:off
 }
 
+@test "attach.sh (cgroup/recvmsg4 programs refused) does not know replies of UDP servers" {
+	refuse load type=cgroup_sock_addr attach=recvmsg4
+	runs_with udp_replies:off
+}
+
 @test "attach.sh (fentry programs refused) counts by tracepoint" {
 	refuse load type=tracing attach=fentry
 	runs_with tcp_states:degraded resets_received:degraded
@@ -315,6 +320,11 @@ blocks_with() {
 @test "attach.sh (attaching to sendmsg6 refused) runs without datagrams over IPv6" {
 	refuse attach attach=sendmsg6
 	runs_with udp_sends_v6:off
+}
+
+@test "attach.sh (attaching to recvmsg6 refused) does not know replies of UDP servers" {
+	refuse attach attach=recvmsg6
+	runs_with udp_replies:off
 }
 
 @test "attach.sh (links of iterators refused) runs without live sockets and statistics of programs" {
