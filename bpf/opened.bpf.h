@@ -38,7 +38,7 @@ static __always_inline void set_src_v4(__u32 ip[4], __u32 address)
  * The number of a network namespace that is never used again, unlike that of its inode:
  * what SO_NETNS_COOKIE tells. From 6.18 on ns_id is the same. 0: this kernel has neither.
  */
-static __always_inline __u64 cookie_of(const struct net *net)
+static __always_inline __u64 netns_cookie_of(const struct net *net)
 {
 	if (bpf_core_field_exists(net->net_cookie))
 		return net->net_cookie;
@@ -52,7 +52,7 @@ static __always_inline void set_netns(struct opened *opened, const struct sock *
 #ifndef PID_ONLY
 	const struct net *net = sk->__sk_common.skc_net.net;
 
-	opened->netns_cookie = cookie_of(net);
+	opened->netns_cookie = netns_cookie_of(net);
 	opened->netns = net->ns.inum;
 #endif
 }

@@ -121,7 +121,7 @@ static __always_inline void on_connect(struct bpf_sock_addr *ctx, struct opened 
 		return;
 	}
 	opened->netns_cookie = bpf_get_netns_cookie(ctx);
-	if (opened->netns_cookie == cookie_of(net))
+	if (opened->netns_cookie == netns_cookie_of(net))
 		opened->netns = net->ns.inum;
 	record_either(opened);
 }
