@@ -18,6 +18,9 @@
 #include "identity.h"
 #include "kernel.h"
 #include "opened.bpf.h"
+#ifndef PLAIN
+#include "process.bpf.h"
+#endif
 #include "tracker_metrics.bpf.h"
 
 _Static_assert(OPENED_SRC_OF_MESSAGE == IDENTITY_SRC_OF_MESSAGE, "one flag");
@@ -30,10 +33,43 @@ struct {
 	__type(value, struct identity_bucket);
 } conn_identity SEC(".maps");
 
+#ifndef PLAIN
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, IDENTITY_IN_ENTRIES);
+	__type(key, __u32);
+	__type(value, struct identity_bucket);
+} conn_identity_in SEC(".maps");
+#endif
+
+/* The bit of an index that says which of the two tables it is of. */
+#define INBOUND (1U << 31)
+
 /* The number of buckets: not the header's, which may not be there yet for who sees its seed. */
-static __always_inline __u32 bucket_count(void)
+static __always_inline __u32 bucket_count(__u32 table)
 {
-	return ((struct bpf_map *)&conn_identity)->max_entries - 1;
+	__u32 count = ((struct bpf_map *)&conn_identity)->max_entries;
+
+#ifndef PLAIN
+	/* Not one load through either address, which the verifier refuses. */
+	barrier_var(count);
+	if (table & INBOUND)
+		count = ((struct bpf_map *)&conn_identity_in)->max_entries;
+#endif
+	return count - 1;
+}
+
+/* An entry of the table that INDEX says; NULL when there is none. */
+static __always_inline void *entry_at(__u32 index)
+{
+#ifndef PLAIN
+	if (index & INBOUND) {
+		index &= ~INBOUND;
+		return bpf_map_lookup_elem(&conn_identity_in, &index);
+	}
+#endif
+	return bpf_map_lookup_elem(&conn_identity, &index);
 }
 
 /* Whoever comes first makes a seed; all have the same one. */
@@ -46,16 +82,14 @@ static __always_inline __u64 make_half(__u64 *half)
 }
 
 /*
- * The header, and its seed; NULL only for the verifier. Who makes a half of the seed writes
+ * The header of a table, and its seed; NULL only for the verifier. Who makes a half of the seed writes
  * the rest before, even when somebody else did: the compare-and-swap is the barrier for the
  * own writes, and readers go by the seed.
  */
-static __always_inline struct identity_header *get_header(__u64 seed[2])
+static __always_inline struct identity_header *get_header(__u32 table, __u64 seed[2])
 {
-	struct identity_header *header;
-	__u32 index = 0;
+	struct identity_header *header = entry_at(table);
 
-	header = bpf_map_lookup_elem(&conn_identity, &index);
 	if (!header)
 		return NULL;
 	seed[0] = header->seed[0];
@@ -63,7 +97,7 @@ static __always_inline struct identity_header *get_header(__u64 seed[2])
 	if (seed[0] && seed[1])
 		return header;
 	header->version = IDENTITY_VERSION;
-	header->buckets = bucket_count();
+	header->buckets = bucket_count(table);
 	seed[0] = make_half(&header->seed[0]);
 	seed[1] = make_half(&header->seed[1]);
 	return header;
@@ -83,7 +117,7 @@ static __always_inline bool is_of(const struct conn_identity *record, const stru
 
 static __always_inline struct identity_bucket *bucket_at(__u32 index)
 {
-	return bpf_map_lookup_elem(&conn_identity, &index);
+	return entry_at(index);
 }
 
 #define NO_WAY IDENTITY_WAYS
@@ -244,6 +278,7 @@ static __always_inline void fill(struct conn_identity *record, const struct open
 	to[3] = from[3];
 	to[4] = from[4];
 	record->flags = opened->flags;
+	record->kind = opened->kind;
 	record->netns = opened->netns;
 	record->netns_cookie = opened->netns_cookie;
 	record->pid = opened->of_nobody ? 0 : task->tgid;
@@ -257,6 +292,11 @@ static __always_inline void fill(struct conn_identity *record, const struct open
 	fill_exe(record, task);
 	bpf_probe_read_kernel(record->comm, sizeof(record->comm), leader->comm);
 	record->comm[IDENTITY_COMM_BYTES - 1] = '\0';
+	record->duration = 0;
+	record->sent = 0;
+	record->received = 0;
+	record->retransmitted = 0;
+	record->round_trip = 0;
 }
 
 /* Whether a record says of this process that it has the connection, and cannot be outdated. */
@@ -280,12 +320,13 @@ static __always_inline void count_eviction(const struct identity_bucket *bucket,
 }
 
 /*
- * Write down that the process of now has the connection, or nobody. With is_again nothing is
- * written when that is known.
+ * Write down that TASK has the connection, or nobody. With is_again nothing is written when
+ * that is known. Of a connection that is older than the attachment the process that is
+ * written down stays, unless it, too, is one that had it open and TASK's is older.
  */
-__noinline int identify(const struct opened *opened)
+static __always_inline void identify_task(const struct opened *opened, struct task_struct *task)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
+	__u32 table = opened->kind & IDENTITY_IN ? INBOUND : 0;
 	struct identity_header *header;
 	struct identity_bucket *bucket;
 	struct conn_identity *record;
@@ -293,26 +334,28 @@ __noinline int identify(const struct opened *opened)
 	__u64 seed[2], hash, now;
 	__u32 owner;
 
-	if (!opened)
-		return 0;
-	header = get_header(seed);
+	header = get_header(table, seed);
 	if (!header)
-		return 0;
+		return;
 	hash = identity_hash(&opened->key, seed);
 	tag = identity_tag(hash);
-	index = identity_index(hash, bucket_count());
+	index = identity_index(hash, bucket_count(table)) | table;
 	bucket = bucket_at(index);
 	if (!bucket)
-		return 0;
+		return;
 
 	known = find_way(index, opened, tag);
 	if (known < NO_WAY && opened->is_again && is_known(&bucket->way[known], task, header))
-		return 0;
+		return;
+	if (known < NO_WAY && opened->kind & IDENTITY_BEFORE &&
+	    (!(bucket->way[known].kind & IDENTITY_BEFORE) ||
+	     bucket->way[known].start_time <= task->group_leader->start_boottime))
+		return;
 	owner = identity_owner(task->cred->uid.val, opened->key.protocol);
 	way = claim_way(index, owner, known);
 	if (way >= NO_WAY) {
 		COUNT_TRACKER(dropped_identity);
-		return 0;
+		return;
 	}
 	if (way != known)
 		count_eviction(bucket, way);
@@ -325,6 +368,18 @@ __noinline int identify(const struct opened *opened)
 	fill(record, opened, task, now);
 	/* An exchange, for the barrier that a plain store lacks. */
 	__sync_lock_test_and_set(&record->check, identity_check(record));
+}
+
+/* The same of the process of now, which becomes known as well. */
+__noinline int identify(const struct opened *opened)
+{
+	if (!opened)
+		return 0;
+	identify_task(opened, bpf_get_current_task_btf());
+#ifndef PLAIN
+	if (!opened->of_nobody)
+		record_process();
+#endif
 	return 0;
 }
 
@@ -338,7 +393,7 @@ static __always_inline void identify_unseen(const struct conn_key_v6 *key)
 	__u64 seed[2], now;
 	__u32 slot;
 
-	header = get_header(seed);
+	header = get_header(0, seed);
 	if (!header)
 		return;
 	slot = identity_unseen(key, seed);

@@ -161,13 +161,51 @@ struct inode {
 	struct super_block *i_sb;
 };
 
+/* include/linux/dcache.h */
+struct qstr {
+	__u32 len; /* bytes, without the NUL */
+	const unsigned char *name;
+};
+
+struct hlist_bl_node {
+	struct hlist_bl_node **pprev; /* NULL: it is in no hash table */
+};
+
+struct dentry {
+	struct hlist_bl_node d_hash;
+	struct dentry *d_parent; /* its own, of the root of a file system */
+	struct qstr d_name;
+};
+
+/* include/linux/mount.h */
+struct vfsmount {
+	struct dentry *mnt_root;
+};
+
+/* fs/mount.h */
+struct mount {
+	struct mount *mnt_parent; /* its own, of the root of all */
+	struct dentry *mnt_mountpoint;
+	struct vfsmount mnt;
+};
+
+/* include/linux/path.h */
+struct path {
+	struct vfsmount *mnt;
+	struct dentry *dentry;
+};
+
+/* include/linux/fs.h */
 struct file {
+	struct path f_path;
 	struct inode *f_inode;
 	void *private_data; /* of a socket's: struct socket */
 };
 
 /* include/linux/mm_types.h */
 struct mm_struct {
+	unsigned long arg_start; /* where the arguments are in the memory of the process */
+	unsigned long arg_end;
 	struct file *exe_file;
 };
 
@@ -194,7 +232,10 @@ struct task_struct {
 	int pid;	    /* the thread, as numbered in the initial PID namespace */
 	int tgid;	    /* the process, likewise */
 	struct task_struct *group_leader;
+	struct task_struct *real_parent;
 	__u64 start_boottime; /* ns */
+	kuid_t loginuid;      /* with CONFIG_AUDIT, as the next */
+	unsigned int sessionid;
 	const struct cred *cred;
 	char comm[16];
 	struct mm_struct *mm;
@@ -239,6 +280,9 @@ struct tcp_sock {
 	bool is_mptcp;		   /* a subflow; with CONFIG_MPTCP */
 	__u8 fastopen_connect : 1; /* TCP_FASTOPEN_CONNECT is on: the SYN may wait for data */
 	__u32 segs_out;		   /* segments sent, SYN and retransmissions among them */
+	__u32 snd_una;		   /* the first byte that is not acknowledged */
+	__u32 snd_nxt;		   /* the next one to send */
+	__u64 bytes_acked;	   /* with the SYN of who opens */
 	__u64 bytes_sent;	   /* payload, retransmissions among it */
 	__u64 bytes_retrans;
 	__u64 bytes_received; /* in order; a FIN counts as a byte */
@@ -271,6 +315,14 @@ struct mptcp_subflow_context {
 struct bpf_iter_meta {
 	struct seq_file *seq;
 	__u64 seq_num; /* of the objects of one reading, from 0 */
+};
+
+/* kernel/bpf/task_iter.c */
+struct bpf_iter__task_file {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
+	__u32 fd;
+	struct file *file;
 };
 
 /* net/ipv4/tcp_ipv4.c */

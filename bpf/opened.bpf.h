@@ -17,7 +17,7 @@ struct opened {
 	__u8 flags;    /* OPENED_* */
 	__u8 is_again; /* it may be a datagram more of what is known */
 	__u8 of_nobody;
-	__u8 pad;
+	__u8 kind; /* IDENTITY_* of identity.h */
 };
 
 static __always_inline void set_v4(__u32 ip[4], __u32 address)
