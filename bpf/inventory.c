@@ -122,7 +122,7 @@ static void describe(const struct bpf_program *program, char how[128], char hook
 	if (strncmp(section, "fentry/", 7) == 0 || strncmp(section, "fexit/", 6) == 0 ||
 	    strncmp(section, "tp_btf/", 7) == 0) {
 		strcpy(how, "tracing");
-	} else if (strncmp(section, "iter/", 5) == 0) {
+	} else if (strncmp(section, "iter/", 5) == 0 || strncmp(section, "iter.s/", 7) == 0) {
 		strcpy(how, "iterator");
 	} else if (strncmp(section, "tracepoint/", 11) == 0) {
 		snprintf(how, 128, "tracepoint:%s", target + 1);

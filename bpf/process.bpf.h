@@ -98,7 +98,7 @@ static long step_up(__u32 i, struct path_walk *walk)
 }
 
 /* The path of FILE, as /proc/PID/exe has it for a reader of the same mount namespace. */
-static __always_inline void write_path(struct conn_process *record, struct file *file)
+static __always_inline void write_exe_path(struct conn_process *record, struct file *file)
 {
 	struct path_walk walk = {
 		.dentry = BPF_CORE_READ(file, f_path.dentry),
@@ -209,7 +209,7 @@ static __always_inline void write_process(struct conn_process *record, struct ta
 		return;
 	record->exe_inode = file->f_inode->i_ino;
 	record->exe_device = file->f_inode->i_sb->s_dev;
-	write_path(record, file);
+	write_exe_path(record, file);
 }
 
 /* Write the process of TASK down, if it is not there. */

@@ -69,6 +69,13 @@ note_older_sockets() {
 		note "the sockets of before in network namespaces of others are not known: may not look at them (CAP_SYS_PTRACE)"
 }
 
+# The connections that are open already, and who has them, of all network namespaces.
+note_older_connections() {
+	pin=$PIN_DIR/links/on_read_files
+	[ ! -e "$pin" ] || cat "$pin" >/dev/null ||
+		note "the connections of before are not known: cannot read $pin"
+}
+
 main() {
 	answer_help "$@"
 	VERBOSE=${V-}
@@ -125,6 +132,9 @@ main() {
 	commit
 	case $STAGED in
 	*tcp_monitor*) note_older_sockets ;;
+	esac
+	case $STAGED in
+	*port_tracker* | *open_sockets*) note_older_connections ;;
 	esac
 	for directory in $(list gone); do
 		[ ! -d "$PIN_DIR/$directory" ] || discard "$directory"
