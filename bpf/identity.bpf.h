@@ -265,10 +265,10 @@ static __always_inline void fill_exe(struct conn_identity *record, struct task_s
 	record->exec_id = leader->self_exec_id;
 }
 
-static __always_inline void fill(struct conn_identity *record, const struct opened *opened,
-				 struct task_struct *task, __u64 now)
+/* What a record says of the connection, which has not ended. */
+static __always_inline void fill_connection(struct conn_identity *record,
+					    const struct opened *opened, __u64 now)
 {
-	struct task_struct *leader = task->group_leader;
 	const __u64 *from = (const void *)&opened->key;
 	__u64 *to = (__u64 *)record->dst_ip;
 
@@ -281,22 +281,31 @@ static __always_inline void fill(struct conn_identity *record, const struct open
 	record->kind = opened->kind;
 	record->netns = opened->netns;
 	record->netns_cookie = opened->netns_cookie;
-	record->pid = opened->of_nobody ? 0 : task->tgid;
-	record->tid = opened->of_nobody ? 0 : task->pid;
-	record->uid = task->cred->uid.val;
-	record->gid = task->cred->gid.val;
-	record->start_time = leader->start_boottime;
 	record->time = now;
-	record->cgroup_id = task->cgroups->dfl_cgrp->kn->id;
-	/* The thread's: a leader that has ended has no memory any more. */
-	fill_exe(record, task);
-	bpf_probe_read_kernel(record->comm, sizeof(record->comm), leader->comm);
-	record->comm[IDENTITY_COMM_BYTES - 1] = '\0';
+	record->ended = IDENTITY_OPEN;
 	record->duration = 0;
 	record->sent = 0;
 	record->received = 0;
 	record->retransmitted = 0;
 	record->round_trip = 0;
+}
+
+/* And of its process. */
+static __always_inline void fill_process(struct conn_identity *record, const struct opened *opened,
+					 struct task_struct *task)
+{
+	struct task_struct *leader = task->group_leader;
+
+	record->pid = opened->of_nobody ? 0 : task->tgid;
+	record->tid = opened->of_nobody ? 0 : task->pid;
+	record->uid = task->cred->uid.val;
+	record->gid = task->cred->gid.val;
+	record->start_time = leader->start_boottime;
+	record->cgroup_id = task->cgroups->dfl_cgrp->kn->id;
+	/* The thread's: a leader that has ended has no memory any more. */
+	fill_exe(record, task);
+	bpf_probe_read_kernel(record->comm, sizeof(record->comm), leader->comm);
+	record->comm[IDENTITY_COMM_BYTES - 1] = '\0';
 }
 
 /* Whether a record says of this process that it has the connection, and cannot be outdated. */
@@ -309,22 +318,25 @@ static __always_inline bool is_known(const struct conn_identity *record, struct 
 }
 
 /* What was in WAY makes room, or it is written again. */
-static __always_inline void count_eviction(const struct identity_bucket *bucket, __u32 way)
+static __always_inline void count_eviction(const struct identity_bucket *bucket, __u32 way,
+					   __u32 table)
 {
 	if (!bucket->tag[way])
 		return;
-	if (bucket->owner[way] & 1)
+	if (table & INBOUND)
+		COUNT_TRACKER(evicted_in);
+	else if (bucket->owner[way] & 1)
 		COUNT_TRACKER(evicted_udp);
 	else
 		COUNT_TRACKER(evicted_tcp);
 }
 
 /*
- * Write down that TASK has the connection, or nobody. With is_again nothing is written when
+ * Write down that TASK has the connection, or nobody: 1 when that was done. With is_again nothing is written when
  * that is known. Of a connection that is older than the attachment the process that is
  * written down stays, unless it, too, is one that had it open and TASK's is older.
  */
-static __always_inline void identify_task(const struct opened *opened, struct task_struct *task)
+static __always_inline int identify_task(const struct opened *opened, struct task_struct *task)
 {
 	__u32 table = opened->kind & IDENTITY_IN ? INBOUND : 0;
 	struct identity_header *header;
@@ -336,51 +348,65 @@ static __always_inline void identify_task(const struct opened *opened, struct ta
 
 	header = get_header(table, seed);
 	if (!header)
-		return;
+		return 0;
 	hash = identity_hash(&opened->key, seed);
 	tag = identity_tag(hash);
 	index = identity_index(hash, bucket_count(table)) | table;
 	bucket = bucket_at(index);
 	if (!bucket)
-		return;
+		return 0;
 
 	known = find_way(index, opened, tag);
 	if (known < NO_WAY && opened->is_again && is_known(&bucket->way[known], task, header))
-		return;
+		return 0;
 	if (known < NO_WAY && opened->kind & IDENTITY_BEFORE &&
 	    (!(bucket->way[known].kind & IDENTITY_BEFORE) ||
 	     bucket->way[known].start_time <= task->group_leader->start_boottime))
-		return;
-	owner = identity_owner(task->cred->uid.val, opened->key.protocol);
+		return 0;
+	if (known >= NO_WAY && opened->is_known)
+		return 0;
+	owner = identity_owner(task->cred->uid.val, opened->key.protocol, opened->kind);
 	way = claim_way(index, owner, known);
 	if (way >= NO_WAY) {
-		COUNT_TRACKER(dropped_identity);
-		return;
+		if (table & INBOUND)
+			COUNT_TRACKER(dropped_in);
+		else
+			COUNT_TRACKER(dropped_identity);
+		return 0;
 	}
 	if (way != known)
-		count_eviction(bucket, way);
+		count_eviction(bucket, way, table);
 	/* Now, not before: who waited for the CPU in between must not look older. */
 	now = bpf_ktime_get_boot_ns();
 	record = &bucket->way[way];
 	bucket->tag[way] = tag;
 	bucket->owner[way] = owner;
 	bucket->time[way] = now;
-	fill(record, opened, task, now);
+	fill_connection(record, opened, now);
+	fill_process(record, opened, task);
 	/* An exchange, for the barrier that a plain store lacks. */
 	__sync_lock_test_and_set(&record->check, identity_check(record));
+	return 1;
 }
 
-/* The same of the process of now, which becomes known as well. */
+/* The same of the process of now. 1 when it was written, 0 when not. */
 __noinline int identify(const struct opened *opened)
 {
-	if (!opened)
-		return 0;
-	identify_task(opened, bpf_get_current_task_btf());
-#ifndef PLAIN
-	if (!opened->of_nobody)
+	return opened ? identify_task(opened, bpf_get_current_task_btf()) : 0;
+}
+
+/*
+ * The same, and the process becomes known as well. (Not from within identify(): together the
+ * two take more stack than there is.)
+ */
+static __always_inline void identify_process(const struct opened *opened)
+{
+#ifdef PLAIN
+	identify(opened);
+#else
+	if (identify(opened) && !opened->of_nobody)
 		record_process();
 #endif
-	return 0;
 }
 
 /*

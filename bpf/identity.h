@@ -73,6 +73,7 @@ enum {
 #define IDENTITY_OWNER 3	/* mask of the above */
 #define IDENTITY_IN 4		/* it was accepted here, or listens */
 #define IDENTITY_NO_DIRECTION 8 /* who opened it is not known: it is older than the attachment */
+#define IDENTITY_SHARED 32	/* other sockets may listen at the same port (SO_REUSEPORT) */
 #define IDENTITY_BEFORE 16	/* older than the attachment: time is that of the attachment */
 
 /* How it ended; IDENTITY_OPEN until it does, and of UDP always. */
@@ -245,10 +246,15 @@ static inline __u32 identity_tag(__u64 hash)
 	return (__u32)hash | 1;
 }
 
-/* Whose a record is, as far as the room in a bucket is concerned: the user, and 1 for UDP. */
-static inline __u32 identity_owner(__u32 uid, __u8 protocol)
+/*
+ * Whose a record is, as far as the room in a bucket is concerned: the user, and 1 for what
+ * never takes the place of what has 0: a datagram that of TCP, and in conn_identity_in an
+ * accepted connection that of a socket that listens.
+ */
+static inline __u32 identity_owner(__u32 uid, __u8 protocol, __u8 kind)
 {
-	return uid << 1 | (protocol == 17);
+	return uid << 1 | (kind & IDENTITY_IN ? (kind & IDENTITY_OWNER) != IDENTITY_LISTENER
+					      : protocol == 17);
 }
 
 /* Which of the header's unseen[] is KEY's: by destination and its port, whatever the source. */

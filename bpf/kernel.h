@@ -22,9 +22,11 @@
 
 /* Kernel ABI values that no uapi header carries in a form usable here. */
 #define EEXIST 17 /* include/uapi/asm-generic/errno-base.h */
+#define EPIPE 32  /* likewise */
 #define ENONET 64 /* include/uapi/asm-generic/errno.h, as those that follow */
 #define ENETUNREACH 101
 #define ECONNABORTED 103
+#define ECONNRESET 104
 #define ETIMEDOUT 110
 #define ECONNREFUSED 111
 #define EHOSTDOWN 112
@@ -39,6 +41,17 @@
 #define IPPROTO_UDP 17	      /* include/uapi/linux/in.h */
 #define PF_KTHREAD 0x00200000 /* include/linux/sched.h, as the next */
 #define PF_IO_WORKER 0x10     /* of io_uring */
+#define TCP_ESTABLISHED 1     /* include/net/tcp_states.h, as those that follow */
+#define TCP_SYN_SENT 2
+#define TCP_SYN_RECV 3
+#define TCP_FIN_WAIT1 4
+#define TCP_FIN_WAIT2 5
+#define TCP_TIME_WAIT 6
+#define TCP_CLOSE 7
+#define TCP_LAST_ACK 9
+#define TCP_LISTEN 10
+#define TCP_CLOSING 11
+#define TCP_NEW_SYN_RECV 12
 #define RTN_LOCAL 2	      /* include/uapi/linux/rtnetlink.h */
 #define RTF_LOCAL (1U << 31)  /* include/uapi/linux/ipv6_route.h */
 
@@ -260,6 +273,7 @@ struct sock_common {
 	__u16 skc_dport;
 	__u16 skc_num; /* the local port, host byte order */
 	unsigned char skc_state;
+	unsigned char skc_reuseport : 1; /* SO_REUSEPORT */
 	possible_net_t skc_net;
 	atomic64_t skc_cookie;	      /* 0 until someone asks for it */
 	struct in6_addr skc_v6_daddr; /* with CONFIG_IPV6, as the next */

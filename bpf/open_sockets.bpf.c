@@ -11,16 +11,6 @@
  */
 #include "port_tracker.bpf.h"
 
-#define TCP_LISTEN 10 /* include/net/tcp_states.h, as those that follow */
-#define TCP_ESTABLISHED 1
-#define TCP_SYN_SENT 2
-#define TCP_SYN_RECV 3
-#define TCP_FIN_WAIT1 4
-#define TCP_FIN_WAIT2 5
-#define TCP_CLOSE_WAIT 8
-#define TCP_LAST_ACK 9
-#define TCP_CLOSING 11
-
 #define OPENED_HERE 1	/* what opened_by() gives, as the next */
 #define OPENED_THERE 0
 
@@ -70,19 +60,6 @@ static __always_inline __u8 kind_of(struct sock *sk, __u8 state)
 	return IDENTITY_NO_DIRECTION;
 }
 
-static __always_inline void set_addresses(struct opened *opened, const struct sock_common *common)
-{
-	if (common->skc_family == AF_INET) {
-		set_v4(opened->key.dst_ip, common->skc_daddr);
-		set_src_v4(opened->src_ip, common->skc_rcv_saddr);
-		return;
-	}
-	for (int i = 0; i < 4; i++) {
-		opened->key.dst_ip[i] = common->skc_v6_daddr.in6_u.u6_addr32[i];
-		opened->src_ip[i] = common->skc_v6_rcv_saddr.in6_u.u6_addr32[i];
-	}
-}
-
 /* The connection table has what was opened here; an entry that is there is newer. */
 static __always_inline void note_pid(const struct opened *opened, conn_pid pid)
 {
@@ -106,20 +83,17 @@ static __always_inline void record_open(struct task_struct *task, struct sock *s
 	struct opened opened = {};
 	__u8 state = common->skc_state;
 
-	if (common->skc_family != AF_INET &&
-	    (common->skc_family != AF_INET6 || !bpf_core_field_exists(common->skc_v6_daddr)))
+	if (common->skc_family != AF_INET && common->skc_family != AF_INET6)
 		return;
-	opened.key.protocol = sk->sk_protocol;
-	opened.key.src_port = common->skc_num;
-	opened.key.dst_port = bpf_ntohs(common->skc_dport);
+	set_connection(&opened, sk);
 	opened.kind = IDENTITY_BEFORE | IDENTITY_HOLDER;
 	if (!opened.key.src_port)
 		return;
-	set_addresses(&opened, common);
-	set_netns(&opened, sk);
 	if (sk->sk_protocol == IPPROTO_TCP && state == TCP_LISTEN) {
 		/* Nobody else may accept: who has it open is who listens. */
 		opened.kind = IDENTITY_BEFORE | IDENTITY_LISTENER | IDENTITY_IN;
+		if (BPF_CORE_READ_BITFIELD(common, skc_reuseport))
+			opened.kind |= IDENTITY_SHARED;
 		for (int i = 0; i < 4; i++)
 			opened.key.dst_ip[i] = 0;
 		opened.key.dst_port = 0;

@@ -17,7 +17,9 @@ struct opened {
 	__u8 flags;    /* OPENED_* */
 	__u8 is_again; /* it may be a datagram more of what is known */
 	__u8 of_nobody;
-	__u8 kind; /* IDENTITY_* of identity.h */
+	__u8 kind;     /* IDENTITY_* of identity.h */
+	__u8 is_known; /* nothing is written but in the place of a record that is there */
+	__u8 pad[7];
 };
 
 static __always_inline void set_v4(__u32 ip[4], __u32 address)
@@ -55,6 +57,29 @@ static __always_inline void set_netns(struct opened *opened, const struct sock *
 	opened->netns_cookie = netns_cookie_of(net);
 	opened->netns = net->ns.inum;
 #endif
+}
+
+/* Ports, addresses, protocol and namespace of SK, whose type the verifier knows. */
+static __always_inline void set_connection(struct opened *opened, const struct sock *sk)
+{
+	const struct sock_common *common = &sk->__sk_common;
+
+	opened->key.src_port = common->skc_num;
+	opened->key.dst_port = bpf_ntohs(common->skc_dport);
+	opened->key.protocol = sk->sk_protocol;
+	set_netns(opened, sk);
+	if (common->skc_family == AF_INET) {
+		set_v4(opened->key.dst_ip, common->skc_daddr);
+		set_src_v4(opened->src_ip, common->skc_rcv_saddr);
+		return;
+	}
+	/* Without CONFIG_IPV6 there is no such socket, and no such member. */
+	if (!bpf_core_field_exists(common->skc_v6_daddr))
+		return;
+	for (int i = 0; i < 4; i++) {
+		opened->key.dst_ip[i] = common->skc_v6_daddr.in6_u.u6_addr32[i];
+		opened->src_ip[i] = common->skc_v6_rcv_saddr.in6_u.u6_addr32[i];
+	}
 }
 
 #endif

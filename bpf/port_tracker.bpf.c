@@ -32,6 +32,10 @@
 #endif
 #define HAS(parts) ((PARTS) & (parts))
 
+#if HAS(TCP_OPENS) && !defined(PLAIN) && !defined(PID_ONLY)
+#define HAS_INBOUND
+#include "inbound.bpf.h"
+#endif
 #if HAS(TCP_EVENTS)
 #include "tcp_events.bpf.h"
 #else
@@ -92,7 +96,7 @@ static __always_inline void look_at_socket(struct opened *opened, struct tcp_soc
 #endif
 
 /* The process of now connects the socket of CTX, which is TP. */
-static __always_inline void record_connect(struct bpf_sock_ops *ctx, struct tcp_sock *tp)
+static __noinline void record_connect(struct bpf_sock_ops *ctx, struct tcp_sock *tp)
 {
 	struct opened opened = {};
 
@@ -145,12 +149,32 @@ int handle_sockops(struct bpf_sock_ops *ctx)
 #endif
 #if HAS(TCP_EVENTS)
 		count_connect(ctx, tp);
-	} else if (is_event(ctx, op)) {
+#endif
+		return 1;
+	}
+#ifdef HAS_INBOUND
+	if (op == BPF_SOCK_OPS_TCP_LISTEN_CB || op == BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB) {
+		tp = socket_of(ctx);
+		if (!tp)
+			return 1;
+		if (op == BPF_SOCK_OPS_TCP_LISTEN_CB) {
+			record_listener(tp);
+#if HAS(TCP_EVENTS)
+			/* To be told when it is closed. */
+			follow_socket(ctx, tp);
+#endif
+			return 1;
+		}
+		record_inbound(tp);
+	}
+#endif
+#if HAS(TCP_EVENTS)
+	if (is_event(ctx, op)) {
 		tp = socket_of(ctx);
 		if (tp)
 			count_event(ctx, op, tp);
-#endif
 	}
+#endif
 	return 1;
 }
 #else

@@ -24,6 +24,10 @@
 #define SOCKET_HAS_COOKIE
 #include "tcp_monitor.bpf.h"
 
+#ifdef HAS_INBOUND
+#include "ended.bpf.h"
+#endif
+
 /*
  * The flag is set before the change to ESTABLISHED, or right after it; never in between.
  * Whether the socket is new is told by it, too: whoever else asked for its changes may not
@@ -79,6 +83,10 @@ static __always_inline void count_event(struct bpf_sock_ops *ctx, __u32 op, stru
 		if (m)
 			count(&m->reply_written);
 	}
+#ifdef HAS_INBOUND
+	if (to == TCP_CLOSE && from != to)
+		record_end(tp, from, direction_of(cookie_of((struct sock *)tp)));
+#endif
 	on_state_change((struct sock *)tp, from, to);
 }
 
