@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 /* conn-list: which connections are tracked? */
 #include "lib/conn.h"
+#include "lib/directories.h"
 #include "lib/follow.h"
 #include "lib/list.h"
+#include "lib/number.h"
 #include "lib/text.h"
 
 #include <getopt.h>
@@ -15,7 +17,7 @@ static const char usage[] =
 	"\n"
 	"Print every tracked connection, a line each:\n"
 	"PROTOCOL DST SRC_PORT DST_PORT PID STATUS COMM\n"
-	"STATUS is live, exited, reused or unknown; COMM is the name that the process had.\n"
+	"STATUS is live, exited, reused or unknown, COMM the name that the process had.\n"
 	"\n"
 	"  -p, --protocol P    only tcp, or only udp\n"
 	"  --dst ADDRESS       only those to this address\n"
@@ -31,7 +33,7 @@ static const char usage[] =
 	"  -V, --version       the version\n"
 	"\n"
 	"Exit status: 0 done, 2 bad arguments, 3 the maps can't be read.\n"
-	"Environment: PIN_DIR, where the maps are pinned (/sys/fs/bpf/connpin).\n";
+	"Environment: PIN_DIR, where the maps are pinned (" PIN_DIR_DEFAULT ").\n";
 
 static int list_all(const struct entry_filter *filter, bool json, uint64_t seconds)
 {
@@ -52,7 +54,7 @@ static int list_all(const struct entry_filter *filter, bool json, uint64_t secon
 		(void)nanosleep(&(struct timespec) { .tv_sec = (time_t)seconds }, NULL);
 		list_refresh(&list);
 	}
-	/* A failed write is finish()'s to tell. */
+	/* finish() reports it when writing failed instead. */
 	if (rc && !out_flush()) {
 		warn_parts("cannot read the connection table: ", strerror(-rc), NULL);
 		return EXIT_UNAVAILABLE;

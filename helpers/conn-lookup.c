@@ -7,6 +7,7 @@
 #include "lib/answer.h"
 #include "lib/batch.h"
 #include "lib/conn.h"
+#include "lib/directories.h"
 #include "lib/lookup.h"
 #include "lib/text.h"
 
@@ -21,26 +22,27 @@ static const char usage[] =
 	"       conn-lookup [--netns PID|PATH|any] [--no-cmdline] -\n"
 	"\n"
 	"Print the process that opened the TCP connection, or sent the UDP datagram,\n"
-	"from local port SRC_PORT to DST_PORT of the address DST, and whether it is live,\n"
-	"exited, or its process id reused by another; unknown when that can't be told.\n"
+	"from local port SRC_PORT to DST_PORT of the address DST, and its status: live,\n"
+	"exited, reused (another process has its id now), or unknown.\n"
 	"\n"
 	"  -p, --protocol P  tcp (default) or udp\n"
 	"  -j, --json        one JSON object on one line\n"
 	"  -q, --quiet       the process id alone\n"
 	"  --src ADDRESS     only the connection from this local address\n"
-	"  --netns N         only connections of this network namespace: that of a process,\n"
-	"                    or the file at a path; any: the latest of all. Without it those\n"
-	"                    of the own one; with --src, when the address is none of the own\n"
-	"                    one's, those of any other\n"
-	"  --all             every record of this connection, of the own namespace first\n"
-	"  --no-cmdline      leave the command line out: it may hold secrets\n"
-	"  -                 read \"PROTOCOL DST SRC_PORT DST_PORT [SRC]\" lines, answer each\n"
-	"                    with a JSON object, in order, until end of file\n"
+	"  --netns N         only connections of this network namespace: that of process\n"
+	"                    N, or the one that is a file at the path N, or any. Without\n"
+	"                    it that of the caller; but with --src, if the caller's has\n"
+	"                    no such address, any\n"
+	"  --all             every record of this connection, those of the caller's\n"
+	"                    namespace first\n"
+	"  --no-cmdline      leave out the command line, which may hold secrets\n"
+	"  -                 read lines \"PROTOCOL DST SRC_PORT DST_PORT [SRC]\" and answer\n"
+	"                    each with a JSON object, in order, until end of file\n"
 	"  -h, --help        this text\n"
 	"  -V, --version     the version\n"
 	"\n"
 	"Exit status: 0 found, 1 not found, 2 bad arguments, 3 the maps can't be read.\n"
-	"Environment: PIN_DIR, where the maps are pinned (/sys/fs/bpf/connpin).\n";
+	"Environment: PIN_DIR, where the maps are pinned (" PIN_DIR_DEFAULT ").\n";
 
 enum format { FORMAT_TEXT, FORMAT_JSON, FORMAT_QUIET };
 
@@ -53,18 +55,19 @@ static int bad_operand(const char *name, const char *value, conn_error error)
 static void print_answer(const struct answer *answer, enum format format, bool want_cmdline)
 {
 	struct process process;
+	struct facts facts;
 
 	if (format == FORMAT_QUIET) {
 		out_u64(answer->pid);
 		out_str("\n");
 		return;
 	}
-	answer_inspect(answer, &process, want_cmdline);
+	facts = answer_inspect(answer, &process, want_cmdline);
 	if (format == FORMAT_JSON) {
-		answer_print_json(answer, &process);
+		answer_print_json(&facts);
 		out_str("\n");
 	} else {
-		answer_print_text(answer, &process);
+		answer_print_text(&facts);
 	}
 }
 
@@ -82,21 +85,19 @@ static int answer_one(char **operand, const struct question *question)
 	struct answer answers[IDENTITY_WAYS];
 	struct lookup lookup = { .netns = question->netns, .want_all = question->all };
 	struct identity_query query;
-	struct conn conn;
-	uint16_t src_port, dst_port;
+	struct conn conn = { .protocol = question->protocol };
 	conn_error error;
 	int count;
 
-	error = conn_parse_address(operand[0], &conn);
+	error = conn_parse_address(operand[0], &conn.dst);
 	if (error)
 		return bad_operand("DST", operand[0], error);
-	error = conn_parse_port(operand[1], &src_port);
+	error = conn_parse_port(operand[1], &conn.src_port);
 	if (error)
 		return bad_operand("SRC_PORT", operand[1], error);
-	error = conn_parse_port(operand[2], &dst_port);
+	error = conn_parse_port(operand[2], &conn.dst_port);
 	if (error)
 		return bad_operand("DST_PORT", operand[2], error);
-	conn_set_ports(&conn, question->protocol, src_port, dst_port);
 
 	lookup_open(&lookup);
 	identity_query(&query, &lookup.identities, &conn);

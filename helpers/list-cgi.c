@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
 /*
- * list-cgi: GET /cgi-bin/list?protocol=udp&dst=A&sport=N&dport=N&pid=N, what conn-list -j
- * prints, an object a line.
+ * list-cgi: answer GET /cgi-bin/list?protocol=udp&dst=A&sport=N&dport=N&pid=N with what
+ * conn-list -j prints, an object a line.
  *
- * With encoding=gzip in that content encoding: httpd does not tell what else the client
- * would accept.
+ * A client that wants the answer compressed asks for it with encoding=gzip, because httpd does
+ * not pass on the header Accept-Encoding.
  */
 #include "lib/list.h"
 #include "lib/http_request.h"
+#include "lib/number.h"
 #include "lib/text.h"
 
 #include <errno.h>
@@ -22,7 +23,7 @@ extern char **environ;
 
 enum { PROTOCOL, DST, SPORT, DPORT, PID, ENCODING, PARAMETERS };
 
-/* NULL, or what is wrong with the value. */
+/* Put the value into the filter. NULL, or what is wrong with it. */
 static conn_error read_parameter(int which, const char *value, struct entry_filter *filter)
 {
 	switch (which) {
@@ -72,13 +73,13 @@ static bool read_filter(struct entry_filter *filter, bool *is_gzip)
 
 /* --- gzip ------------------------------------------------------------------- */
 
-/* Between us and the answer. */
+/* The gzip through which the list goes. */
 static struct {
-	pid_t pid; /* 0: none is wanted, or none could be started */
+	pid_t pid; /* 0: the list is not compressed */
 	int to, from;
 } gzip;
 
-/* False when it can't be started. */
+/* False when gzip can't be started. */
 static bool start_gzip(void)
 {
 	static char *const argv[] = { "gzip", "-1", NULL };
@@ -105,7 +106,7 @@ static bool start_gzip(void)
 	close(out[1]);
 	gzip.to = in[1];
 	gzip.from = out[0];
-	/* We must not wait for it while it waits for us. */
+	/* If both sides waited for the other to read, neither would go on. */
 	if (!rc && fcntl(gzip.to, F_SETFL, O_NONBLOCK) == 0)
 		return true;
 	close(gzip.to);
@@ -114,7 +115,7 @@ static bool start_gzip(void)
 	return false;
 }
 
-/* What has come out of it, into the answer. 0 at its end, 1, or -errno. */
+/* Move what gzip has written into the answer. 1, 0 at its end, or -errno. */
 static int take_from_gzip(void)
 {
 	char bytes[16384];
@@ -127,7 +128,7 @@ static int take_from_gzip(void)
 	return rc ? rc : 1;
 }
 
-/* For out_with(). */
+/* The writer for out_with(): hands bytes to gzip. */
 static int put_into_gzip(const char *bytes, size_t len)
 {
 	while (len > 0) {
@@ -156,7 +157,7 @@ static int put_into_gzip(const char *bytes, size_t len)
 	return 0;
 }
 
-/* All that it has been given is in the answer, or the answer is not whole. */
+/* Move the rest into the answer and end gzip; if it failed, the answer ends as incomplete. */
 static void end_gzip(void)
 {
 	int rc = out_flush(), status = 0;
@@ -204,7 +205,7 @@ static void answer_list(const struct entry_filter *filter, bool is_gzip)
 	rc = list_print(&list, filter, true, is_gzip ? begin_gzip : begin);
 	if (gzip.pid)
 		end_gzip();
-	/* A failed write has nobody to tell. */
+	/* When writing failed there is no client any more. */
 	if (rc && !out_flush())
 		warn_parts("cannot read the connection table: ", strerror(-rc), NULL);
 }

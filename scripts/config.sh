@@ -32,34 +32,6 @@ setting() {
 	esac
 }
 
-# shellcheck disable=SC2034 # for those who source this
-set_value() {
-	case $1 in
-	PIN_DIR) PIN_DIR=$2 ;;
-	PIN_GROUP) PIN_GROUP=$2 ;;
-	CGROUP) CGROUP=$2 ;;
-	CONN_V4_ENTRIES) CONN_V4_ENTRIES=$2 ;;
-	CONN_V6_ENTRIES) CONN_V6_ENTRIES=$2 ;;
-	CONN_IN_ENTRIES) CONN_IN_ENTRIES=$2 ;;
-	CONN_PROCESSES) CONN_PROCESSES=$2 ;;
-	TCP_SOCKETS) TCP_SOCKETS=$2 ;;
-	CGROUP_SERIES) CGROUP_SERIES=$2 ;;
-	CGROUP_LINGER) CGROUP_LINGER=$2 ;;
-	RUN_DIR) RUN_DIR=$2 ;;
-	HTTP_RUN_DIR) HTTP_RUN_DIR=$2 ;;
-	LISTEN) LISTEN=$2 ;;
-	HTTP_USER) HTTP_USER=$2 ;;
-	HTTP_PASSWD) HTTP_PASSWD=$2 ;;
-	HTTP_NAMES) HTTP_NAMES=$2 ;;
-	HTTP_CLIENTS) HTTP_CLIENTS=$2 ;;
-	HTTP_SECONDS) HTTP_SECONDS=$2 ;;
-	LOOKUP_ALLOW) LOOKUP_ALLOW=$2 ;;
-	LOOKUP_USERS) LOOKUP_USERS=$2 ;;
-	LOOKUP_CMDLINE) LOOKUP_CMDLINE=$2 ;;
-	*) die "read-settings is of another build: there is no setting $1" ;;
-	esac
-}
-
 # set_listen_address ADDRESS:PORT: where a client on this host reaches it: LISTEN_ADDRESS
 # and LISTEN_PORT, and both as LISTEN_URL.
 set_listen_address() {
@@ -91,10 +63,13 @@ load_settings() {
 		setting_value=${setting_text#*=}
 		setting_name=${setting_text%%=*} # NAME:LINE
 		SETTING_LINES="$SETTING_LINES $setting_name"
-		set_value "${setting_name%:*}" "$setting_value"
-	done <<-END
+		# A variable of that name; read-settings knows no other names than its own.
+		IFS= read -r "${setting_name%:*}" <<-END
+			$setting_value
+		END
+	done <<-SETTINGS
 		$settings
-	END
+	SETTINGS
 	set_listen_address "${LISTEN%% *}"
 	# What the helpers and the CGI programs read.
 	export PIN_DIR RUN_DIR LOOKUP_ALLOW LOOKUP_USERS LOOKUP_CMDLINE

@@ -145,7 +145,7 @@ int bpf_attach_raw(int prog, const char *name)
 
 int bpf_attach_tracing(int prog)
 {
-	/* Without a name: it is attached to what the program was loaded for. */
+	/* Without a name the kernel takes the one that the program was loaded for. */
 	return bpf_attach_raw(prog, NULL);
 }
 
@@ -160,7 +160,7 @@ int bpf_attach_tracepoint(int prog, __u64 id)
 	event.type = PERF_TYPE_TRACEPOINT;
 	event.size = sizeof(event);
 	event.config = id;
-	/* For a tracepoint it is no matter which task or CPU: the program runs for all. */
+	/* The CPU does not matter: a program at a tracepoint runs on all of them. */
 	fd = syscall(SYS_perf_event_open, &event, -1, 0, -1, PERF_FLAG_FD_CLOEXEC);
 	if (fd < 0)
 		return -errno;

@@ -2,16 +2,18 @@
 #define _GNU_SOURCE
 #include "cgroup_path.h"
 
+#include "number.h"
+
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <string.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
-/* include/linux/exportfs.h, since 5.14 in user space's sight: the handle is the id. */
+/* include/linux/exportfs.h: a file handle of this type is the id of a cgroup (Linux 5.5). */
 #define FILEID_KERNFS 0xfe
 
-/* Where the hierarchy is mounted: alone, or on a host that has version 1 as well. */
+/* Where the hierarchy is mounted on a host that has version 1 as well, and elsewhere. */
 static const char *const mounts[] = { "/sys/fs/cgroup/unified", "/sys/fs/cgroup" };
 
 static int open_cgroup(int mount, __u64 id)
@@ -28,18 +30,13 @@ static int open_cgroup(int mount, __u64 id)
 	return open_by_handle_at(mount, &of.handle, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
-/* The path of an open directory, behind the first SKIP bytes of it. */
+/* The path of the directory FD without its first SKIP bytes. Its length, or -1. */
 static int path_of(int fd, size_t skip, char *path, size_t size)
 {
-	char link[] = "/proc/self/fd/0000000000";
-	char *p = link + sizeof(link) - 1;
+	char link[sizeof("/proc/self/fd/") + NUMBER_DIGITS] = "/proc/self/fd/";
 	ssize_t len;
 
-	do {
-		*--p = (char)('0' + fd % 10);
-		fd /= 10;
-	} while (fd);
-	memmove(link + strlen("/proc/self/fd/"), p, strlen(p) + 1);
+	format_u64(link + strlen(link), (uint64_t)fd);
 	len = readlink(link, path, size);
 	if (len < (ssize_t)skip || (size_t)len == size)
 		return -1;

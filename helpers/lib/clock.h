@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Clocks, in nanoseconds. */
 #ifndef CONNPIN_LIB_CLOCK_H
 #define CONNPIN_LIB_CLOCK_H
 
@@ -7,7 +8,7 @@
 
 #define NS_PER_SECOND 1000000000u
 
-/* What CLOCK reads, in nanoseconds. */
+/* The time of CLOCK now: since boot, or since 1970 for CLOCK_REALTIME. It can't fail. */
 static inline uint64_t clock_ns(clockid_t clock)
 {
 	struct timespec now;

@@ -2,76 +2,79 @@
 #include "conn.h"
 
 #include "bpf.h"
+#include "number.h"
 #include "pins.h"
-#include "text.h"
 
-#include <arpa/inet.h>
-#include <errno.h>
 #include <netinet/in.h>
+#include <stddef.h>
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
+
+/* --- what a person types ---------------------------------------------------- */
+
+static const struct {
+	const char *name;
+	uint8_t number;
+} protocols[] = { { "tcp", IPPROTO_TCP }, { "udp", IPPROTO_UDP } };
+
+#define PROTOCOLS (sizeof(protocols) / sizeof(*protocols))
 
 conn_error conn_parse_protocol(const char *text, uint8_t *protocol)
 {
-	if (strcmp(text, "tcp") == 0)
-		*protocol = IPPROTO_TCP;
-	else if (strcmp(text, "udp") == 0)
-		*protocol = IPPROTO_UDP;
-	else
-		return "is not a protocol: tcp or udp";
+	for (size_t i = 0; i < PROTOCOLS; i++) {
+		if (strcmp(text, protocols[i].name) != 0)
+			continue;
+		*protocol = protocols[i].number;
+		return NULL;
+	}
+	return "is not a protocol: tcp or udp";
+}
+
+const char *conn_protocol_name(uint8_t protocol)
+{
+	for (size_t i = 0; i < PROTOCOLS; i++)
+		if (protocols[i].number == protocol)
+			return protocols[i].name;
 	return NULL;
 }
 
 /*
- * What is wrong with a text that is no address: people paste what other programs print, an
- * address as URLs have it, with a port, or with its interface. The maps know of none of these.
+ * Say what is wrong with a text that is no address. People paste what other programs
+ * print: an address in brackets as in a URL, with a port, or with an interface.
  */
 static conn_error explain_address(const char *text)
 {
-	char address[INET6_ADDRSTRLEN];
-	bool is_bracketed = *text == '[';
+	char copy[ADDRESS_TEXT_MAX + 1];
+	bool is_bracketed = *text == '[', is_v6 = false, is_v4 = false;
 	const char *start = text + is_bracketed, *rest;
 	size_t len = strcspn(start, is_bracketed ? "]%" : strchr(text, '%') ? "%" : ":");
-	uint8_t raw[16];
+	struct address address;
 
-	if (len < sizeof(address)) {
-		memcpy(address, start, len);
-		address[len] = '\0';
-		rest = start + len;
-		if (inet_pton(AF_INET6, address, raw) == 1) {
-			if (*rest == '%')
-				return is_bracketed ? "has brackets and a zone: give it without "
-						      "brackets, without %zone"
-						    : "has a zone: give it without %zone";
-			if (strcmp(rest, "]") == 0)
-				return "has brackets: give it without brackets";
-			if (strncmp(rest, "]:", 2) == 0)
-				return "has brackets and a port: give it without both";
-		}
-		if (!is_bracketed && *rest == ':' && inet_pton(AF_INET, address, raw) == 1)
-			return "has a port: give it without :port";
+	if (len >= sizeof(copy))
+		return "is not an IPv4 or IPv6 address";
+	memcpy(copy, start, len);
+	copy[len] = '\0';
+	rest = start + len;
+	if (parse_address(copy, &address)) {
+		is_v6 = strchr(copy, ':') != NULL;
+		is_v4 = !is_v6;
 	}
+	if (is_v6 && *rest == '%')
+		return is_bracketed ? "has brackets and a zone: give it without brackets, "
+				      "without %zone"
+				    : "has a zone: give it without %zone";
+	if (is_v6 && strcmp(rest, "]") == 0)
+		return "has brackets: give it without brackets";
+	if (is_v6 && strncmp(rest, "]:", 2) == 0)
+		return "has brackets and a port: give it without both";
+	if (is_v4 && !is_bracketed && *rest == ':')
+		return "has a port: give it without :port";
 	return "is not an IPv4 or IPv6 address";
 }
 
-conn_error conn_parse_address(const char *text, struct conn *conn)
+conn_error conn_parse_address(const char *text, struct address *address)
 {
-	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
-	uint8_t raw[16];
-
-	memset(conn, 0, sizeof(*conn));
-	if (inet_pton(AF_INET, text, raw) == 1) {
-		memcpy(&conn->v4.dst_ip, raw, 4);
-	} else if (inet_pton(AF_INET6, text, raw) != 1) {
-		return explain_address(text);
-	} else if (memcmp(raw, mapped, sizeof(mapped)) == 0) {
-		memcpy(&conn->v4.dst_ip, raw + 12, 4);
-	} else {
-		conn->is_v6 = true;
-		memcpy(conn->v6.dst_ip, raw, 16);
-	}
-	return NULL;
+	return parse_address(text, address) ? NULL : explain_address(text);
 }
 
 conn_error conn_parse_port(const char *text, uint16_t *port)
@@ -84,51 +87,34 @@ conn_error conn_parse_port(const char *text, uint16_t *port)
 	return NULL;
 }
 
-void conn_set_address(struct conn *conn, const __u32 ip[4])
-{
-	*conn = (struct conn) { .is_v6 = ip[0] || ip[1] || ip[2] != htonl(0xffff) };
-	if (conn->is_v6)
-		memcpy(conn->v6.dst_ip, ip, 16);
-	else
-		conn->v4.dst_ip = ip[3];
-}
-
-void conn_get_address(const struct conn *conn, __u32 ip[4])
-{
-	if (conn->is_v6) {
-		memcpy(ip, conn->v6.dst_ip, 16);
-		return;
-	}
-	ip[0] = ip[1] = 0;
-	ip[2] = htonl(0xffff);
-	ip[3] = conn->v4.dst_ip;
-}
-
 conn_error conn_parse_source(const char *text, struct conn_source *source)
 {
-	struct conn address;
-	conn_error error = conn_parse_address(text, &address);
+	conn_error error = conn_parse_address(text, &source->address);
 
 	if (error)
 		return error;
-	conn_get_address(&address, source->ip);
-	if (!(source->ip[0] | source->ip[1] | source->ip[3]))
+	if (address_is_any(&source->address))
 		return "is no address that a connection comes from";
 	source->is_asked = true;
 	return NULL;
 }
 
-void conn_set_ports(struct conn *conn, uint8_t protocol, uint16_t src_port, uint16_t dst_port)
+/* --- the connection table --------------------------------------------------- */
+
+struct conn conn_of_key_v4(const struct conn_key_v4 *key)
 {
-	if (conn->is_v6) {
-		conn->v6.protocol = protocol;
-		conn->v6.src_port = src_port;
-		conn->v6.dst_port = dst_port;
-	} else {
-		conn->v4.protocol = protocol;
-		conn->v4.src_port = src_port;
-		conn->v4.dst_port = dst_port;
-	}
+	return (struct conn) { .dst = address_from_v4(key->dst_ip),
+			       .src_port = key->src_port,
+			       .dst_port = key->dst_port,
+			       .protocol = key->protocol };
+}
+
+struct conn conn_of_key_v6(const struct conn_key_v6 *key)
+{
+	return (struct conn) { .dst = address_from_v6(key->dst_ip),
+			       .src_port = key->src_port,
+			       .dst_port = key->dst_port,
+			       .protocol = key->protocol };
 }
 
 int conn_open(struct conn_maps *maps)
@@ -165,121 +151,22 @@ void conn_reopen(struct conn_maps *maps)
 
 int conn_open_for(struct conn_maps *maps, const struct conn *conn)
 {
-	if (conn->is_v6)
-		return maps->v6 = open_map_or_warn("conn_to_pid_v6");
-	return maps->v4 = open_map_or_warn("conn_to_pid_v4");
+	bool is_v4 = address_is_v4(&conn->dst);
+	int *map = is_v4 ? &maps->v4 : &maps->v6;
+
+	if (*map < 0)
+		*map = open_map_or_warn(is_v4 ? "conn_to_pid_v4" : "conn_to_pid_v6");
+	return *map < 0 ? *map : 0;
 }
 
 int conn_lookup(const struct conn_maps *maps, const struct conn *conn, conn_pid *pid)
 {
-	if (conn->is_v6)
-		return bpf_lookup(maps->v6, &conn->v6, pid);
-	return bpf_lookup(maps->v4, &conn->v4, pid);
-}
+	struct conn_key_v6 key_v6 = conn_key_v6(conn);
+	struct conn_key_v4 key_v4 = { .dst_ip = address_v4(&conn->dst),
+				      .src_port = conn->src_port,
+				      .dst_port = conn->dst_port,
+				      .protocol = conn->protocol };
 
-uint8_t conn_protocol(const struct conn *conn)
-{
-	return conn->is_v6 ? conn->v6.protocol : conn->v4.protocol;
-}
-
-bool conn_same_address(const struct conn *a, const struct conn *b)
-{
-	if (a->is_v6 != b->is_v6)
-		return false;
-	return a->is_v6 ? memcmp(a->v6.dst_ip, b->v6.dst_ip, 16) == 0
-			: a->v4.dst_ip == b->v4.dst_ip;
-}
-
-uint16_t conn_src_port(const struct conn *conn)
-{
-	return conn->is_v6 ? conn->v6.src_port : conn->v4.src_port;
-}
-
-uint16_t conn_dst_port(const struct conn *conn)
-{
-	return conn->is_v6 ? conn->v6.dst_port : conn->v4.dst_port;
-}
-
-void conn_print_protocol(const struct conn *conn)
-{
-	uint8_t protocol = conn_protocol(conn);
-
-	if (protocol == IPPROTO_TCP)
-		out_str("tcp");
-	else if (protocol == IPPROTO_UDP)
-		out_str("udp");
-	else
-		out_u64(protocol);
-}
-
-static void print_v4(const uint8_t raw[4])
-{
-	for (int i = 0; i < 4; i++) {
-		if (i > 0)
-			out_str(".");
-		out_u64(raw[i]);
-	}
-}
-
-static void print_hex(unsigned n)
-{
-	if (n >= 16)
-		print_hex(n / 16);
-	out_bytes(&"0123456789abcdef"[n % 16], 1);
-}
-
-/*
- * As RFC 5952 says: "::" for the longest run of zero groups, of two at least, the
- * first of equals. inet_ntop() would bring printf along, a third of the program.
- */
-static void print_v6(const uint8_t raw[16])
-{
-	int start = -1, length = 1;
-
-	for (int i = 0; i < 8; i++) {
-		int zeroes = 0;
-
-		while (i + zeroes < 8 && !raw[2 * (i + zeroes)] && !raw[2 * (i + zeroes) + 1])
-			zeroes++;
-		if (zeroes > length) {
-			start = i;
-			length = zeroes;
-		}
-	}
-	for (int i = 0; i < 8; i++) {
-		if (i == start) {
-			out_str("::");
-			i += length - 1;
-			continue;
-		}
-		if (i > 0 && i != start + length)
-			out_str(":");
-		print_hex(raw[2 * i] * 256u + raw[2 * i + 1]);
-	}
-}
-
-void conn_print_address(const struct conn *conn)
-{
-	uint8_t raw[16];
-
-	/* By way of raw: members of a packed key may not be aligned. */
-	if (conn->is_v6) {
-		memcpy(raw, conn->v6.dst_ip, 16);
-		print_v6(raw);
-	} else {
-		memcpy(raw, &conn->v4.dst_ip, 4);
-		print_v4(raw);
-	}
-}
-
-void conn_print_json_fields(const struct conn *conn)
-{
-	out_str("\"protocol\":\"");
-	conn_print_protocol(conn);
-	out_str("\",\"dst_ip\":\"");
-	conn_print_address(conn);
-	out_str("\",\"src_port\":");
-	out_u64(conn_src_port(conn));
-	out_str(",\"dst_port\":");
-	out_u64(conn_dst_port(conn));
+	return address_is_v4(&conn->dst) ? bpf_lookup(maps->v4, &key_v4, pid)
+					 : bpf_lookup(maps->v6, &key_v6, pid);
 }

@@ -1,80 +1,80 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A connection as the helpers know it: what a person types, what the maps are
- * keyed by, and what is printed.
+ * A connection as the helpers know it: read from what a person types, looked up in the
+ * connection table, the maps conn_to_pid_v4 and conn_to_pid_v6.
  */
 #ifndef CONNPIN_LIB_CONN_H
 #define CONNPIN_LIB_CONN_H
 
 #include "../../bpf/port_tracker.h"
 
+#include "address.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
-/* The connection table, opened. Descriptors, or -errno where not open. */
+/* What identifies a connection, seen from this host. */
+struct conn {
+	struct address dst;
+	uint16_t src_port; /* host byte order, as in the maps */
+	uint16_t dst_port;
+	uint8_t protocol; /* IPPROTO_TCP or IPPROTO_UDP; a map may hold another one */
+};
+
+/* The source address that a connection should have. */
+struct conn_source {
+	bool is_asked; /* false: any will do */
+	struct address address;
+};
+
+/* What a parser found wrong, as the end of the sentence "'TEXT' ..."; NULL when nothing. */
+typedef const char *conn_error;
+
+conn_error conn_parse_protocol(const char *text, uint8_t *protocol);
+conn_error conn_parse_address(const char *text, struct address *address);
+conn_error conn_parse_port(const char *text, uint16_t *port);
+conn_error conn_parse_source(const char *text, struct conn_source *source);
+
+/* "tcp" or "udp"; NULL for another protocol, which has a number alone. */
+const char *conn_protocol_name(uint8_t protocol);
+
+/* The connection of a key of conn_to_pid_v4 or conn_to_pid_v6. */
+struct conn conn_of_key_v4(const struct conn_key_v4 *key);
+struct conn conn_of_key_v6(const struct conn_key_v6 *key);
+
+/* The other way round: the key of a connection as IPv6, an IPv4 address as ::ffff:a.b.c.d. */
+static inline struct conn_key_v6 conn_key_v6(const struct conn *conn)
+{
+	return (struct conn_key_v6) {
+		.dst_ip = { conn->dst.word[0], conn->dst.word[1], conn->dst.word[2],
+			    conn->dst.word[3] },
+		.src_port = conn->src_port,
+		.dst_port = conn->dst_port,
+		.protocol = conn->protocol,
+	};
+}
+
+/* The connection table, opened. */
 struct conn_maps {
-	int v4;
+	int v4; /* descriptor of the map, or negative when it is not open */
 	int v6;
 	unsigned long v4_inode; /* of the pins, as conn_open() found them */
 	unsigned long v6_inode;
 };
 
-/* A connection's destination, ports and protocol. */
-struct conn {
-	bool is_v6;
-	union {
-		struct conn_key_v4 v4;
-		struct conn_key_v6 v6;
-	};
-};
-
-/* The source address that a connection should have. */
-struct conn_source {
-	bool is_asked; /* else any will do */
-	__u32 ip[4];   /* IPv4 as ::ffff:a.b.c.d */
-};
-
-/* What conn_parse_*() found wrong, for a message or for JSON; NULL when nothing. */
-typedef const char *conn_error;
-
-/* Fill in a part. An IPv4-mapped address becomes IPv4. NULL, or what was wrong. */
-conn_error conn_parse_protocol(const char *text, uint8_t *protocol);
-conn_error conn_parse_address(const char *text, struct conn *conn);
-conn_error conn_parse_port(const char *text, uint16_t *port);
-conn_error conn_parse_source(const char *text, struct conn_source *source);
-
-/* An address as IPv6, IPv4 as ::ffff:a.b.c.d, into the one of CONN and out of it. */
-void conn_set_address(struct conn *conn, const __u32 ip[4]);
-void conn_get_address(const struct conn *conn, __u32 ip[4]);
-
-/* Put ports and protocol into the key of the family that the address chose. */
-void conn_set_ports(struct conn *conn, uint8_t protocol, uint16_t src_port, uint16_t dst_port);
-
 /* Open both maps for reading. 0, or -errno after one line on standard error. */
 int conn_open(struct conn_maps *maps);
 
 /*
- * For a reader that stays: open the maps again when others are pinned by now, as
- * after a detach and an attach. Without pins the old maps stay open.
+ * For a reader that stays: open the maps again when others are pinned by now, as after a
+ * detach and an attach. When nothing is pinned the old maps stay open.
  */
 void conn_reopen(struct conn_maps *maps);
 
-/* Open only the map that CONN would be in: 0, or -errno after the line. */
+/* Open the map that CONN would be in, unless it is open. 0, or -errno after the line. */
 int conn_open_for(struct conn_maps *maps, const struct conn *conn);
 
-/* The process that opened CONN. 0, -ENOENT, or another -errno. */
+/* The process that opened CONN. 0, -ENOENT when none is known, or another -errno. */
 int conn_lookup(const struct conn_maps *maps, const struct conn *conn, conn_pid *pid);
-
-/* Parts of CONN on standard output. The name of an unknown protocol is its number. */
-void conn_print_protocol(const struct conn *conn);
-void conn_print_address(const struct conn *conn);
-uint8_t conn_protocol(const struct conn *conn);
-uint16_t conn_src_port(const struct conn *conn);
-uint16_t conn_dst_port(const struct conn *conn);
-
-bool conn_same_address(const struct conn *a, const struct conn *b);
-
-/* "protocol":"tcp","dst_ip":"...","src_port":N,"dst_port":N */
-void conn_print_json_fields(const struct conn *conn);
 
 #endif

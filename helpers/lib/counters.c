@@ -2,6 +2,7 @@
 #include "counters.h"
 
 #include "bpf.h"
+#include "number.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,35 +14,28 @@
 #define CPUS_MAX 8192 /* the largest NR_CPUS that Linux can be configured with */
 
 /*
- * How many CPUs TEXT names: "0-3,8" is 5. The kernel's cpulist format; 0 when it
- * is something else.
+ * How many CPUs TEXT names in the kernel's cpulist format: "0-3,8" is 5. 0 when it is
+ * something else.
  */
 static unsigned count_cpus(const char *text)
 {
-	unsigned total = 0;
+	uint64_t first, last, total = 0;
 
-	while (*text >= '0' && *text <= '9') {
-		unsigned first = 0, last;
-
-		while (*text >= '0' && *text <= '9' && first <= CPUS_MAX)
-			first = first * 10 + (unsigned)(*text++ - '0');
+	while (*text && *text != '\n') {
+		text = scan_u64(text, &first);
 		last = first;
-		if (*text == '-') {
-			last = 0;
-			text++;
-			while (*text >= '0' && *text <= '9' && last <= CPUS_MAX)
-				last = last * 10 + (unsigned)(*text++ - '0');
-		}
-		if (last < first || last > CPUS_MAX)
+		if (text && *text == '-')
+			text = scan_u64(text + 1, &last);
+		if (!text || last < first || last > CPUS_MAX)
 			return 0;
 		total += last - first + 1;
 		if (*text == ',')
 			text++;
 	}
-	return (*text == '\n' || *text == '\0') ? total : 0;
+	return (unsigned)total;
 }
 
-/* A number from 1 to CPUS_MAX, or -errno. Asked once. */
+/* How many CPUs the kernel may use, 1 to CPUS_MAX, or -errno. The file is read once. */
 static int possible_cpus(void)
 {
 	static int cpus;

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* One tracked connection as conn-list shows it: whether it is wanted, and its line. */
+/* A tracked connection as conn-list shows it: whether the filter takes it, and its line. */
 #ifndef CONNPIN_LIB_ENTRY_H
 #define CONNPIN_LIB_ENTRY_H
 
 #include "answer.h"
 
-/* What to list; 0, NULL and false where anything goes. */
+/* Which connections to list. A member that is 0, NULL or false asks for nothing. */
 struct entry_filter {
 	uint8_t protocol;
 	bool has_dst;
-	struct conn dst; /* the address alone is compared */
+	struct address dst;
 	uint16_t src_port;
 	uint16_t dst_port;
 	uint64_t pid;
@@ -18,12 +18,13 @@ struct entry_filter {
 	uint32_t uid;
 };
 
+/* Whether ENTRY is all that the filter asks for. */
 bool entry_is_wanted(const struct entry_filter *filter, const struct answer *entry);
 
-/* A line on standard output: words, or a JSON object. NOW is boot_time(). */
+/* Print a line of words, or a JSON object on a line. NOW is boot_time(). */
 void entry_print(const struct answer *entry, bool json, uint64_t now);
 
-/* Forget what processes looked like: before a table is printed once more. */
+/* Ask again for the status of each process from here on: to be called before each listing. */
 void entry_forget_processes(void);
 
 #endif

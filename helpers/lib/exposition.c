@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: MIT
 #include "exposition.h"
 
+#include "number.h"
 #include "text.h"
 
 #include <string.h>
 
 static bool openmetrics;
 static uint64_t created; /* in nanoseconds since 1970; OpenMetrics only */
-static const char *name; /* of the family */
-static bool has_labels;	 /* of the sample */
+static const char *name; /* of the family that was begun */
+static bool has_labels;	 /* whether the sample that was begun has one */
 
 void use_openmetrics(uint64_t created_ns)
 {
@@ -31,7 +32,7 @@ static void meta(const char *keyword, const char *suffix, const char *text)
 void family(enum kind kind, const char *family_name, const char *unit, const char *help)
 {
 	static const char *const types[] = { "counter", "gauge", "histogram", "info" };
-	/* In the older format the suffix belongs to the name, and there is no info. */
+	/* In the format of Prometheus the suffix belongs to the name, and info is a gauge. */
 	const char *suffix = kind == COUNTER ? "_total" : kind == INFO ? "_info" : "";
 	const char *type = types[kind == INFO && !openmetrics ? GAUGE : kind];
 
@@ -49,7 +50,7 @@ void sample(const char *suffix)
 	has_labels = false;
 }
 
-/* How many bytes of S, LEFT of them, are to be printed as they are. */
+/* How many of the LEFT bytes at S are printed as they are. */
 static size_t plain_length(const char *s, size_t left)
 {
 	size_t n = 0;
@@ -65,8 +66,8 @@ static size_t plain_length(const char *s, size_t left)
 }
 
 /*
- * Both formats: a backslash, a quote and a line end are escaped, and what is not UTF-8 makes
- * a scrape worthless: U+FFFD stands for it.
+ * Both formats escape a backslash, a quote and a line end. A scraper refuses all of a text
+ * that is not UTF-8, so U+FFFD is printed for each byte that is not.
  */
 static void out_label_value(const char *s)
 {
@@ -113,18 +114,20 @@ void value(uint64_t n)
 
 static void out_scaled(uint64_t n, unsigned decimals)
 {
-	char digits[20] = { 0 }; /* behind the point */
-	uint64_t whole = n;
-	size_t used = decimals;
+	char fraction[NUMBER_DIGITS];
+	uint64_t power = 1;
+	const char *end;
 
-	for (unsigned i = decimals; i-- > 0; whole /= 10)
-		digits[i] = (char)('0' + whole % 10);
-	while (used > 0 && digits[used - 1] == '0')
-		used--;
-	out_u64(whole);
-	if (used > 0) {
+	for (unsigned i = 0; i < decimals; i++)
+		power *= 10;
+	/* The 1 in front, which is not printed, keeps the zeroes behind the point. */
+	end = put_u64(fraction, power + n % power);
+	while (end[-1] == '0' && end > fraction + 1)
+		end--;
+	out_u64(n / power);
+	if (end > fraction + 1) {
 		out_str(".");
-		out_bytes(digits, used);
+		out_bytes(fraction + 1, (size_t)(end - fraction - 1));
 	}
 }
 

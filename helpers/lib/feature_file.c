@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "feature_file.h"
 
+#include "directories.h"
+
 #include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#define RUN_DIR_DEFAULT "/run/connpin"
 #define FEATURES_BYTES 8192 /* a dozen lines of some 100 bytes */
 #define FEATURES_MOST 32
 
@@ -15,19 +15,16 @@ static struct {
 } features[FEATURES_MOST];
 static int count = -1; /* -1: not read yet */
 
-/* The file, whole, or nothing. */
+/* Read the file. False when there is none, or SIZE bytes have no room for all of it. */
 static bool read_file(char *text, size_t size)
 {
-	const char *dir = getenv("RUN_DIR");
-	char path[512];
+	char path[DIRECTORY_BYTES];
 	ssize_t n;
 	int fd;
 
-	if (!dir || !*dir)
-		dir = RUN_DIR_DEFAULT;
-	if (strlen(dir) + strlen("/features") >= sizeof(path))
+	if (strlen(run_dir()) + strlen("/features") >= sizeof(path))
 		return false;
-	strcpy(path, dir);
+	strcpy(path, run_dir());
 	strcat(path, "/features");
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
@@ -40,7 +37,7 @@ static bool read_file(char *text, size_t size)
 	return true;
 }
 
-/* The next word of the line at *P, ended with a 0; "" when there is none. */
+/* Cut the next word off the line at *P. It is "" at the end of the line. */
 static const char *next_word(char **p)
 {
 	char *word = *p, *end = word + strcspn(word, " ");

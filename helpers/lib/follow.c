@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * The programs send no events, so a follower looks at the table ten times a second:
- * at the times in front of each bucket, 1.3 MB in all, and at the records that are new by
- * them. What is overwritten between two looks is not seen: that takes eight new
- * connections of one bucket.
+ * The BPF programs send no events, so a follower looks at the identity table ten times a
+ * second. It compares the times at the head of each bucket, 1.3 MB in all, and reads the
+ * records that are new by them. A record that is overwritten between two looks is missed:
+ * that takes eight new connections in one bucket.
  */
 #include "follow.h"
 
@@ -18,19 +18,19 @@
 #include <time.h>
 
 #define INTERVAL_NS 100000000
-#define BATCH 128 /* buckets a system call */
+#define BATCH 128 /* buckets that one system call copies */
 
 struct follower {
 	const struct entry_filter *filter;
 	bool json;
 	struct identity_table table;
-	__u64 started;		     /* what is older is not news */
-	__u64 *seen;		     /* time of each record at the last look */
-	struct conn_identity *fresh; /* what this look found */
+	__u64 started;		     /* records that are older are not printed */
+	__u64 *seen;		     /* for each record of the table: its time when last seen */
+	struct conn_identity *fresh; /* records that this look found new */
 	size_t fresh_count;
-	size_t records;	     /* that both have room for */
-	unsigned long inode; /* of the table that they are for */
-	__u64 since;	     /* what was written before needs no look */
+	size_t records;	     /* how many both arrays have room for */
+	unsigned long inode; /* of the pin of the table that they were made for */
+	__u64 since;	     /* records that were written before it have been seen */
 };
 
 static int fail(int rc)
@@ -54,11 +54,11 @@ static void look_at_bucket(struct follower *f, const struct identity_bucket *buc
 	for (unsigned way = 0; way < IDENTITY_WAYS; way++) {
 		__u64 *seen = &f->seen[(size_t)(n - 1) * IDENTITY_WAYS + way];
 
-		/* An old record is not looked at again. */
+		/* Most records have been seen: their times tell that without reading them. */
 		if (!bucket->tag[way] || bucket->time[way] < f->since)
 			continue;
 		identity_copy(&copy, &bucket->way[way]);
-		/* One that is being written will be there at the next look. */
+		/* A record that is being written now is whole at the next look. */
 		if (identity_check(&copy) != copy.check || copy.time == *seen ||
 		    copy.time < f->started)
 			continue;
@@ -93,7 +93,7 @@ static int look_at_copies(struct follower *f)
 
 static int look(struct follower *f)
 {
-	/* From a little before this look on: its writer may be slow to end a record. */
+	/* A second is taken off, for a writer that lost its CPU before it ended its record. */
 	__u64 now = boot_time() - NS_PER_SECOND;
 	int rc = 0;
 
@@ -129,7 +129,7 @@ static void print_fresh(struct follower *f)
 	}
 }
 
-/* Room for the table that is pinned now, which may be another than before. */
+/* Make arrays for the table that is open, unless those that are there were made for it. */
 static int make_room(struct follower *f)
 {
 	size_t records = (size_t)f->table.buckets * IDENTITY_WAYS;

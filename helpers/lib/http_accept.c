@@ -5,8 +5,8 @@
 #include <strings.h>
 
 /*
- * The weight of a media range in thousandths: "q=0.5" among the parameters from P to
- * END; 1000 when there is none.
+ * The weight of a media range in thousandths, from the parameters between P and END: "q=0.5"
+ * is 500, and no such parameter 1000.
  */
 static unsigned weight(const char *p, const char *end)
 {

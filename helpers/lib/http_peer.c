@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT
 /*
- * A connection of which the server's address is known is asked for by its four numbers:
- * one look into the kernel's table. A server that listens at every address does not learn
- * to which of them a client came; then the kernel goes through the table, a millisecond for
- * each 300,000 of its places, and each connection from that address and port counts.
+ * When the server's address is known, the kernel is asked for one connection, by both
+ * addresses and ports: that takes one look into its table. A server that listens at every
+ * address does not learn which of them a client came to. Then the kernel goes through the
+ * whole table, which takes a millisecond for each 300,000 of its slots, and each connection
+ * from the client's address and port counts.
  */
 #include "http_peer.h"
+
+#include "network.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -21,16 +24,16 @@
 
 /* include/net/tcp_states.h: no header of user space has them under these names. */
 enum { ESTABLISHED = 1, FIN_WAIT1 = 4, FIN_WAIT2 = 5 };
-/* Those of a client that may still read an answer. */
+/* The states of a client's socket that may still read an answer. */
 #define STATES (1U << ESTABLISHED | 1U << FIN_WAIT1 | 1U << FIN_WAIT2)
 
-/* What the kernel needs for a dump at the least; one message is never longer. */
+/* The least that the kernel accepts for a dump; no message is longer. */
 #define ANSWER_BYTES 8192
 #define SEQUENCE 1
 
 /* --- netlink ---------------------------------------------------------------- */
 
-/* A socket with the request of LEN bytes sent, or -errno. */
+/* Send a request of LEN bytes. The socket that the answer will come to, or -errno. */
 static int send_request(int protocol, const void *request, size_t len)
 {
 	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol), rc;
@@ -44,7 +47,7 @@ static int send_request(int protocol, const void *request, size_t len)
 	return rc;
 }
 
-/* The messages that came, for as long as TAKE of one answers 1. TAKE's 0, or -errno. */
+/* Hand each message to TAKE for as long as it returns 1. Returns its 0, or -errno. */
 static int read_answers(int fd, int (*take)(const struct nlmsghdr *message, void *context),
 			void *context)
 {
@@ -79,7 +82,7 @@ static int read_answers(int fd, int (*take)(const struct nlmsghdr *message, void
 	}
 }
 
-/* What an error message has: -errno; 0 is none. */
+/* The -errno of a message of type NLMSG_ERROR, or the 0 of one that confirms. */
 static int error_of(const struct nlmsghdr *message)
 {
 	const struct nlmsgerr *error = NLMSG_DATA(message);
@@ -107,7 +110,7 @@ static int take_route(const struct nlmsghdr *message, void *context)
 
 	if (message->nlmsg_type == NLMSG_ERROR) {
 		switch (error_of(message)) {
-		/* There is no route, or one of a type that is told so: it does not lead here. */
+		/* There is no route, or one that forbids or drops: none leads to this host. */
 		case -ENETUNREACH:
 		case -EHOSTUNREACH:
 		case -EACCES:
@@ -124,7 +127,7 @@ static int take_route(const struct nlmsghdr *message, void *context)
 	return 0;
 }
 
-int peer_is_here(const struct network *address)
+int peer_is_here(const struct address *address)
 {
 	struct {
 		struct nlmsghdr header;
@@ -132,16 +135,16 @@ int peer_is_here(const struct network *address)
 		struct rtattr attribute;
 		uint8_t address[16];
 	} request = { 0 };
-	size_t len = is_ipv4(address) ? 4 : 16;
+	size_t len = address_is_v4(address) ? 4 : 16;
 	bool is_local = false;
 	int rc;
 
-	/* Without asking: for most clients that decides. */
+	/* Most clients come from these, for which the kernel need not be asked. */
 	if (networks_have("127.0.0.0/8 ::1", address) == 1)
 		return 1;
 	request.attribute.rta_type = RTA_DST;
 	request.attribute.rta_len = (unsigned short)RTA_LENGTH(len);
-	memcpy(request.address, address->address + 16 - len, len);
+	memcpy(request.address, address->byte + 16 - len, len);
 	request.route.rtm_family = len == 4 ? AF_INET : AF_INET6;
 	request.route.rtm_dst_len = (unsigned char)(8 * len);
 	request.header.nlmsg_type = RTM_GETROUTE;
@@ -161,16 +164,15 @@ struct owner {
 	uint32_t uid;
 };
 
-/* Whether the socket is the client's end. */
+/* Whether the socket is the client's end of the connection. */
 static bool is_from(const struct peer *peer, const struct inet_diag_msg *socket)
 {
-	const uint8_t *client = peer->address.address, *source = (const void *)socket->id.idiag_src;
+	struct address source = socket->idiag_family == AF_INET
+					? address_from_v4(socket->id.idiag_src[0])
+					: address_from_v6(socket->id.idiag_src);
 
-	if (socket->id.idiag_sport != htons(peer->port))
-		return false;
-	return socket->idiag_family == AF_INET
-		       ? is_ipv4(&peer->address) && memcmp(source, client + 12, 4) == 0
-		       : memcmp(source, client, 16) == 0;
+	return socket->id.idiag_sport == htons(peer->port) &&
+	       address_equal(&source, &peer->address);
 }
 
 static int take_socket(const struct nlmsghdr *message, void *context)
@@ -185,10 +187,10 @@ static int take_socket(const struct nlmsghdr *message, void *context)
 	if (message->nlmsg_type != SOCK_DIAG_BY_FAMILY ||
 	    message->nlmsg_len < NLMSG_LENGTH(sizeof(*socket)))
 		return -EPROTO;
-	/* Asked for one connection that it has not, the kernel answers with who listens. */
+	/* Asked for a connection that is not there, the kernel answers with a listener. */
 	if (socket->idiag_state < 32 && STATES >> socket->idiag_state & 1 &&
 	    is_from(owner->peer, socket)) {
-		/* No process has it: of such a socket the kernel says 0, as if it were root's. */
+		/* Of a socket that no process has, the kernel says 0 as the user: not root. */
 		if (!socket->idiag_inode)
 			return -ENOENT;
 		if (owner->count++ && owner->uid != socket->idiag_uid)
@@ -198,13 +200,13 @@ static int take_socket(const struct nlmsghdr *message, void *context)
 	return message->nlmsg_flags & NLM_F_MULTI ? 1 : 0;
 }
 
-/* The address as a request has it, IPv4 or IPv6. */
-static void put_address(__be32 to[4], const struct network *address)
+/* Put an address into a request, where IPv4 has the first four bytes. */
+static void set_address(__be32 to[4], const struct address *address)
 {
-	if (is_ipv4(address))
-		memcpy(to, address->address + 12, 4);
+	if (address_is_v4(address))
+		to[0] = address_v4(address);
 	else
-		memcpy(to, address->address, 16);
+		memcpy(to, address, sizeof(*address));
 }
 
 static int ask_sockets(struct owner *owner, int family, bool is_one)
@@ -225,8 +227,8 @@ static int ask_sockets(struct owner *owner, int family, bool is_one)
 	request.diag.id.idiag_sport = htons(peer->port);
 	request.diag.id.idiag_dport = htons(peer->server_port);
 	if (is_one) {
-		put_address(request.diag.id.idiag_src, &peer->address);
-		put_address(request.diag.id.idiag_dst, &peer->server);
+		set_address(request.diag.id.idiag_src, &peer->address);
+		set_address(request.diag.id.idiag_dst, &peer->server);
 		request.diag.id.idiag_cookie[0] = INET_DIAG_NOCOOKIE;
 		request.diag.id.idiag_cookie[1] = INET_DIAG_NOCOOKIE;
 	}
@@ -234,9 +236,9 @@ static int ask_sockets(struct owner *owner, int family, bool is_one)
 }
 
 /*
- * In a user namespace of our own a number that it does not map is shown as that of nobody,
- * and one that it maps as another. The initial one's inode number is fixed:
- * include/linux/proc_ns.h, PROC_USER_INIT_INO.
+ * In another user namespace the kernel shows each user by the number that this one maps it
+ * to, or as nobody. The inode number of the initial one is fixed: PROC_USER_INIT_INO of
+ * include/linux/proc_ns.h.
  */
 static bool is_initial_user_namespace(void)
 {
@@ -248,15 +250,15 @@ static bool is_initial_user_namespace(void)
 int peer_uid(const struct peer *peer, uint32_t *uid)
 {
 	struct owner owner = { .peer = peer };
-	bool is_v4 = is_ipv4(&peer->address);
+	bool is_v4 = address_is_v4(&peer->address);
 	int rc;
 
 	if (!is_initial_user_namespace())
 		return -EREMOTE;
-	if (!is_every_address(&peer->server) && peer->server_port) {
+	if (!address_is_any(&peer->server) && peer->server_port) {
 		rc = ask_sockets(&owner, is_v4 ? AF_INET : AF_INET6, true);
 	} else {
-		/* An IPv4 connection may be of a socket of either family. */
+		/* An IPv4 connection may have a socket of either family. */
 		rc = ask_sockets(&owner, AF_INET6, false);
 		if (!rc && is_v4)
 			rc = ask_sockets(&owner, AF_INET, false);

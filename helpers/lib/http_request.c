@@ -4,6 +4,7 @@
 #include "network.h"
 #include "http_peer.h"
 #include "pins.h"
+#include "number.h"
 #include "text.h"
 #include "users.h"
 
@@ -19,9 +20,9 @@
 /* --- answers ---------------------------------------------------------------- */
 
 /*
- * An answer is held back until it is whole, and then has a length, so that a client sees
- * when its end is missing. One that is longer than this goes out in chunks, of which the last
- * is empty. All metrics of 512 cgroups fit.
+ * An answer is held back until it is whole, so that its head can tell its length and a client
+ * sees when its end is missing. One that is longer than this is sent in chunks, of which the
+ * last is empty. The metrics of 512 cgroups fit.
  */
 #define HELD_BYTES 262144
 
@@ -29,14 +30,14 @@ static struct {
 	enum {
 		HELD,
 		CHUNKED,
-		SENT, /* to HEAD: no more is wanted */
+		SENT, /* the head was sent, and the method HEAD asks for no more */
 	} state;
 	size_t len;		   /* of what is held */
-	bool is_text;		   /* errors are, not JSON */
-	bool is_head;		   /* no body is wanted */
-	bool is_failed;		   /* an error is the answer, or its end */
-	bool is_encoded;	   /* nothing can be added to the body */
-	bool is_framed_by_us;	   /* not by the server */
+	bool is_text;		   /* an error is a line of text instead of a JSON object */
+	bool is_head;		   /* the method is HEAD: no body is wanted */
+	bool is_failed;		   /* the answer is, or ends with, an error */
+	bool is_encoded;	   /* the body is compressed, so no text can be added to it */
+	bool is_framed_by_us;	   /* the server does not write length and chunks */
 	char held[HELD_BYTES + 1]; /* ended by a NUL */
 } answer;
 
@@ -70,7 +71,7 @@ static int send_chunk(const char *bytes, size_t len)
 	char size[2 * sizeof(len) + 2], *p = size + sizeof(size);
 	struct iovec parts[3];
 
-	if (len == 0) /* that is the end */
+	if (len == 0) /* an empty chunk would be the end */
 		return 0;
 	*--p = '\n';
 	*--p = '\r';
@@ -83,9 +84,9 @@ static int send_chunk(const char *bytes, size_t len)
 }
 
 /*
- * The head of what is held, with FRAMING as a part of it, and of the body what is there, if
- * WANTS_BODY. busybox httpd passes on what begins with HTTP, and does not keep a connection;
- * other servers want a Status line and see to the framing themselves.
+ * Send the head that is held, with the line FRAMING added, and if WANTS_BODY what is held of
+ * the body. busybox httpd passes on an answer that begins with HTTP, and closes the
+ * connection after it; other servers want a Status line and do the framing themselves.
  */
 static int send_held(const char *framing, bool wants_body)
 {
@@ -113,7 +114,7 @@ static int send_held(const char *framing, bool wants_body)
 	return write_parts(parts, count);
 }
 
-/* The answer does not fit: what is held goes out, and the rest as it comes. */
+/* The answer is too long to be held: send what there is, and from now on what comes. */
 static int begin_chunks(void)
 {
 	const char *body = strstr(answer.held, "\r\n\r\n");
@@ -231,7 +232,7 @@ static void fail_unavailable(const char *message)
 
 /* --- what may be asked ------------------------------------------------------ */
 
-/* Browsers ask in small letters. */
+/* Browsers send a name in small letters, however it was typed. */
 static bool is_name(const char *name, const char *host, size_t len)
 {
 	return strlen(name) == len && strncasecmp(name, host, len) == 0;
@@ -240,12 +241,12 @@ static bool is_name(const char *name, const char *host, size_t len)
 static bool is_address(const char *host, size_t len)
 {
 	char text[64]; /* more than an address has */
-	struct network address;
+	struct address address;
 	bool is_v6 = len > 2 && *host == '[' && host[len - 1] == ']';
 
 	if (is_v6) {
 		host++;
-		len = strcspn(host, "%]"); /* the zone is for the client alone */
+		len = strcspn(host, "%]"); /* a zone means something to the client alone */
 	}
 	if (len >= sizeof(text))
 		return false;
@@ -255,11 +256,12 @@ static bool is_address(const char *host, size_t len)
 }
 
 /*
- * A page of somewhere else whose name was made to lead here is asked for by that name (DNS
- * rebinding): who asks must use an address or a name of ours.
+ * Whether HOST is a name or an address of this host. A web page can make its own name lead to
+ * this host and then read what is served here (DNS rebinding); such a request has the name
+ * of the page.
  *
- * The setting is HTTP_NAMES, but a variable of that name would be the client's: a line
- * "Names: ..." of its request.
+ * The names of the setting HTTP_NAMES are in the variable SERVER_NAMES, because a client sets
+ * HTTP_NAMES by a line "Names: ..." of its request.
  */
 static bool is_our_name(const char *host)
 {
@@ -299,7 +301,7 @@ static bool is_for_us(void)
 			   "only GET and HEAD are answered here");
 		return false;
 	}
-	/* HTTP/1.1 demands it, and httpd does not tell that from 1.0. */
+	/* HTTP/1.1 demands a Host line, and httpd does not tell 1.1 from 1.0. */
 	if (!host || !*host) {
 		request_fail("400 Bad Request", "a Host line is needed");
 		return false;
@@ -339,8 +341,8 @@ bool request_begin_text(void)
 
 /* --- who may ask ------------------------------------------------------------ */
 
-/* httpd writes an IPv6 address in brackets. */
-static bool read_client(struct network *client)
+/* The address of the client, which httpd writes in brackets when it is IPv6. */
+static bool read_client(struct address *client)
 {
 	const char *text = getenv("REMOTE_ADDR");
 	char address[64]; /* more than an address has */
@@ -363,9 +365,9 @@ static bool read_client(struct network *client)
 }
 
 /*
- * Where httpd listens: the word behind -p of the process that started us. (It may not be
- * asked for its socket: it has changed its user.) Without it the server's address is not
- * known, which costs time and nothing else.
+ * Find out where httpd listens: that is the word behind -p in the command line of the parent
+ * process, whose socket can't be looked at because it has changed its user. When there is no
+ * such word the server's address is not known, and finding the client takes longer.
  */
 static void find_server(struct peer *peer)
 {
@@ -374,7 +376,7 @@ static void find_server(struct peer *peer)
 	ssize_t len;
 	int fd;
 
-	peer->server = (struct network) { .prefix = 128 };
+	peer->server = (struct address) { .word = { 0 } };
 	peer->server_port = 0;
 	format_u64(path + strlen(path), (uint64_t)getppid());
 	strcat(path, "/cmdline");
@@ -392,7 +394,7 @@ static void find_server(struct peer *peer)
 			continue;
 		word += strlen(word) + 1;
 		if (word < end && !parse_listen_address(word, &peer->server, &peer->server_port)) {
-			peer->server = (struct network) { .prefix = 128 };
+			peer->server = (struct address) { .word = { 0 } };
 			peer->server_port = 0;
 		}
 		return;
@@ -430,7 +432,7 @@ static void refuse_unknown_user(int rc)
 	}
 }
 
-static bool is_user_of_host(const struct network *client, struct asker *asker)
+static bool is_user_of_host(const struct address *client, struct asker *asker)
 {
 	const char *port = getenv("REMOTE_PORT");
 	struct peer peer = { .address = *client };
@@ -452,7 +454,7 @@ static bool is_user_of_host(const struct network *client, struct asker *asker)
 bool request_asker(struct asker *asker)
 {
 	const char *allowed = getenv("LOOKUP_ALLOW");
-	struct network client;
+	struct address client;
 	int here = 0;
 
 	*asker = (struct asker) { .sees_all = false, .uid = UINT32_MAX };
@@ -465,7 +467,8 @@ bool request_asker(struct asker *asker)
 		}
 		if (here)
 			return is_user_of_host(&client, asker);
-		/* Of other hosts: one of ours does not become one by being named. */
+		/* LOOKUP_ALLOW is about other hosts: the addresses of this one were seen to above.
+		 */
 		asker->sees_all = allowed && networks_have(allowed, &client) == 1;
 	}
 	if (!asker->sees_all)
@@ -484,17 +487,14 @@ static int hex_digit(char c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/*
- * The few characters that an address, a port, a protocol or a number can have, or that
- * conn_parse_address() has a word about.
- */
+/* The characters that a value can have, or that conn_parse_address() has a message about. */
 static bool is_plain(char c)
 {
 	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
 	       c == '.' || c == ':' || c == '[' || c == ']' || c == '%';
 }
 
-/* The LEN bytes at TEXT, with %XX decoded, into VALUE. NULL, or what is wrong. */
+/* Copy the LEN bytes at TEXT to VALUE, with %XX decoded. NULL, or what is wrong with them. */
 static const char *decode(const char *text, size_t len, char value[PARAMETER_LEN_MAX + 1])
 {
 	size_t used = 0;
@@ -530,7 +530,7 @@ static struct parameter *find(struct parameter *parameters, size_t count, const 
 
 static void refuse_unknown(const struct parameter *parameters, size_t count)
 {
-	char error[256] = "unknown parameter: known are"; /* and a handful of short names */
+	char error[256] = "unknown parameter: known are"; /* with room for the few short names */
 
 	for (size_t i = 0; i < count; i++) {
 		strcat(error, " ");
@@ -539,7 +539,7 @@ static void refuse_unknown(const struct parameter *parameters, size_t count)
 	request_fail("400 Bad Request", error);
 }
 
-/* NAME=VALUE, of LEN bytes. */
+/* Read NAME=VALUE, of LEN bytes. False after the answer 400. */
 static bool read_pair(struct parameter *parameters, size_t count, const char *pair, size_t len)
 {
 	const char *equals = memchr(pair, '=', len);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A request as CGI hands it over (RFC 3875), and the answers to it: what the programs in
- * cgi-bin/ share. Whatever is in it, nothing of it is run or echoed.
+ * A request as CGI hands it over (RFC 3875), and the answer to it: what the CGI programs
+ * share. Nothing that is in a request is run or echoed, whatever it is.
  */
 #ifndef CONNPIN_LIB_HTTP_REQUEST_H
 #define CONNPIN_LIB_HTTP_REQUEST_H
@@ -13,54 +13,64 @@
 #define CGI_HEAD(status, type) \
 	"Status: " status "\r\nContent-Type: " type "\r\nCache-Control: no-store\r\n\r\n"
 
-/* The longest value that a parameter of ours can have: an address, each of its bytes as %XX. */
+/* The longest value that a parameter can have: an address, each of its bytes as %XX. */
 #define PARAMETER_LEN_MAX 135
 
-/* A parameter that the program knows; the value is the query's, "" while it gave none. */
+/* A parameter that the program knows. */
 struct parameter {
 	const char *name;
-	char value[PARAMETER_LEN_MAX + 1];
+	char value[PARAMETER_LEN_MAX + 1]; /* decoded; "" when the query has none */
 };
 
-/* Who asks, and may: whoever sees all, or a user of this host who sees their own connections. */
+/* A client that may ask. */
 struct asker {
-	bool sees_all;
-	uint32_t uid; /* unless they see all */
+	bool sees_all; /* false: only the connections of its own user */
+	uint32_t uid;  /* that user, unless it sees all */
 };
 
 /*
- * From here on what is written to standard output is the answer, and what the helpers have
- * to say is one: 503, a JSON object. Answers with 405 what is neither GET nor HEAD, with 400
- * what has no Host line, with 403 what was asked for by a strange name: then false.
+ * Begin an answer. From here on what is written to standard output is held back as a part of
+ * it, and a message of warn_parts() becomes the answer 503, a JSON object. A request with a
+ * method other than GET and HEAD is answered with 405, one without a Host line with 400, and
+ * one for a name that is not this host's with 403: then false.
  */
 bool request_begin(void);
 
-/* The same with a line of text in the place of each JSON object. */
+/* The same, but an error is answered with a line of text instead of a JSON object. */
 bool request_begin_text(void);
 
-/* Who asks. Answers with 403 who may not: then false. */
+/*
+ * Find out who asks. False after an answer: 403 when the client may not ask or is not known,
+ * 503 when the kernel could not be asked.
+ */
 bool request_asker(struct asker *asker);
 
-/* Read QUERY_STRING. False when it was answered with 400. */
+/*
+ * Read QUERY_STRING into COUNT parameters. False after the answer 400, when it has one that
+ * is unknown, repeated, empty, too long, or has a character that no value can have.
+ */
 bool request_read_query(struct parameter *parameters, size_t count);
 
-/* From here on the answer is what is written: HEAD first, a CGI_HEAD of status 200. */
+/* Begin an answer of status 200 with HEAD, a CGI_HEAD; the body is what is written next. */
 void request_answer(const char *head);
 
-/* More of the answer, past the output buffer: for out_with(). 0 or -errno. */
+/*
+ * Add to the answer what has left the output buffer: the writer for out_with(). 0, -ECANCELED
+ * when the client wants no more of it, or another -errno.
+ */
 int request_write(const char *bytes, size_t len);
 
-/* 400: parameter NAME WHY. */
+/* Answer 400: "parameter NAME WHY". */
 void request_refuse(const char *name, const char *why);
 
 /*
- * That status, "404 Not Found", and a JSON object with the error. Where a part of the answer
- * is under way already, the object alone, and the client is left to see that the rest is
- * missing. The first error counts.
+ * Answer with a status such as "404 Not Found" and a JSON object with the error. When a part
+ * of an answer has been sent already, only the object is added, and its end is withheld so
+ * that the client sees that the rest is missing. Only the first error counts.
  */
 void request_fail(const char *status, const char *error);
 
-/* The answer is whole: the last of it is sent. The exit status. */
+/* End the answer and send what is held back of it. Returns the exit status. */
 int request_end(void);
 
 #endif

@@ -4,7 +4,6 @@
 #include "bpf.h"
 #include "pins.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <linux/bpf.h>
 #include <string.h>
@@ -14,12 +13,12 @@
 #define MAP "conn_identity"
 
 /*
- * How often a bucket is copied again because a record of it was being written. That
- * takes 0.1 us, unless the writer lost its CPU in the middle of it.
+ * How often a bucket is read again because a record in it is being written. Writing one takes
+ * 0.1 us, unless the writer loses its CPU in the middle.
  */
 #define ATTEMPTS 64
 
-/* Entry N: a copy, or the memory itself. NULL with errno set. */
+/* Entry N of the map: in the memory, or copied to *COPY. NULL with errno set. */
 static const void *entry(const struct identity_table *table, __u32 n, struct identity_bucket *copy)
 {
 	int rc;
@@ -47,8 +46,8 @@ static int read_header(struct identity_table *table)
 	}
 	table->header = header;
 	/*
-	 * The seed is written last, and only once, both halves by an atomic exchange: who
-	 * sees them, in this order, sees what was written before.
+	 * The writer sets both halves of the seed last, in this order, each by an atomic
+	 * exchange, and never again: a reader that sees them sees the rest of the header.
 	 */
 	table->seed[0] = __atomic_load_n(&header->seed[0], __ATOMIC_ACQUIRE);
 	table->seed[1] = __atomic_load_n(&header->seed[1], __ATOMIC_ACQUIRE);
@@ -57,7 +56,7 @@ static int read_header(struct identity_table *table)
 	if (header->version != IDENTITY_VERSION)
 		return -EPROTO;
 	table->buckets = header->buckets;
-	/* What the memory holds decides, whatever the header says. */
+	/* Whatever the header says, nothing behind the end of the memory is read. */
 	if (table->memory && table->buckets >= table->size / sizeof(struct identity_bucket))
 		return -EPROTO;
 	return 0;
@@ -70,7 +69,7 @@ bool identity_is_outdated(const struct identity_table *table, const struct conn_
 
 	if (record->protocol != 17)
 		return false;
-	/* Written after the other: who sees this one sees that one. */
+	/* unseen_last is written after unseen[], so a reader that sees it sees the other. */
 	if (__atomic_load_n(&header->unseen_last, __ATOMIC_ACQUIRE) <= record->time)
 		return false;
 	memcpy(&key, record->dst_ip, sizeof(key));
@@ -96,7 +95,7 @@ int identity_open(struct identity_table *table, bool want_memory)
 
 	*table = (struct identity_table) { .fd = -1 };
 	table->inode = map_inode(MAP);
-	/* Only a descriptor for writing may be mapped, for reading alone as well. */
+	/* The kernel maps a descriptor only if it is for writing, even to read alone. */
 	if (want_memory)
 		table->fd = open_map(MAP, 0);
 	if (table->fd >= 0)
@@ -141,25 +140,19 @@ void identity_query(struct identity_query *query, const struct identity_table *t
 		    const struct conn *conn)
 {
 	query->source.is_asked = false;
-	if (conn->is_v6)
-		query->key = conn->v6;
-	else
-		query->key = (struct conn_key_v6) {
-			.dst_ip = { 0, 0, htonl(0xffff), conn->v4.dst_ip },
-			.src_port = conn->v4.src_port,
-			.dst_port = conn->v4.dst_port,
-			.protocol = conn->v4.protocol,
-		};
+	query->key = conn_key_v6(conn);
 	query->hash = identity_hash(&query->key, table->seed);
 }
 
-void identity_conn(struct conn *conn, const struct conn_identity *record)
+struct conn identity_conn(const struct conn_identity *record)
 {
-	conn_set_address(conn, record->dst_ip);
-	conn_set_ports(conn, record->protocol, record->src_port, record->dst_port);
+	return (struct conn) { .dst = address_from_v6(record->dst_ip),
+			       .src_port = record->src_port,
+			       .dst_port = record->dst_port,
+			       .protocol = record->protocol };
 }
 
-/* The bucket in memory, or NULL. */
+/* The query's bucket in the memory, or NULL when the table is not mapped or empty. */
 static const struct identity_bucket *bucket_of(const struct identity_table *table,
 					       const struct identity_query *query)
 {
@@ -175,7 +168,10 @@ void identity_prefetch_bucket(const struct identity_table *table,
 	__builtin_prefetch(bucket_of(table, query));
 }
 
-/* The records whose tag is QUERY's, a bit each. Without a branch: none could be foreseen. */
+/*
+ * The records whose tag is the query's, as a bit each. There is no branch in the loop because
+ * the processor could not predict it.
+ */
 static inline unsigned tagged(const struct identity_bucket *bucket,
 			      const struct identity_query *query)
 {
@@ -212,14 +208,17 @@ static bool has_key(const struct conn_identity *record, const struct conn_key_v6
 	       record->dst_port == key->dst_port && record->protocol == key->protocol;
 }
 
-/* Of two with one key: whether the later one holds. */
+/* Whether two records of one connection are of the same socket, so that the later one holds. */
 static bool is_same(const struct conn_identity *a, const struct conn_identity *b)
 {
 	return a->netns_cookie == b->netns_cookie && a->flags == b->flags &&
 	       memcmp(a->src_ip, b->src_ip, sizeof(a->src_ip)) == 0;
 }
 
-/* The latest first, and of those that are the same only the latest. */
+/*
+ * Insert a record into the COUNT that were found, which are in the order of time, the latest
+ * first. Of records that are the same only the latest stays. Returns the new count.
+ */
 static int insert(struct conn_identity *found, int count, const struct conn_identity *record)
 {
 	int at = 0;
@@ -241,7 +240,7 @@ static int insert(struct conn_identity *found, int count, const struct conn_iden
 	return count + 1;
 }
 
-/* 0: read; 1: a record that may be the one was being written. */
+/* Search a bucket. 0, or 1 when a record that may be of the connection is being written. */
 static int search(const struct identity_bucket *bucket, const struct identity_query *query,
 		  struct conn_identity *found, int *count)
 {
@@ -276,7 +275,7 @@ int identity_find(const struct identity_table *table, const struct identity_quer
 			break;
 		__asm__ volatile("" ::: "memory");
 	}
-	/* After so many attempts: what was whole. */
+	/* After the last attempt these are the records in front of the one being written. */
 	for (int i = 0; i < count; i++)
 		if (identity_is_outdated(table, &found[i]))
 			found[i].pid = 0;

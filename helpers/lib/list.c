@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Reads both maps in batches: 65,536 entries take a few hundred system calls.
- * An entry that is written while the table is read may be missing or old.
+ * Both maps are read in batches: 65,536 entries take a few hundred system calls. An entry
+ * that is written while its map is read may be missing, or old.
  */
 #include "list.h"
 
@@ -12,8 +12,8 @@
 #include <string.h>
 
 /*
- * Entries a batch. The kernel answers whole buckets, so it must hold the fullest
- * one (-ENOSPC otherwise); with a hash over 65,536 buckets that is a handful.
+ * Entries of a batch. The kernel copies whole buckets of its hash table, so the fullest must
+ * fit (else -ENOSPC); with as many buckets as entries that is a handful.
  */
 #define BATCH 1024
 
@@ -21,7 +21,7 @@ struct listing {
 	const struct identity_table *identities;
 	const struct entry_filter *filter;
 	bool json;
-	void (*begin)(void); /* NULL: it was called, or nobody wants it */
+	void (*begin)(void); /* NULL: it has been called, or there is none */
 	uint64_t now;
 };
 
@@ -32,8 +32,8 @@ static void print_if_wanted(const struct listing *listing, const struct answer *
 }
 
 /*
- * All that the identity table knows of CONN; and the bare PID, when that is another one's:
- * whose record was overwritten.
+ * List the records that the identity table has of CONN, and the PID of its entry too when
+ * no record has it, because that record was overwritten.
  */
 static void list_conn(const struct listing *listing, const struct conn *conn, conn_pid pid)
 {
@@ -58,10 +58,12 @@ static void list_conn(const struct listing *listing, const struct conn *conn, co
 	}
 }
 
-/* One map, whose keys are KEY_SIZE bytes: as large as its member of struct conn. */
-static int list_map(struct listing *listing, int map, bool is_v6, size_t key_size)
+static int list_map(struct listing *listing, int map, bool is_v4)
 {
-	static unsigned char keys[BATCH * sizeof(struct conn_key_v6)];
+	static union {
+		struct conn_key_v4 v4[BATCH];
+		struct conn_key_v6 v6[BATCH];
+	} keys;
 	static conn_pid pids[BATCH];
 	__u64 cursor = 0;
 	const void *in = NULL;
@@ -71,16 +73,16 @@ static int list_map(struct listing *listing, int map, bool is_v6, size_t key_siz
 	listing->now = boot_time();
 	do {
 		count = BATCH;
-		rc = bpf_lookup_batch(map, in, &cursor, keys, pids, &count);
+		rc = bpf_lookup_batch(map, in, &cursor, &keys, pids, &count);
 		if (rc && rc != -ENOENT)
 			return rc;
 		if (listing->begin)
 			listing->begin();
 		listing->begin = NULL;
 		for (__u32 i = 0; i < count; i++) {
-			struct conn conn = { .is_v6 = is_v6 };
+			struct conn conn =
+				is_v4 ? conn_of_key_v4(&keys.v4[i]) : conn_of_key_v6(&keys.v6[i]);
 
-			memcpy(&conn.v6, keys + i * key_size, key_size);
 			list_conn(listing, &conn, pids[i]);
 		}
 		in = &cursor;
@@ -90,7 +92,7 @@ static int list_map(struct listing *listing, int map, bool is_v6, size_t key_siz
 
 int list_open(struct list *list)
 {
-	/* Without it the lines have no identity. */
+	/* Without the identity table the lines show the PID alone. */
 	(void)identity_open(&list->identities, true);
 	return conn_open(&list->maps);
 }
@@ -110,6 +112,6 @@ int list_print(const struct list *list, const struct entry_filter *filter, bool 
 	int rc;
 
 	entry_forget_processes();
-	rc = list_map(&listing, list->maps.v4, false, sizeof(struct conn_key_v4));
-	return rc ? rc : list_map(&listing, list->maps.v6, true, sizeof(struct conn_key_v6));
+	rc = list_map(&listing, list->maps.v4, true);
+	return rc ? rc : list_map(&listing, list->maps.v6, false);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The table of tracked connections, from its first entry to its last. */
+/* All tracked connections: what conn-list and GET /cgi-bin/list print. */
 #ifndef CONNPIN_LIB_LIST_H
 #define CONNPIN_LIB_LIST_H
 
@@ -10,16 +10,16 @@ struct list {
 	struct identity_table identities;
 };
 
-/* 0, or -errno after one line on standard error. */
+/* Open the maps. 0, or -errno after one line on standard error. */
 int list_open(struct list *list);
 
-/* Whatever is pinned by now instead of what was, for who lists again. */
+/* Open the maps that are pinned now instead, for a caller that lists again. */
 void list_refresh(struct list *list);
 
 /*
- * A line on standard output for each entry that FILTER wants; before the first, once it is
- * known that the table can be read, a call of BEGIN, if that is not NULL. 0 or -errno: of
- * the table, or as out_flush() has it.
+ * Print a line for each entry that FILTER takes. BEGIN, unless it is NULL, is called when the
+ * table turns out to be readable, before anything is printed. 0, the -errno of reading the
+ * table, or that of out_flush().
  */
 int list_print(const struct list *list, const struct entry_filter *filter, bool json,
 	       void (*begin)(void));

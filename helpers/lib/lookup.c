@@ -2,6 +2,7 @@
 #include "lookup.h"
 
 #include "netns.h"
+#include "number.h"
 #include "text.h"
 
 #include <errno.h>
@@ -33,7 +34,7 @@ conn_error netns_parse(const char *text, struct netns_choice *choice)
 	if (fd < 0)
 		return errno == EACCES ? "is a network namespace that may not be looked at"
 				       : "is no network namespace: no such process or file";
-	/* All namespaces are files of one file system, nsfs, so this tells a mistake. */
+	/* All namespaces are on one file system, nsfs: a file on another one is a mistake. */
 	if (file == text && stat("/proc/self/ns/net", &own) == 0 && fstat(fd, &st) == 0 &&
 	    own.st_dev != st.st_dev) {
 		close(fd);
@@ -50,7 +51,7 @@ conn_error netns_parse(const char *text, struct netns_choice *choice)
 void lookup_open(struct lookup *lookup)
 {
 	lookup->maps = (struct conn_maps) { .v4 = -1, .v6 = -1 };
-	/* Without it the answers have no identity; why is the other maps' to say. */
+	/* Without it answers are PID-only. Opening the other maps tells what is wrong. */
 	(void)identity_open(&lookup->identities, false);
 }
 
@@ -74,7 +75,7 @@ static bool is_in_namespace(struct netns_choice *choice, const struct conn_ident
 	       (choice->cookie && record->netns_cookie == choice->cookie);
 }
 
-/* Move those of the namespace to the front, in their order. The number of them. */
+/* Move the records of the namespace to the front, in their order. Returns how many there are. */
 static int put_own_first(struct netns_choice *choice, struct conn_identity *found, int count)
 {
 	struct conn_identity others[IDENTITY_WAYS];
@@ -100,8 +101,9 @@ static int count_from(const struct conn_source *source, const struct conn_identi
 }
 
 /*
- * Leave those that have the source, bound sockets first: a datagram may claim any source
- * address of its host. If none has it, those of no known source. The number that is left.
+ * Keep the records that have the source, or when there are none, those whose source is not
+ * known. Sockets that are bound to it come first, because a datagram may claim any source
+ * address of its host. Returns how many are left.
  */
 static int keep_source(const struct conn_source *source, struct conn_identity *found, int count)
 {
@@ -119,13 +121,12 @@ static int keep_source(const struct conn_source *source, struct conn_identity *f
 	return n;
 }
 
-/* 0: nobody; 1: the answer; -errno. */
-static int bare_answer(struct lookup *lookup, const struct conn *conn, struct answer *answer)
+/* Find the PID-only answer in conn_to_pid_*. 1, 0 when there is none, or -errno. */
+static int find_pid_only(struct lookup *lookup, const struct conn *conn, struct answer *answer)
 {
-	int *map = conn->is_v6 ? &lookup->maps.v6 : &lookup->maps.v4;
 	int rc;
 
-	if (*map < 0 && conn_open_for(&lookup->maps, conn) < 0)
+	if (conn_open_for(&lookup->maps, conn) < 0)
 		return -ENODEV;
 	rc = conn_lookup(&lookup->maps, conn, &answer->pid);
 	if (rc)
@@ -137,17 +138,18 @@ static int bare_answer(struct lookup *lookup, const struct conn *conn, struct an
 }
 
 /*
- * No record of the namespace has the connection. The bare PID was written by anybody, but
- * not for this namespace when it is that of one of the COUNT records of others.
+ * Give a PID-only answer, as no record of the namespace has the connection. Any user may have
+ * written that PID, from any namespace; when one of the COUNT records of other namespaces has
+ * it, it was not written from this one.
  */
-static int answer_barely(struct lookup *lookup, const struct conn *conn,
-			 const struct conn_identity *others, int count, struct answer *answer)
+static int answer_pid_only(struct lookup *lookup, const struct conn *conn,
+			   const struct conn_identity *others, int count, struct answer *answer)
 {
 	int rc;
 
 	if (lookup->netns.kind == NETNS_ONE || (lookup->netns.kind == NETNS_ANY && count))
 		return 0;
-	rc = bare_answer(lookup, conn, answer);
+	rc = find_pid_only(lookup, conn, answer);
 	for (int i = 0; rc == 1 && i < count; i++)
 		if (others[i].pid == answer->pid)
 			rc = 0;
@@ -155,8 +157,9 @@ static int answer_barely(struct lookup *lookup, const struct conn *conn,
 }
 
 /*
- * Leave those of the user, before anything else is decided by what there is; and those of
- * nobody, behind which the answer may be outdated. The number that is left.
+ * Keep the records of the user, so that nothing that is decided later tells of others', and
+ * those with the PID 0, because an answer older than one of them may be outdated. Returns how
+ * many are left.
  */
 static int keep_user(__u32 uid, struct conn_identity *found, int count)
 {
@@ -183,11 +186,11 @@ int lookup_answers(struct lookup *lookup, const struct conn *conn,
 	count = put_own_first(&lookup->netns, found, total);
 	if (lookup->netns.kind == NETNS_OWN &&
 	    (lookup->want_all || (!count && source->is_asked && count_from(source, found, total) &&
-				  !is_own_address(source->ip))))
+				  !is_own_address(&source->address))))
 		count = total;
 	if (!count) {
-		/* Whose a bare PID is is not known; that the maps can't be read is. */
-		count = answer_barely(lookup, conn, found, total, &answers[0]);
+		/* A user is not told a PID that may be another's, but that reading failed. */
+		count = answer_pid_only(lookup, conn, found, total, &answers[0]);
 		return lookup->want_user && count > 0 ? 0 : count;
 	}
 	if (source->is_asked)

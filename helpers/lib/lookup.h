@@ -1,62 +1,67 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One question to all maps: the identity table first, and when it knows nothing the
- * bare PIDs of conn_to_pid_*.
+ * One question to all maps: first to the identity table, and when it has no record, to the
+ * maps conn_to_pid_*, which give a PID-only answer.
  */
 #ifndef CONNPIN_LIB_LOOKUP_H
 #define CONNPIN_LIB_LOOKUP_H
 
 #include "answer.h"
 
-/* Which network namespace a connection should be of. */
+/* The network namespace in which a connection is looked for. */
 struct netns_choice {
 	enum {
-		NETNS_OWN, /* the caller's */
-		NETNS_ANY, /* whichever */
-		NETNS_ONE, /* this one and no other */
+		NETNS_OWN, /* that of the caller; others, see lookup_answers() */
+		NETNS_ANY, /* all of them */
+		NETNS_ONE, /* the one with this cookie */
 	} kind;
-	__u64 cookie; /* of it; 0: not read yet */
+	__u64 cookie; /* 0: not read yet */
 };
 
-/* "any", a process id, or the path of a namespace. NULL, or what was wrong. */
+/* Read "any", a process id, or the path of a namespace. NULL, or what is wrong. */
 conn_error netns_parse(const char *text, struct netns_choice *choice);
 
 struct lookup {
 	struct identity_table identities;
-	struct conn_maps maps; /* -1: not open yet */
+	struct conn_maps maps;
 	struct netns_choice netns;
-	bool want_all;	/* of all namespaces, the own one's first */
-	bool want_user; /* the connections of this user alone, as if there were no others */
+	bool want_all;	/* records of all namespaces, those of the own one first */
+	bool want_user; /* answer as if there were no connections but those of uid */
 	__u32 uid;
 };
 
-/* Open what one question needs; the rest when it turns out to be needed. */
+/* Open the identity table; the other maps are opened when a question needs them. */
 void lookup_open(struct lookup *lookup);
 
 /*
- * Open everything, for who asks many: the identities as memory where that is allowed.
- * 0, or -errno after one line on standard error.
+ * For a caller with many questions: open all maps, and map the identity table where that is
+ * allowed. 0, or -errno after one line on standard error.
  */
 int lookup_open_all(struct lookup *lookup);
 
-/* Whatever is pinned by now instead of what was. */
+/* Open the maps that are pinned now instead. */
 void lookup_refresh(struct lookup *lookup);
 
 /*
- * The answers for CONN, QUERY being made of it for this lookup's table: the one that is to
- * be given first. Their number, 0 when nothing is known, -errno when the maps can't be read;
- * a map that can't be opened was told on standard error and is -ENODEV.
+ * Answer the question for CONN, of which identity_query() made QUERY. Returns the number of
+ * answers, of which the first is the one to give; 0 when nothing is known; -ENODEV when a map
+ * could not be opened, after a line on standard error; or another -errno of reading.
  *
- * What is asked for is a connection of the asker's own namespace, unless the choice says
- * otherwise. Another namespace's answers only when the question names a source address that
- * is none of the own one's: then it is no question about the own one. Of the records that
- * are left, those with the source that is asked for answer; without such, those whose
- * source is not known. When the latest is of nobody, there is no answer.
+ * With NETNS_OWN the records of the caller's namespace answer. Those of others do so only when
+ * the query has a source address that the caller's namespace does not have, because then
+ * the question can't be about a connection of it.
+ *
+ * Among these, the records with the source that is asked for answer, or when there is none,
+ * those whose source is not known. When the latest record says that the owner is not known
+ * (PID 0), there is no answer.
  */
 int lookup_answers(struct lookup *lookup, const struct conn *conn,
 		   const struct identity_query *query, struct answer answers[IDENTITY_WAYS]);
 
-/* Whether a record that is the only one of its connection is the answer as it stands. */
+/*
+ * Whether lookup_answers() would give this record and nothing else, when it is the only one of
+ * its connection.
+ */
 static inline bool lookup_takes(const struct lookup *lookup, const struct identity_query *query,
 				const struct conn_identity *only)
 {

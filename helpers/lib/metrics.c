@@ -20,7 +20,7 @@
 #define MAP "tcp_metrics"
 #define COUNTERS(type) (sizeof(type) / sizeof(__u64))
 
-/* What each split is called; the order is that of the enums in tcp_monitor.h. */
+/* The label values, in the order of the enums in tcp_monitor.h. */
 static const char *const families[] = { "ipv4", "ipv6" };
 static const char *const directions[] = { "active", "passive", "unknown" };
 static const char *const reasons[] = { "refused", "timeout", "unreachable",
@@ -58,7 +58,7 @@ static void split_counter(const char *name, const char *help, const char *label_
 		counter(label_name, label_values[i], n[i]);
 }
 
-/* What an older connpin counted has no reason: it goes to "other". */
+/* Failures that an older connpin counted have no reason: they are added to "other". */
 static void print_connections(const struct tcp_metrics *m)
 {
 	__u64 by_reason[TCP_REASONS] = { 0 }, by_family[TCP_FAMILIES] = { 0 };
@@ -108,7 +108,7 @@ static void print_resets(const struct tcp_metrics *m)
 		      m->resets_received);
 }
 
-/* The unlabelled one, then by who opened the connection. */
+/* Print a family without labels, then one that tells by who opened the connection. */
 static void traffic_counter(const char *name, const char *direction_name, const char *unit,
 			    const char *help, const char *direction_help, const __u64 *n)
 {
@@ -148,9 +148,11 @@ static void print_traffic(const struct tcp_metrics *m)
 static void print_interference(const struct tcp_metrics *m)
 {
 	family(COUNTER, "connpin_sock_ops_interference", NULL,
-	       "State changes that another sock_ops program of the host spoiled for ours, and that "
-	       "were counted all the same: reply (it wrote what has the place of the old state), "
-	       "flags (it cleared those of a socket, whose changes are not told any more).");
+	       "State changes that another sock_ops program of the host hid from ours, and that "
+	       "were "
+	       "counted all the same: reply (it overwrote the field that holds the old state), "
+	       "flags "
+	       "(it cleared those of a socket, so that its changes are not reported any more).");
 	counter("by", "reply", m->reply_written);
 	counter("by", "flags", m->flags_cleared);
 }
@@ -177,13 +179,13 @@ static int fail(const char *what, int rc)
 	return EXIT_UNAVAILABLE;
 }
 
-/* What is not counted is left out: 0 would be a lie. */
+/* Whether nothing counts state changes: then their metrics are left out, as 0 would be wrong. */
 static bool are_states_off(void)
 {
 	return feature_is_off("tcp_states") && feature_is_off("tcp_events");
 }
 
-/* As much as a pipe holds: each write wakes up whoever reads. */
+/* As much as a pipe holds, because each write wakes up the reader. */
 #define OUTPUT_BYTES 65536
 
 int print_metrics(const char *head, bool openmetrics)
@@ -196,11 +198,11 @@ int print_metrics(const char *head, bool openmetrics)
 	int map, rc, known;
 	bool by_cgroup;
 
-	/* Where the kernel refused all that counts TCP there is no such map. */
+	/* When the kernel refused all programs that count TCP, there is no such map. */
 	map = are_states_off() ? open_map(MAP, BPF_F_RDONLY) : open_map_or_warn(MAP);
 	if (map < 0 && !(map == -ENOENT && are_states_off()))
 		return EXIT_UNAVAILABLE;
-	/* First: it brings the counters up to this moment. */
+	/* Reading the sockets comes first, because it brings the counters up to this moment. */
 	known = read_sockets(&live);
 	if (known && known != -ENOENT)
 		return fail("the live sockets", known);
@@ -210,7 +212,7 @@ int print_metrics(const char *head, bool openmetrics)
 		return fail("the map " MAP, rc);
 	if (openmetrics)
 		use_openmetrics(pinned_at_ns("maps/" MAP));
-	/* Slots are given back by what reads the sockets: without it they tell of the past. */
+	/* Reading the sockets also frees the slots of cgroups that are gone. */
 	by_cgroup = !known && live.cgroup_series && !feature_is_off("by_cgroup");
 	rc = by_cgroup ? read_cgroups() : 0;
 	if (rc)

@@ -7,6 +7,7 @@
 #include "counters.h"
 #include "exposition.h"
 #include "pins.h"
+#include "number.h"
 #include "text.h"
 
 #include <errno.h>
@@ -20,7 +21,7 @@
 
 #define COUNTERS (sizeof(struct tcp_cgroup_metrics) / sizeof(__u64))
 
-/* Untouched pages of these cost nothing. */
+/* Copies of the maps. Pages of them that stay untouched cost nothing. */
 static struct tcp_cgroups cgroups;
 static struct tcp_cgroup_metrics metrics;
 static bool is_read;
@@ -50,8 +51,9 @@ static size_t path_length(const struct tcp_cgroup *cgroup)
 }
 
 /*
- * What is printed of a path that was cut, or is no text, could be another's, too. One
- * without an end is of an older layout, which had room for a longer one.
+ * Whether the path alone does not tell which cgroup it is: it was cut, or it is not UTF-8, so
+ * that another one could be printed the same. A path without a NUL is of an older layout,
+ * which had room for a longer one.
  */
 static bool needs_id(const struct tcp_cgroup *cgroup)
 {
@@ -59,7 +61,7 @@ static bool needs_id(const struct tcp_cgroup *cgroup)
 	       !is_utf8(cgroup->path, path_length(cgroup));
 }
 
-/* The path; where that does not tell which one it is, with the id. */
+/* The path, with the id behind it where the path alone does not tell which cgroup it is. */
 static const char *name_of(const struct tcp_cgroup *cgroup)
 {
 	static char name[TCP_CGROUP_PATH + 32];
@@ -74,7 +76,8 @@ static const char *name_of(const struct tcp_cgroup *cgroup)
 	return name;
 }
 
-static void add_place(size_t to, size_t from)
+/* Add the counters of slot FROM to those of slot TO, and leave FROM out of what is printed. */
+static void add_slot(size_t to, size_t from)
 {
 	__u64 *sum = (__u64 *)&metrics.places[to];
 	const __u64 *n = (const __u64 *)&metrics.places[from];
@@ -84,43 +87,45 @@ static void add_place(size_t to, size_t from)
 	cgroups.places[from].state = TCP_CGROUP_FREE;
 }
 
-#define SLOTS 1024 /* a power of 2, twice the places and more */
+#define HASH_SIZE 1024 /* a power of 2, more than twice TCP_CGROUPS_MAX */
 
 /*
- * A name has one line. A cgroup that was removed and made again, as that of a service that
- * was started again, has two places for a while. One that leaves has no id any more.
+ * Merge the slots that have the same name, so that each name has one line: a cgroup that was
+ * removed and made again, as that of a service that was restarted, has two slots for a while.
+ * A cgroup that is leaving has no id any more; when its name needs one, it is added to slot
+ * 0, "other".
  */
 static void merge_namesakes(void)
 {
-	static uint16_t first[SLOTS]; /* place with the hash; 0 none */
+	static uint16_t first[HASH_SIZE]; /* the first slot with a path of that hash; 0: none */
 
-	for (uint16_t place = 1; place <= TCP_CGROUPS_MAX; place++) {
-		const struct tcp_cgroup *cgroup = &cgroups.places[place];
-		unsigned slot = (cgroup->path_hash >> 1) & (SLOTS - 1);
+	for (uint16_t slot = 1; slot <= TCP_CGROUPS_MAX; slot++) {
+		const struct tcp_cgroup *cgroup = &cgroups.places[slot];
+		unsigned hash = (cgroup->path_hash >> 1) & (HASH_SIZE - 1);
 
 		if (!has_name(cgroup))
 			continue;
 		if (needs_id(cgroup)) {
 			if (!cgroup->id)
-				add_place(0, place);
+				add_slot(0, slot);
 			continue;
 		}
-		while (first[slot] && strcmp(cgroups.places[first[slot]].path, cgroup->path) != 0)
-			slot = (slot + 1) & (SLOTS - 1);
-		if (first[slot])
-			add_place(first[slot], place);
+		while (first[hash] && strcmp(cgroups.places[first[hash]].path, cgroup->path) != 0)
+			hash = (hash + 1) & (HASH_SIZE - 1);
+		if (first[hash])
+			add_slot(first[hash], slot);
 		else
-			first[slot] = place;
+			first[hash] = slot;
 	}
 }
 
 static void cgroup_counter(const char *name, const char *unit, const char *help, size_t offset)
 {
 	family(COUNTER, name, unit, help);
-	for (size_t place = 1; place <= TCP_CGROUPS_MAX; place++)
-		if (has_name(&cgroups.places[place]))
-			counter("cgroup", name_of(&cgroups.places[place]),
-				*(const __u64 *)((const char *)&metrics.places[place] + offset));
+	for (size_t slot = 1; slot <= TCP_CGROUPS_MAX; slot++)
+		if (has_name(&cgroups.places[slot]))
+			counter("cgroup", name_of(&cgroups.places[slot]),
+				*(const __u64 *)((const char *)&metrics.places[slot] + offset));
 	counter("cgroup", "other", *(const __u64 *)((const char *)&metrics.places[0] + offset));
 }
 
@@ -129,7 +134,10 @@ static void cgroup_counter(const char *name, const char *unit, const char *help,
 #define MADV_POPULATE_WRITE 23 /* include/uapi/asm-generic/mman-common.h, since 5.14 */
 #endif
 
-/* All of it will be written: a fault for each page takes longer. Where it can't, it does. */
+/*
+ * Have the kernel allocate all pages of a buffer that will be written, which takes less time
+ * than a fault for each page. A kernel that can't leaves it to the faults.
+ */
 static void populate(void *bytes, size_t size)
 {
 	uintptr_t start = (uintptr_t)bytes & ~(uintptr_t)(PAGE - 1);
@@ -150,7 +158,7 @@ int read_cgroups(void)
 		return names < 0 ? names : counts;
 	populate(&cgroups, sizeof(cgroups));
 	populate(&metrics, sizeof(metrics));
-	/* The names first: a place that is taken in between has no name yet, and no line. */
+	/* The names come first: a slot that is taken in between has no name here, and no line. */
 	rc = bpf_lookup(names, &key, &cgroups);
 	if (!rc)
 		rc = sum_counters(counts, (__u64 *)&metrics, COUNTERS);

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
+/* The metrics of TCP by cgroup. */
 #ifndef CONNPIN_LIB_METRICS_BY_CGROUP_H
 #define CONNPIN_LIB_METRICS_BY_CGROUP_H
 
-/* Read the metrics by cgroup; there are none with a build of before. 0 or -errno. */
+/* Read the maps; an older connpin has none, and then nothing is printed. 0 or -errno. */
 int read_cgroups(void);
 
-/* Put what was read on standard output. */
+/* Print what was read. */
 void print_cgroups(void);
 
 #endif

@@ -2,6 +2,7 @@
 #include "metrics_live.h"
 
 #include "exposition.h"
+#include "number.h"
 #include "pins.h"
 
 #include <errno.h>
@@ -10,9 +11,9 @@
 #include <unistd.h>
 
 #define ITERATOR "links/on_read_sockets"
-#define SOCKSTAT "/proc/self/net/sockstat" /* where /proc shows processes alone, too */
+#define SOCKSTAT "/proc/self/net/sockstat" /* /proc/net may be missing: subset=pid */
 
-/* By the numbers of include/net/tcp_states.h; the last is shown as SYN_RECV. */
+/* In the order of include/net/tcp_states.h. NEW_SYN_RECV, the last, is counted as syn_recv. */
 static const char *const names[TCP_STATES] = {
 	NULL,	 "established", "syn_sent", "syn_recv", "fin_wait1", "fin_wait2", "time_wait",
 	"close", "close_wait",	"last_ack", "listen",	"closing",   NULL,
@@ -35,12 +36,12 @@ int read_sockets(struct tcp_live *live)
 	return n == sizeof(*live) ? 0 : -EPROTO;
 }
 
-/* All TCP sockets that the kernel holds, half-open and TIME_WAIT ones not among them. */
+/* How many TCP sockets the kernel holds, without half-open and TIME_WAIT ones; 0: not known. */
 static __u64 allocated(void)
 {
 	char text[1024], *p;
 	ssize_t n;
-	__u64 count = 0;
+	uint64_t count;
 	int fd = open(SOCKSTAT, O_RDONLY | O_CLOEXEC);
 
 	if (fd < 0)
@@ -52,9 +53,7 @@ static __u64 allocated(void)
 	p = p ? strstr(p, " alloc ") : NULL;
 	if (!p)
 		return 0;
-	for (p += strlen(" alloc "); *p >= '0' && *p <= '9'; p++)
-		count = count * 10 + (__u64)(*p - '0');
-	return count;
+	return scan_u64(p + strlen(" alloc "), &count) ? count : 0;
 }
 
 void print_sockets(const struct tcp_live *live)

@@ -15,19 +15,19 @@
 
 #define ITERATOR "links/on_read_programs"
 
-/* There are some twenty; twice as many during an upgrade. */
+/* There are some twenty programs, and twice as many during an upgrade. */
 #define PROGRAMS_MAX 64
 
 static struct program_runs programs[PROGRAMS_MAX];
 
-/* The kernel keeps 15 bytes of a name. */
+/* Names of which the kernel keeps the first 15 bytes alone: check-tables.sh has them complete. */
 static const char *const long_names[] = {
 	"block_sock_create", "on_read_programs", "on_receive_reset",
 	"on_v4_send_reset",  "on_v6_send_reset",
 };
 #define LONG_NAMES (sizeof(long_names) / sizeof(*long_names))
 
-/* The bytes that were read: whole programs, or none. */
+/* Read all programs. Returns how many bytes these are, 0 when they can't be read. */
 static size_t read_all(void)
 {
 	size_t got = 0;
@@ -48,7 +48,7 @@ static size_t read_all(void)
 	return got;
 }
 
-/* Add up what has the same name: one of an old build and one of a new. */
+/* Add up programs of one name: during an upgrade there is an old and a new one. */
 static size_t merge(size_t count)
 {
 	size_t kept = 0;
@@ -71,7 +71,7 @@ static size_t merge(size_t count)
 	return kept;
 }
 
-/* Whether the kernel keeps statistics, or has since the programs were loaded. */
+/* Whether the kernel keeps statistics, or has kept some since the programs were loaded. */
 static bool has_statistics(size_t count)
 {
 	for (size_t i = 0; i < count; i++)

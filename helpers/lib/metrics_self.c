@@ -21,7 +21,7 @@ static void print_build(void)
 {
 	__u64 attached = pinned_at_ns("port_tracker");
 
-	family(INFO, "connpin_build", NULL, "The version of what answers.");
+	family(INFO, "connpin_build", NULL, "The version of the connpin that answers.");
 	sample("_info");
 	label("version", VERSION);
 	value(1);
@@ -40,7 +40,7 @@ static void capacity(const char *map, __u64 entries)
 	value(entries);
 }
 
-/* Of a map whose entries hold EACH, but for the first FEW, which hold something else. */
+/* The capacity of a map of which an entry holds EACH, except the first FEW, which hold none. */
 static void map_capacity(const char *map, unsigned each, unsigned few)
 {
 	struct bpf_map_info info;
@@ -106,7 +106,7 @@ static void print_tracker(__u64 sockets_full)
 	recorded("udp", "ipv6", tracker.recorded_udp_v6);
 	family(COUNTER, "connpin_dropped", NULL,
 	       "What a map did not take: an update that the kernel refused; an identity whose "
-	       "place another CPU was writing; a socket when tcp_sockets was full, whose "
+	       "record another CPU was writing; a socket when tcp_sockets was full, whose "
 	       "duration is not counted.");
 	dropped("conn_to_pid_v4", "update", tracker.dropped_v4);
 	dropped("conn_to_pid_v6", "update", tracker.dropped_v6);

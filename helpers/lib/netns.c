@@ -2,7 +2,6 @@
 #define _GNU_SOURCE
 #include "netns.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -18,13 +17,13 @@
 #define SO_NETNS_COOKIE 71 /* include/uapi/asm-generic/socket.h, since 5.14 */
 #endif
 
-/* include/uapi/linux/nsfs.h, since 6.18: the same number, and no need to go there. */
+/* include/uapi/linux/nsfs.h, since 6.18: the cookie, without having to enter the namespace. */
 #define NS_GET_ID _IOR(0xb7, 13, __u64)
 
-/* Of the namespace that this thread is in now. */
+/* The cookie of the namespace that this thread is in now, or 0. */
 static __u64 cookie_here(void)
 {
-	/* Any socket tells it; a unit or a container may leave out one family or another. */
+	/* Any socket tells it; the unit or container may not allow sockets of each family. */
 	static const int families[] = { AF_INET, AF_UNIX, AF_INET6 };
 	__u64 cookie = 0;
 	socklen_t len = sizeof(cookie);
@@ -49,7 +48,7 @@ __u64 own_netns_cookie(void)
 	return cookie;
 }
 
-/* By going there, which takes CAP_SYS_ADMIN in both. */
+/* The cookie of another namespace, by entering it: that takes CAP_SYS_ADMIN in both. */
 static __u64 cookie_there(int file, int own)
 {
 	__u64 cookie;
@@ -57,7 +56,7 @@ static __u64 cookie_there(int file, int own)
 	if (setns(file, CLONE_NEWNET))
 		return 0;
 	cookie = cookie_here();
-	/* Who can't go back would answer for another namespace from here on. */
+	/* A process that can't go back would answer for the wrong namespace from here on. */
 	if (setns(own, CLONE_NEWNET))
 		_exit(3);
 	return cookie;
@@ -74,7 +73,7 @@ __u64 netns_cookie(int file)
 	if (fstat(own, &a) == 0 && fstat(file, &b) == 0 && a.st_ino == b.st_ino &&
 	    a.st_dev == b.st_dev)
 		cookie = own_cookie;
-	/* Where the two numbers are one for the own namespace, they are for others. */
+	/* NS_GET_ID is to be believed when it gives the own namespace's cookie rightly. */
 	else if (ioctl(own, NS_GET_ID, &cookie) || cookie != own_cookie ||
 		 ioctl(file, NS_GET_ID, &cookie))
 		cookie = cookie_there(file, own);
@@ -82,20 +81,20 @@ __u64 netns_cookie(int file)
 	return cookie;
 }
 
-bool is_own_address(const __u32 ip[4])
+bool is_own_address(const struct address *address)
 {
-	struct sockaddr_in6 to = { .sin6_family = AF_INET6 };
-	struct sockaddr_in to4 = { .sin_family = AF_INET, .sin_addr.s_addr = ip[3] };
-	bool is_v4 = !ip[0] && !ip[1] && ip[2] == htonl(0xffff);
+	bool is_v4 = address_is_v4(address);
+	struct sockaddr_in6 to6 = { .sin6_family = AF_INET6 };
+	struct sockaddr_in to4 = { .sin_family = AF_INET, .sin_addr.s_addr = address_v4(address) };
 	int fd = socket(is_v4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	int rc;
 
-	/* Who can't be ruled out is one. */
+	/* An address is taken for an own one unless the kernel says that it is not. */
 	if (fd < 0)
 		return errno != EAFNOSUPPORT;
-	memcpy(&to.sin6_addr, ip, 16);
+	memcpy(&to6.sin6_addr, address, sizeof(*address));
 	rc = is_v4 ? bind(fd, (const struct sockaddr *)&to4, sizeof(to4))
-		   : bind(fd, (const struct sockaddr *)&to, sizeof(to));
+		   : bind(fd, (const struct sockaddr *)&to6, sizeof(to6));
 	rc = rc ? errno : 0;
 	close(fd);
 	return rc != EADDRNOTAVAIL;

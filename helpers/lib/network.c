@@ -1,49 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "network.h"
 
-#include "text.h"
+#include "number.h"
 
-#include <arpa/inet.h>
 #include <string.h>
 
-#define NETWORK_LEN (INET6_ADDRSTRLEN + sizeof("/128"))
-
-static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
-
-/* *BITS is what an address of this family has. */
-static bool parse(const char *text, struct network *address, unsigned *bits)
-{
-	address->prefix = 128;
-	if (inet_pton(AF_INET, text, address->address + sizeof(mapped)) == 1) {
-		memcpy(address->address, mapped, sizeof(mapped));
-		*bits = 32;
-		return true;
-	}
-	*bits = 128;
-	return inet_pton(AF_INET6, text, address->address) == 1;
-}
-
-bool parse_address(const char *text, struct network *address)
-{
-	unsigned bits;
-
-	return parse(text, address, &bits);
-}
-
-bool is_ipv4(const struct network *address)
-{
-	return memcmp(address->address, mapped, sizeof(mapped)) == 0;
-}
-
-bool is_every_address(const struct network *address)
-{
-	static const uint8_t zero[16];
-	size_t from = is_ipv4(address) ? sizeof(mapped) : 0;
-
-	return memcmp(address->address + from, zero, sizeof(zero) - from) == 0;
-}
-
-bool parse_listen_address(const char *text, struct network *address, uint16_t *port)
+bool parse_listen_address(const char *text, struct address *address, uint16_t *port)
 {
 	char copy[sizeof("[]:65535") + 64]; /* and an address */
 	char *host = copy, *colon;
@@ -73,37 +35,39 @@ bool parse_listen_address(const char *text, struct network *address, uint16_t *p
 
 bool parse_network(const char *text, struct network *network)
 {
-	char address[INET6_ADDRSTRLEN];
+	char copy[ADDRESS_TEXT_MAX + 1];
 	size_t len = strcspn(text, "/");
-	unsigned bits;
-	uint64_t n;
+	uint64_t bits;
+	unsigned width;
 
-	if (len >= sizeof(address))
+	if (len >= sizeof(copy))
 		return false;
-	memcpy(address, text, len);
-	address[len] = '\0';
-	if (!parse(address, network, &bits))
+	memcpy(copy, text, len);
+	copy[len] = '\0';
+	if (!parse_address(copy, &network->address))
 		return false;
-	n = bits;
-	if (text[len] == '/' && !parse_number(text + len + 1, 0, bits, &n))
+	/* BITS is of the family that the address was written in. */
+	width = strchr(copy, ':') ? 128 : 32;
+	bits = width;
+	if (text[len] == '/' && !parse_number(text + len + 1, 0, width, &bits))
 		return false;
-	network->prefix = (unsigned)n + 128 - bits;
+	network->prefix = (unsigned)bits + 128 - width;
 	return true;
 }
 
-bool network_has(const struct network *network, const struct network *address)
+bool network_has(const struct network *network, const struct address *address)
 {
+	const uint8_t *a = network->address.byte, *b = address->byte;
 	unsigned bytes = network->prefix / 8, rest = network->prefix % 8;
 
-	if (memcmp(network->address, address->address, bytes) != 0)
+	if (memcmp(a, b, bytes) != 0)
 		return false;
-	return rest == 0 ||
-	       ((network->address[bytes] ^ address->address[bytes]) >> (8 - rest)) == 0;
+	return rest == 0 || (a[bytes] ^ b[bytes]) >> (8 - rest) == 0;
 }
 
-int networks_have(const char *list, const struct network *address)
+int networks_have(const char *list, const struct address *address)
 {
-	char word[NETWORK_LEN];
+	char word[ADDRESS_TEXT_MAX + sizeof("/128")];
 	struct network network;
 	int rc = 0;
 

@@ -1,41 +1,38 @@
 /* SPDX-License-Identifier: MIT */
-/* Addresses and networks, IPv4 and IPv6 alike. */
+/* Where a server listens, and networks of addresses, as the settings have them. */
 #ifndef CONNPIN_LIB_NETWORK_H
 #define CONNPIN_LIB_NETWORK_H
+
+#include "address.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
-/* All of them as IPv6, an IPv4 one as ::ffff:a.b.c.d: one comparison serves both. */
 struct network {
-	uint8_t address[16]; /* network order */
-	unsigned prefix;     /* bits that count, 0 to 128 */
+	struct address address;
+	unsigned prefix; /* bits of the address that count, 0 to 128 */
 };
 
-/* An address: a network of 128 bits. False when TEXT is none. */
-bool parse_address(const char *text, struct network *address);
+/*
+ * Read where a server listens: PORT, IPv4:PORT or [IPv6]:PORT, the port from 1 to 65535 in
+ * host byte order. A PORT alone is every address, as :: and 0.0.0.0 are: see
+ * address_is_any(). False when TEXT is none of these.
+ */
+bool parse_listen_address(const char *text, struct address *address, uint16_t *port);
 
 /*
- * Where a server listens: PORT, IPv4:PORT or [IPv6]:PORT. PORT alone is every address, as ::
- * and 0.0.0.0 are: see is_every_address().
+ * Read an address, or ADDRESS/BITS. What ADDRESS has behind those bits does not count.
+ * False when TEXT is neither.
  */
-bool parse_listen_address(const char *text, struct network *address, uint16_t *port);
-
-/* :: or 0.0.0.0. */
-bool is_every_address(const struct network *address);
-
-/* Whether it is ::ffff:a.b.c.d: then a.b.c.d is in the last four bytes. */
-bool is_ipv4(const struct network *address);
-
-/* An address, or ADDRESS/BITS. What ADDRESS has behind those bits does not count. */
 bool parse_network(const char *text, struct network *network);
 
-bool network_has(const struct network *network, const struct network *address);
+bool network_has(const struct network *network, const struct address *address);
 
 /*
- * Whether ADDRESS is in one of LIST's networks, separated by spaces. All are read, so that
- * a typo in the last one shows: -1 when there is one, else 0 or 1. An empty list has nobody.
+ * Whether ADDRESS is in one of LIST's networks, which are separated by spaces: 1 or 0. All
+ * of them are read, so that a typo in the last one shows: then the answer is -1. An empty
+ * list has nobody.
  */
-int networks_have(const char *list, const struct network *address);
+int networks_have(const char *list, const struct address *address);
 
 #endif

@@ -2,24 +2,22 @@
 #include "pins.h"
 
 #include "bpf.h"
+#include "directories.h"
 #include "text.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/bpf.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
-#define PATH_BYTES 512 /* on the page of the stack that is there already */
+#define PATH_BYTES DIRECTORY_BYTES /* few enough to need no further page of the stack */
 
-/* PIN_DIR, BETWEEN and NAME; false when it does not fit. */
+/* Put PIN_DIR, BETWEEN and NAME together. False when they are too long. */
 static bool pin_path(char path[PATH_BYTES], const char *between, const char *name)
 {
-	const char *dir = getenv("PIN_DIR");
+	const char *dir = pin_dir();
 
-	if (!dir || !*dir)
-		dir = PIN_DIR_DEFAULT;
 	if (strlen(dir) + strlen(between) + strlen(name) >= PATH_BYTES)
 		return false;
 	strcpy(path, dir);
@@ -94,12 +92,12 @@ int open_map_or_warn(const char *name)
 	if (fd == -ENOENT)
 		warn_parts("connpin is not attached (no ", path, "): run attach.sh as root", NULL);
 	else if (fd == -EPERM || fd == -ENOSYS)
-		/* What a seccomp profile answers; the modes of files give EACCES. */
+		/* Seccomp profiles refuse bpf(2) with these; the mode of a file gives EACCES. */
 		warn_parts("bpf(2) is refused: allow it in the seccomp profile, as "
 			   "connpin-seccomp.json does",
 			   NULL);
 	else if (fd == -EACCES)
-		/* Which of the two can't be told from outside a directory that is closed. */
+		/* From outside a closed directory the two can't be told apart. */
 		warn_parts("no permission to read ", path,
 			   ", or not attached: run attach.sh as root, and join the group that may",
 			   NULL);

@@ -3,6 +3,8 @@
 
 #include "cgroup_path.h"
 #include "clock.h"
+#include "number.h"
+#include "proc_stat.h"
 #include "text.h"
 
 #include <errno.h>
@@ -24,13 +26,7 @@
 /* include/linux/proc_ns.h: the initial PID namespace, whose numbers the maps hold. */
 #define PROC_PID_INIT_INO 0xEFFFFFFCu
 
-/* include/uapi: start times in /proc are in USER_HZ, 100 wherever BPF has a JIT. */
-#define TICK_NS 10000000u
-
-/* Fields of /proc/PID/stat after the name, Documentation/filesystems/proc.rst. */
-enum { STAT_STATE = 3, STAT_PPID = 4, STAT_THREADS = 20, STAT_START = 22 };
-
-#define THREADS_MAX 256 /* that are tried for one that still runs */
+#define THREADS_MAX 256 /* how many are tried to find one that still runs */
 
 const char *process_status_name(enum process_status status)
 {
@@ -39,7 +35,10 @@ const char *process_status_name(enum process_status status)
 	return names[status];
 }
 
-/* Numbers of another PID namespace than the initial one would name a stranger. */
+/*
+ * Whether this /proc has the PIDs of the initial PID namespace, as the maps do: in another
+ * namespace a recorded PID is some other process's.
+ */
 static bool proc_is_usable(void)
 {
 	static int usable = -1;
@@ -50,7 +49,7 @@ static bool proc_is_usable(void)
 	return usable;
 }
 
-/* Whether both name the same namespace of this process, which may have set one of them. */
+/* Whether two files of /proc/self/ns are of one namespace. */
 static bool same_namespace(const char *a, const char *b)
 {
 	struct stat x, y;
@@ -59,8 +58,9 @@ static bool same_namespace(const char *a, const char *b)
 }
 
 /*
- * Clocks and start times that this process is shown are later by this than those of the
- * initial time namespace, which the records have. False when it can't be told.
+ * Find by how many nanoseconds the clocks and start times that this process is shown are
+ * later than those of the initial time namespace, which the records have. False when that
+ * can't be told.
  */
 static bool read_clock_offset(int64_t *offset)
 {
@@ -71,7 +71,7 @@ static bool read_clock_offset(int64_t *offset)
 	*offset = 0;
 	if (fd < 0)
 		return errno == ENOENT; /* a kernel without time namespaces */
-	/* The file is about the namespace of children. */
+	/* The file tells of the namespace of children, which this process may have changed. */
 	if (!same_namespace("/proc/self/ns/time", "/proc/self/ns/time_for_children")) {
 		close(fd);
 		return false;
@@ -89,7 +89,7 @@ static bool read_clock_offset(int64_t *offset)
 	return *p == '\n';
 }
 
-/* Asked once: a process stays in its time namespace. */
+/* The same, read once: a process stays in its time namespace. */
 static bool clock_offset(int64_t *offset)
 {
 	static int known = -1;
@@ -109,7 +109,7 @@ uint64_t boot_time(void)
 	return clock_ns(CLOCK_BOOTTIME) - (uint64_t)offset;
 }
 
-/* A descriptor of /proc/PID, which stays with this process when the PID is reused. */
+/* Open /proc/PID. The descriptor stays with this process even when the PID is reused. */
 static int open_process(__u32 pid)
 {
 	char path[64] = "/proc/";
@@ -118,7 +118,7 @@ static int open_process(__u32 pid)
 	return open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 }
 
-/* All of a file, as far as it fits. Its length, or -1. */
+/* Read a file to its end, or as much as SIZE bytes hold. Returns the length, or -1. */
 static int read_bytes(int fd, char *bytes, size_t size)
 {
 	size_t len = 0;
@@ -145,7 +145,7 @@ static int read_file(int dir, const char *name, char *bytes, size_t size)
 	return len;
 }
 
-/* Whether what is left of FD holds a word: the last one ends in a NUL, some fill up with more. */
+/* Whether a word is left to be read of a command line, which may end in several NULs. */
 static bool has_more(int fd)
 {
 	char bytes[512];
@@ -158,7 +158,7 @@ static bool has_more(int fd)
 	return false;
 }
 
-/* LEN without the beginning of a UTF-8 sequence at the end, whose rest was cut off. */
+/* LEN, less the beginning of a UTF-8 sequence at the end of which the rest was cut off. */
 static int whole_characters(const char *bytes, int len)
 {
 	int start = len - 1;
@@ -171,78 +171,56 @@ static int whole_characters(const char *bytes, int len)
 	return start;
 }
 
-/* Field N of a stat line, from 3 on; NULL when there is none. */
-static const char *stat_field(const char *line, int n)
+/* The status of the process that has the PID now and of which /proc tells STAT. */
+static enum process_status judge(const struct proc_stat *stat, const struct conn_identity *identity)
 {
-	/* The name in front of it may hold anything, parentheses included. */
-	const char *p = strrchr(line, ')');
-
-	for (int field = 2; p && field < n; field++) {
-		p = strchr(p, ' ');
-		if (p)
-			p++;
-	}
-	return p;
-}
-
-static bool stat_number(const char *line, int n, uint64_t *value)
-{
-	const char *p = stat_field(line, n);
-
-	if (!p || *p < '0' || *p > '9')
-		return false;
-	for (*value = 0; *p >= '0' && *p <= '9'; p++)
-		*value = *value * 10 + (uint64_t)(*p - '0');
-	return true;
-}
-
-/* From the stat line of the process that has the PID now. */
-static enum process_status judge(const char *line, const struct conn_identity *identity)
-{
-	const char *state = stat_field(line, STAT_STATE);
-	uint64_t start, threads;
 	int64_t offset;
 
-	if (!clock_offset(&offset) || !state || !stat_number(line, STAT_START, &start) ||
-	    !stat_number(line, STAT_THREADS, &threads))
+	if (!clock_offset(&offset))
 		return PROCESS_UNKNOWN;
-	if (start != (identity->start_time + (uint64_t)offset) / TICK_NS)
+	if (stat->start != (identity->start_time + (uint64_t)offset) / TICK_NS)
 		return PROCESS_REUSED;
 	/* A zombie whose other threads go on is a process that runs. */
-	if ((*state == 'Z' && threads <= 1) || *state == 'X')
+	if ((stat->state == 'Z' && stat->threads <= 1) || stat->state == 'X')
 		return PROCESS_EXITED;
 	return PROCESS_LIVE;
 }
 
-/* Status, and the stat line of whoever has the PID in LINE; DIR stays open for more. */
-static enum process_status look(const struct conn_identity *identity, int *dir, char *line,
-				size_t size)
+/* Whether the kernel knows no process of this PID, whatever /proc shows. */
+static bool is_pid_free(__u32 pid)
 {
-	int len;
+	return kill((pid_t)pid, 0) && errno == ESRCH;
+}
+
+/*
+ * The status, and what /proc tells of the process that has the PID now. *DIR is its
+ * directory, open for more, or -1.
+ */
+static enum process_status look(const struct conn_identity *identity, int *dir,
+				struct proc_stat *stat)
+{
+	int rc;
 
 	*dir = -1;
 	if (!proc_is_usable())
 		return PROCESS_UNKNOWN;
 	*dir = open_process(identity->pid);
 	if (*dir < 0)
-		/* Mounted with hidepid=, /proc shows other users' processes to root alone. */
-		return errno == ENOENT && kill((pid_t)identity->pid, 0) && errno == ESRCH
-			       ? PROCESS_EXITED
-			       : PROCESS_UNKNOWN;
-	len = read_file(*dir, "stat", line, size - 1);
-	if (len < 0)
-		/* Gone between the two. */
-		return kill((pid_t)identity->pid, 0) && errno == ESRCH ? PROCESS_EXITED
-								       : PROCESS_UNKNOWN;
-	line[len] = '\0';
-	return judge(line, identity);
+		/* With the mount option hidepid= only root sees other users' processes. */
+		return errno == ENOENT && is_pid_free(identity->pid) ? PROCESS_EXITED
+								     : PROCESS_UNKNOWN;
+	rc = read_proc_stat(*dir, "stat", stat);
+	if (!rc)
+		return judge(stat, identity);
+	/* The process may have ended after its directory was opened. */
+	return rc != -EPROTO && is_pid_free(identity->pid) ? PROCESS_EXITED : PROCESS_UNKNOWN;
 }
 
 enum process_status process_status(const struct conn_identity *identity)
 {
-	char line[1024];
+	struct proc_stat stat;
 	int dir;
-	enum process_status status = look(identity, &dir, line, sizeof(line));
+	enum process_status status = look(identity, &dir, &stat);
 
 	if (dir >= 0)
 		close(dir);
@@ -250,8 +228,8 @@ enum process_status process_status(const struct conn_identity *identity)
 }
 
 /*
- * The device and inode number that the kernel has for a mapped file, as /proc/PID/maps shows
- * them, of the first mapping of the file at PATH. False when there is none.
+ * Find the device and inode number by which the kernel knows the mapped file PATH: those of
+ * its first mapping in /proc/PID/maps. False when it is not mapped.
  */
 static bool read_mapped(int dir, const struct process_text *path, uint64_t *device, uint64_t *inode)
 {
@@ -278,7 +256,9 @@ static bool read_mapped(int dir, const struct process_text *path, uint64_t *devi
 		if (*p++ != ':')
 			continue;
 		minor = strtoull(p, &p, 16);
-		*inode = strtoull(p, &p, 10);
+		p = (char *)scan_u64(p + strspn(p, " "), inode);
+		if (!p)
+			continue;
 		p += strspn(p, " ");
 		if (strlen(p) != (size_t)path->len || memcmp(p, path->bytes, strlen(p)) != 0)
 			continue;
@@ -288,7 +268,7 @@ static bool read_mapped(int dir, const struct process_text *path, uint64_t *devi
 	return false;
 }
 
-/* File systems where stat(2) tells the numbers that the kernel has for itself. */
+/* Whether stat(2) tells the kernel's own numbers of the executable, on its file system. */
 static bool tells_own_numbers(int dir)
 {
 	struct statfs fs;
@@ -314,9 +294,10 @@ static bool tells_own_numbers(int dir)
 }
 
 /*
- * On overlayfs, btrfs and others stat(2) makes numbers up, so what differs there need not be
- * another file; /proc/PID/maps has the kernel's own, though on overlayfs before Linux 6.6
- * those of the layer below.
+ * Compare the executable with the one that was recorded. On overlayfs, btrfs and others
+ * stat(2) has other numbers than the kernel's own, so a difference there does not tell that
+ * the file is another one. /proc/PID/maps has the kernel's own, but on overlayfs before Linux
+ * 6.6 those of the layer below.
  */
 static enum exe_change compare_exe(int dir, const struct process_text *path,
 				   const struct conn_identity *identity)
@@ -342,7 +323,7 @@ static void read_exe(int dir, struct process_text *text)
 	text->len = (int)readlinkat(dir, "exe", text->bytes, sizeof(text->bytes));
 }
 
-/* A thread of /proc/PID/task that has an executable, opened, or -1. */
+/* Open a thread's directory in /proc/PID/task. -1 unless the thread has an executable. */
 static int open_thread_by_name(int tasks, const char *name)
 {
 	int dir = openat(tasks, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -367,9 +348,10 @@ struct directory_entry {
 };
 
 /*
- * When the first thread of a process ends before the others, /proc/PID has no executable and
- * no command line any more, and each of the others' directories does: one of them, or -1.
- * The one that opened the connection, if it runs.
+ * When the first thread of a process ends before the others, /proc/PID shows no executable
+ * and no command line any more, but the directories of the other threads do. Open one of
+ * them: that of the thread that opened the connection, if it still runs. -1 when none is
+ * found.
  */
 static int open_other_thread(int process, const struct conn_identity *identity)
 {
@@ -414,7 +396,7 @@ static void read_cmdline(int dir, struct process_text *text)
 			text->bytes[i] = ' ';
 }
 
-/* The line "0::PATH", among those of version 1 hierarchies. */
+/* Find the line "0::PATH", which is that of version 2, among those of version 1. */
 static void read_cgroup(int dir, struct process_text *text)
 {
 	int len = read_file(dir, "cgroup", text->bytes, sizeof(text->bytes) - 1);
@@ -437,23 +419,29 @@ static void read_cgroup(int dir, struct process_text *text)
 	memmove(text->bytes, line + 3, (size_t)text->len);
 }
 
-static void forget(struct process *process)
+static void forget_details(struct process *process)
 {
 	process->has_ppid = false;
 	process->exe_changed = EXE_UNKNOWN;
 	process->exe.len = process->cmdline.len = process->cgroup.len = -1;
 }
 
-/* Everything of a live one. Afterwards it may not be one any more. */
-static void read_details(struct process *process, const struct conn_identity *identity, int dir,
-			 char *line, size_t size, bool want_cmdline)
+void process_set_unknown(struct process *process)
 {
-	int thread = -1, program = dir, error, len;
-	uint64_t ppid;
+	process->status = PROCESS_UNKNOWN;
+	forget_details(process);
+}
 
-	process->has_ppid = stat_number(line, STAT_PPID, &ppid);
-	process->ppid = (__u32)ppid;
-	if (*stat_field(line, STAT_STATE) == 'Z')
+/* Read the rest about a process that is live now and may end meanwhile. */
+static void read_details(struct process *process, const struct conn_identity *identity, int dir,
+			 const struct proc_stat *stat, bool want_cmdline)
+{
+	int thread = -1, program = dir, error, rc;
+	struct proc_stat again;
+
+	process->has_ppid = true;
+	process->ppid = stat->parent;
+	if (stat->state == 'Z')
 		thread = open_other_thread(dir, identity);
 	if (thread >= 0)
 		program = thread;
@@ -470,21 +458,18 @@ static void read_details(struct process *process, const struct conn_identity *id
 	if (thread >= 0)
 		close(thread);
 	/*
-	 * Every process has an executable until it ends; one may not be allowed to see it.
-	 * Without its first thread it may be that no other could be found.
+	 * A process without an executable has ended, unless the caller may not see it, or
+	 * its first thread has ended and no other one was found: /proc is asked again.
 	 */
 	if (process->exe.len >= 0 || process->exe_changed == EXE_CHANGED || error == EACCES ||
 	    error == EPERM)
 		return;
-	len = read_file(dir, "stat", line, size - 1);
-	if (len >= 0) {
-		line[len] = '\0';
-		process->status = judge(line, identity);
-	} else {
-		process->status = PROCESS_EXITED;
-	}
+	rc = read_proc_stat(dir, "stat", &again);
+	process->status = !rc		  ? judge(&again, identity)
+			  : rc == -EPROTO ? PROCESS_UNKNOWN
+					  : PROCESS_EXITED;
 	if (process->status != PROCESS_LIVE)
-		forget(process);
+		forget_details(process);
 	else if (process->cmdline.len == 0)
 		process->cmdline.len = -1; /* of a thread that has no memory any more */
 }
@@ -492,13 +477,13 @@ static void read_details(struct process *process, const struct conn_identity *id
 void process_inspect(struct process *process, const struct conn_identity *identity,
 		     bool want_cmdline)
 {
-	char line[1024];
+	struct proc_stat stat;
 	int dir;
 
-	forget(process);
-	process->status = look(identity, &dir, line, sizeof(line));
+	forget_details(process);
+	process->status = look(identity, &dir, &stat);
 	if (process->status == PROCESS_LIVE)
-		read_details(process, identity, dir, line, sizeof(line), want_cmdline);
+		read_details(process, identity, dir, &stat, want_cmdline);
 	else if (process->status != PROCESS_UNKNOWN)
 		process->cgroup.len = cgroup_path(identity->cgroup_id, process->cgroup.bytes,
 						  sizeof(process->cgroup.bytes));

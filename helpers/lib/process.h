@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What became of the process that an identity names, and what /proc tells of it. */
+/* Whether the process that an identity names still runs, and what /proc tells of it. */
 #ifndef CONNPIN_LIB_PROCESS_H
 #define CONNPIN_LIB_PROCESS_H
 
@@ -10,27 +10,27 @@
 #include <stdint.h>
 
 enum process_status {
-	PROCESS_LIVE,	 /* it runs: PID and start time are the recorded ones */
-	PROCESS_EXITED,	 /* nothing runs under this PID, or a zombie */
-	PROCESS_REUSED,	 /* another process runs under this PID */
-	PROCESS_UNKNOWN, /* can't be told: no identity, or /proc shows too little */
+	PROCESS_LIVE,	 /* it runs: the process with this PID started when it did */
+	PROCESS_EXITED,	 /* no process has this PID, or it is a zombie */
+	PROCESS_REUSED,	 /* another process has this PID now */
+	PROCESS_UNKNOWN, /* there is no identity, or /proc shows too little */
 };
 
-/* Longer ones are cut. */
+/* Longer texts are cut. */
 #define PROCESS_TEXT_BYTES 4096
 
-/* A text that may be unknown: then len is -1. It may hold any byte. */
+/* A text, which may hold any byte and is not ended by a NUL. */
 struct process_text {
-	int len;
-	bool is_cut; /* of a command line: it is longer; its last character is whole */
+	int len;     /* -1: it is not known */
+	bool is_cut; /* of a command line: it is longer, and cut behind a whole character */
 	char bytes[PROCESS_TEXT_BYTES];
 };
 
-/* Whether the process runs another executable by now than when it opened the connection. */
+/* Whether the process runs another executable now than when it opened the connection. */
 enum exe_change {
 	EXE_SAME,
 	EXE_CHANGED,
-	EXE_UNKNOWN, /* it may not be looked at, or its file system has other numbers for all */
+	EXE_UNKNOWN, /* it may not be looked at, or stat(2) does not tell: see compare_exe() */
 };
 
 struct process {
@@ -38,29 +38,33 @@ struct process {
 	enum exe_change exe_changed;
 	bool has_ppid;
 	__u32 ppid;
-	struct process_text exe;     /* that opened the connection: unknown when it changed */
-	struct process_text cmdline; /* words with a space between two; likewise */
-	struct process_text cgroup;  /* path in the version 2 hierarchy */
+	struct process_text exe;     /* path; not known when exe_changed is EXE_CHANGED */
+	struct process_text cmdline; /* words with a space between two; as exe */
+	struct process_text cgroup;  /* path in the hierarchy of version 2 */
 };
 
 /*
- * Whether the process of IDENTITY still runs, and for a live one the rest. What may
- * not be read, or vanished meanwhile, is unknown. The answer is never of another
- * process: all of it is read through one descriptor, which stays with the process.
+ * Fill in the status of the process of IDENTITY, and if it is live the rest; of one that has
+ * ended only the cgroup may be known. What may not be read, or vanished meanwhile, is not
+ * known. Nothing is ever of another process, because all of it is read through one
+ * descriptor of /proc/PID, which stays with the process.
  */
 void process_inspect(struct process *process, const struct conn_identity *identity,
 		     bool want_cmdline);
 
-/* The status alone. */
+/* Fill in that nothing is known, for a PID-only answer. */
+void process_set_unknown(struct process *process);
+
+/* The status alone, for which no more than /proc/PID/stat is read. */
 enum process_status process_status(const struct conn_identity *identity);
 
 /*
- * Nanoseconds since boot, suspended time included, as the records have them: whatever time
- * namespace this process is in.
+ * The time now as the records have it: nanoseconds since boot, suspended time included, in
+ * the initial time namespace, whichever this process is in.
  */
 uint64_t boot_time(void);
 
-/* "live", "exited", "reused" or "unknown". */
+/* The word for a status: "live", "exited", "reused" or "unknown". */
 const char *process_status_name(enum process_status status);
 
 #endif

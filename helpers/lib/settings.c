@@ -1,7 +1,14 @@
 // SPDX-License-Identifier: MIT
 #include "settings.h"
 
+#include "../../bpf/identity.h"
+#include "../../bpf/port_tracker.h"
+#include "../../bpf/process.h"
+#include "../../bpf/tcp_monitor.h"
+
+#include "directories.h"
 #include "network.h"
+#include "number.h"
 #include "text.h"
 
 #include <errno.h>
@@ -16,14 +23,14 @@
 
 struct setting {
 	const char *name;
-	const char *fallback;
-	/* Whether the value is right; if not, it was told. */
+	const char *fallback; /* the default; NULL: the value of RUN_DIR */
+	/* False after a message, when the value is wrong; it may tidy the value. */
 	bool (*check)(struct setting *setting);
-	unsigned min, max; /* of a number */
-	const char *kind;  /* of a name: what it names */
-	bool is_place;	   /* what is attached can't be found without it */
-	bool is_seen;	   /* in the file */
-	unsigned line;	   /* 0: not the file's */
+	unsigned min, max; /* of a number; max is 0 for others */
+	const char *kind;  /* of a name: what it names, for messages */
+	bool is_needed;	   /* to find what is attached */
+	bool is_seen;	   /* the file has it */
+	unsigned line;	   /* of the file; 0 when the value is not the file's */
 	const char *value;
 	char *tidied; /* room for the value, if it has to be changed */
 };
@@ -33,8 +40,8 @@ static bool is_lenient;
 
 /* --- messages --------------------------------------------------------------- */
 
-/* "PATH line N: "; of a path that is too long for a message, its end. */
-static const char *place(unsigned line)
+/* "PATH line N: ", or "" for line 0; of a path that is too long for a message, its end. */
+static const char *location(unsigned line)
 {
 	static char text[640];
 	const size_t room = sizeof(text) - sizeof("... line 4294967295: ");
@@ -51,7 +58,7 @@ static const char *place(unsigned line)
 	return text;
 }
 
-/* Always false: the value is not WHY, which may be in three parts. */
+/* Report what is wrong with a value, which may be in three parts. Always false. */
 static bool refuse_parts(const struct setting *setting, const char *why, const char *more,
 			 const char *end)
 {
@@ -60,8 +67,8 @@ static bool refuse_parts(const struct setting *setting, const char *why, const c
 
 	memcpy(shown, setting->value, len);
 	shown[len] = '\0';
-	warn_parts(place(setting->line), "setting ", setting->name, "='", shown, "': ", why, more,
-		   end, is_lenient && !setting->is_place ? "; left out" : "", NULL);
+	warn_parts(location(setting->line), "setting ", setting->name, "='", shown, "': ", why,
+		   more, end, is_lenient && !setting->is_needed ? "; left out" : "", NULL);
 	return false;
 }
 
@@ -75,7 +82,7 @@ static bool refuse(const struct setting *setting, const char *why)
 #define DIGITS "0123456789"
 #define LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
-/* One slash for several, and none at the end: the same path, as the scripts compare it. */
+/* Spell a path with single slashes and none at its end, so that scripts can compare paths. */
 static void tidy_slashes(const char *from, char to[VALUE_BYTES_MAX + 1])
 {
 	for (; *from; from++)
@@ -84,7 +91,7 @@ static void tidy_slashes(const char *from, char to[VALUE_BYTES_MAX + 1])
 	*to = '\0';
 }
 
-/* Whether "." or ".." is a part of it. */
+/* Whether a part of the path is "." or "..". */
 static bool has_dots(const char *name)
 {
 	for (const char *part = strchr(name, '/'); part; part = strchr(part + 1, '/')) {
@@ -124,7 +131,7 @@ static bool check_pin_dir(struct setting *setting)
 	       refuse(setting, "a bpf file system takes no name with a dot");
 }
 
-/* Its name may hold whatever a line can. */
+/* The path of a cgroup may hold every character that a line can. */
 static bool check_cgroup(struct setting *setting)
 {
 	if (*setting->value && *setting->value != '/')
@@ -134,7 +141,7 @@ static bool check_cgroup(struct setting *setting)
 	return true;
 }
 
-/* With a 0 in front a shell would take it for octal. */
+/* A number without a 0 in front, by which a shell would take it for octal. */
 static bool is_number(const char *text, unsigned min, unsigned max)
 {
 	uint64_t n;
@@ -142,15 +149,22 @@ static bool is_number(const char *text, unsigned min, unsigned max)
 	return parse_number(text, min, max, &n) && (*text != '0' || !text[1]);
 }
 
-static bool check_number(struct setting *setting)
-{
-	char range[sizeof("4294967295 to 4294967295")];
+#define RANGE_BYTES sizeof("4294967295 to 4294967295")
 
-	if (is_number(setting->value, setting->min, setting->max))
-		return true;
+static void format_range(char range[RANGE_BYTES], const struct setting *setting)
+{
 	format_u64(range, setting->min);
 	strcat(range, " to ");
 	format_u64(range + strlen(range), setting->max);
+}
+
+static bool check_number(struct setting *setting)
+{
+	char range[RANGE_BYTES];
+
+	if (is_number(setting->value, setting->min, setting->max))
+		return true;
+	format_range(range, setting);
 	return refuse_parts(setting, "a number from ", range, " is needed");
 }
 
@@ -163,8 +177,8 @@ static bool check_name(struct setting *setting)
 }
 
 /*
- * Whether each word of the value is right; words are separated by spaces, and there is no
- * space in front of the first. *COUNT is how many there are.
+ * Whether each word of the value is right, and no space is in front of the first. Words are
+ * separated by spaces. *COUNT is how many there are.
  */
 static bool are_words(const struct setting *setting, bool (*is_word)(const char *word),
 		      unsigned *count)
@@ -191,7 +205,7 @@ static bool are_words(const struct setting *setting, bool (*is_word)(const char 
 
 static bool is_listen_address(const char *word)
 {
-	struct network address;
+	struct address address;
 	uint16_t port;
 
 	return parse_listen_address(word, &address, &port);
@@ -206,7 +220,7 @@ static bool check_listen(struct setting *setting)
 		      "ADDRESS:PORT is needed, an IPv6 address in brackets, or several of them");
 }
 
-/* As a browser writes it in a Host line, without the port. */
+/* A name as a browser writes it in a Host line, without the port. */
 static bool is_host_name(const char *word)
 {
 	return *word != '.' && *word != '-' && !word[strspn(word, DIGITS LETTERS "_.-")];
@@ -221,7 +235,7 @@ static bool check_host_names(struct setting *setting)
 			       "are needed");
 }
 
-/* A number, or what useradd takes for a name, and no more than Linux can tell apart. */
+/* The name of a user as useradd takes it, or a number that the kernel has for users. */
 static bool is_user(const char *word)
 {
 	if (!word[strspn(word, DIGITS)])
@@ -239,7 +253,7 @@ static bool check_users(struct setting *setting)
 
 static bool check_networks(struct setting *setting)
 {
-	static const struct network any;
+	static const struct address any;
 
 	return networks_have(setting->value, &any) >= 0 ||
 	       refuse(setting,
@@ -258,40 +272,44 @@ static bool check_yes(struct setting *setting)
 	{                                                            \
 		.name = name_, .fallback = default_, .check = check_ \
 	}
-#define PLACE(name_, default_, check_)                                                 \
-	{                                                                              \
-		.name = name_, .fallback = default_, .check = check_, .is_place = true \
+#define NEEDED(name_, default_, check_)                                                 \
+	{                                                                               \
+		.name = name_, .fallback = default_, .check = check_, .is_needed = true \
 	}
-#define NUMBER(name_, default_, min_, max_)                                              \
-	{                                                                                \
-		.name = name_, .fallback = default_, .check = check_number, .min = min_, \
-		.max = max_                                                              \
+#define STRING(value) #value
+#define NUMBER(name_, default_, min_, max_)                                                      \
+	{                                                                                        \
+		.name = name_, .fallback = STRING(default_), .check = check_number, .min = min_, \
+		.max = max_                                                                      \
 	}
 #define NAME(name_, default_, kind_)                                                    \
 	{                                                                               \
 		.name = name_, .fallback = default_, .check = check_name, .kind = kind_ \
 	}
 
-/* As etc/connpin.conf has them. */
+/*
+ * In the order of etc/connpin.conf. The scripts get them all from read-settings, and while
+ * building, check-tables.sh compares the file and its manual with this table.
+ */
 static const struct setting known[] = {
-	PLACE("PIN_DIR", "/sys/fs/bpf/connpin", check_pin_dir),
+	NEEDED("PIN_DIR", PIN_DIR_DEFAULT, check_pin_dir),
 	NAME("PIN_GROUP", "connpin", "group"),
-	PLACE("CGROUP", "", check_cgroup),
-	NUMBER("CONN_V4_ENTRIES", "65536", 256, 16777216),
-	NUMBER("CONN_V6_ENTRIES", "16384", 256, 16777216),
-	NUMBER("CONN_IN_ENTRIES", "8192", 0, 16777216),
-	NUMBER("CONN_PROCESSES", "4096", 256, 1048576),
-	NUMBER("TCP_SOCKETS", "16384", 1024, 4194304),
-	NUMBER("CGROUP_SERIES", "256", 0, 512),
-	NUMBER("CGROUP_LINGER", "300", 0, 86400),
-	PLACE("RUN_DIR", "/run/connpin", check_path),
+	NEEDED("CGROUP", "", check_cgroup),
+	NUMBER("CONN_V4_ENTRIES", CONN_V4_ENTRIES, 256, 16777216),
+	NUMBER("CONN_V6_ENTRIES", CONN_V6_ENTRIES, 256, 16777216),
+	NUMBER("CONN_IN_ENTRIES", CONN_IN_ENTRIES, 0, 16777216),
+	NUMBER("CONN_PROCESSES", CONN_PROCESSES, 256, 1048576),
+	NUMBER("TCP_SOCKETS", TCP_SOCKETS, 1024, 4194304),
+	NUMBER("CGROUP_SERIES", TCP_CGROUP_SERIES, 0, TCP_CGROUPS_MAX),
+	NUMBER("CGROUP_LINGER", TCP_CGROUP_LINGER, 0, 86400),
+	NEEDED("RUN_DIR", RUN_DIR_DEFAULT, check_path),
 	TEXT("HTTP_RUN_DIR", NULL /* RUN_DIR */, check_path),
 	TEXT("LISTEN", "127.0.0.1:9090", check_listen),
 	NAME("HTTP_USER", "connpin", "user"),
 	TEXT("HTTP_PASSWD", "", check_path_or_none),
 	TEXT("HTTP_NAMES", "", check_host_names),
-	NUMBER("HTTP_CLIENTS", "512", 1, 10000),
-	NUMBER("HTTP_SECONDS", "10", 1, 3600),
+	NUMBER("HTTP_CLIENTS", 512, 1, 10000),
+	NUMBER("HTTP_SECONDS", 10, 1, 3600),
 	TEXT("LOOKUP_ALLOW", "", check_networks),
 	TEXT("LOOKUP_USERS", "", check_users),
 	TEXT("LOOKUP_CMDLINE", "no", check_yes),
@@ -301,7 +319,7 @@ static const struct setting known[] = {
 
 #define NAME_CHARACTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZ" DIGITS "_"
 
-/* Of the LEN characters at NAME, or NULL. */
+/* The setting whose name is the LEN bytes at NAME, or NULL. */
 static struct setting *find(struct setting *settings, const char *name, size_t len)
 {
 	for (size_t i = 0; i < SETTINGS; i++)
@@ -311,20 +329,20 @@ static struct setting *find(struct setting *settings, const char *name, size_t l
 }
 
 /*
- * The line TEXT of the file is wrong. Whether to go on without it: not when it is about where
- * connpin is attached.
+ * Report that the line TEXT of the file is wrong. Returns whether to go on without it: not
+ * when it may be a setting that says where connpin is attached.
  */
 static bool bad_line(struct setting *settings, const char *text, unsigned line, const char *why,
 		     const char *name, const char *more)
 {
 	const struct setting *about = find(settings, text, strspn(text, NAME_CHARACTERS));
-	bool is_left_out = is_lenient && !(about && about->is_place);
+	bool is_left_out = is_lenient && !(about && about->is_needed);
 
-	warn_parts(place(line), why, name, more, is_left_out ? "; left out" : "", NULL);
+	warn_parts(location(line), why, name, more, is_left_out ? "; left out" : "", NULL);
 	return is_left_out;
 }
 
-/* One line of LEN bytes, ended by a NUL. Whether to go on. */
+/* Read a line of LEN bytes, ended by a NUL. Returns whether to go on. */
 static bool read_line(struct setting *settings, const char *text, size_t len, unsigned line)
 {
 	size_t name_len = strspn(text, NAME_CHARACTERS);
@@ -371,10 +389,10 @@ static bool read_lines(struct setting *settings, char *text, size_t size)
 	return true;
 }
 
-/* The file at TEXT, which has room for a byte more. Its length or -errno. */
+/* Read the file; a byte is left for a NUL behind its last line. Its length, or -errno. */
 static ssize_t read_file(char text[FILE_BYTES_MAX + 1])
 {
-	/* Not to wait at a FIFO. */
+	/* With O_NONBLOCK a FIFO is opened at once, and refused below. */
 	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	struct stat st;
 	size_t len = 0;
@@ -399,7 +417,7 @@ static ssize_t read_file(char text[FILE_BYTES_MAX + 1])
 	return n;
 }
 
-/* EXIT_FOUND, or what to exit with after a line on standard error. */
+/* Returns EXIT_FOUND, or another exit status after a line on standard error. */
 static int take_file(struct setting *settings)
 {
 	static char text[FILE_BYTES_MAX + 1];
@@ -414,7 +432,7 @@ static int take_file(struct setting *settings)
 		       : EXIT_UNAVAILABLE;
 }
 
-/* Whatever a setting is for, it is printed as a line. */
+/* Whether the value can be printed as a line, which is how the scripts read it. */
 static bool is_line(const struct setting *setting)
 {
 	const char *p = setting->value;
@@ -433,7 +451,7 @@ static bool is_line(const struct setting *setting)
 	return true;
 }
 
-/* False when a setting is wrong that may not be left out. */
+/* False when a setting is wrong, and this run may not go on with its default. */
 static bool check_settings(struct setting *settings)
 {
 	for (size_t i = 0; i < SETTINGS; i++) {
@@ -445,7 +463,7 @@ static bool check_settings(struct setting *settings)
 			setting->value = setting->fallback;
 		if (is_line(setting) && setting->check(setting))
 			continue;
-		if (!is_lenient || setting->is_place)
+		if (!is_lenient || setting->is_needed)
 			return false;
 		setting->value = setting->fallback;
 		setting->line = 0;
@@ -485,4 +503,21 @@ int print_settings(const char *file, bool lenient)
 	if (rc == EXIT_FOUND)
 		print_all(settings);
 	return rc;
+}
+
+void print_settings_table(void)
+{
+	char range[RANGE_BYTES];
+
+	for (size_t i = 0; i < SETTINGS; i++) {
+		*range = '\0';
+		if (known[i].max)
+			format_range(range, &known[i]);
+		out_str(known[i].name);
+		out_str("\t");
+		out_str(known[i].fallback ? known[i].fallback : "RUN_DIR");
+		out_str("\t");
+		out_str(range);
+		out_str("\n");
+	}
 }

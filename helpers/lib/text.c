@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "text.h"
 
+#include "number.h"
+
 #include <errno.h>
 #include <getopt.h>
 #include <limits.h>
@@ -9,12 +11,12 @@
 #include <unistd.h>
 
 #ifndef VERSION
-#define VERSION "unknown" /* the makefile's to say */
+#define VERSION "unknown" /* the makefile gives it */
 #endif
 
 /*
- * Small, so that all variables share the page that the program's data has anyway: a
- * page more would be a mapping and two faults more for each lookup.
+ * It is small so that all variables fit the page that the program's data has anyway: another
+ * page would cost each look-up a mapping and two faults.
  */
 static char first_buffer[2048];
 static char *buffer = first_buffer;
@@ -71,7 +73,7 @@ void out_set_buffer(char *bytes, size_t size)
 	buffer_size = size;
 }
 
-/* Most texts are words: musl's memcpy() takes longer to begin than to copy them. */
+/* Most texts are a few bytes, for which musl's memcpy() takes longer to begin than to copy. */
 static void copy(char *to, const char *from, size_t len)
 {
 	if (len >= 16) {
@@ -83,6 +85,9 @@ static void copy(char *to, const char *from, size_t len)
 	} else if (len >= 8) {
 		__builtin_memcpy(to, from, 8);
 		__builtin_memcpy(to + len - 8, from + len - 8, 8);
+	} else if (len >= 4) {
+		__builtin_memcpy(to, from, 4);
+		__builtin_memcpy(to + len - 4, from + len - 4, 4);
 	} else {
 		while (len-- > 0)
 			*to++ = *from++;
@@ -126,14 +131,8 @@ void out_str(const char *s)
 
 void out_u64(uint64_t n)
 {
-	char digits[20]; /* 2^64 - 1 has 20 */
-	char *p = digits + sizeof(digits);
-
-	do {
-		*--p = (char)('0' + n % 10);
-		n /= 10;
-	} while (n > 0);
-	out_bytes(p, (size_t)(digits + sizeof(digits) - p));
+	out_room(NUMBER_DIGITS);
+	used = (size_t)(put_u64(buffer + used, n) - buffer);
 }
 
 size_t utf8_length(const char *bytes, size_t left)
@@ -162,54 +161,44 @@ static void out_code(unsigned code)
 	out_bytes(text, sizeof(text));
 }
 
+/* How many bytes from S on, LEFT at most, are ASCII that is printed as it is. */
+static size_t plain_length(const char *s, size_t left)
+{
+	size_t n = 0;
+
+	while (n < left && s[n] >= ' ' && s[n] < 0x7f && s[n] != '"' && s[n] != '\\')
+		n++;
+	return n;
+}
+
 void out_escaped(const char *bytes, size_t len)
 {
-	const unsigned char *s = (const unsigned char *)bytes;
 	size_t length;
 
 	for (size_t i = 0; i < len; i += length) {
-		length = 1;
-		if (s[i] == '"' || s[i] == '\\') {
-			out_bytes("\\", 1);
+		unsigned char c = (unsigned char)bytes[i];
+
+		length = plain_length(bytes + i, len - i);
+		if (length) {
+			out_bytes(bytes + i, length);
+			continue;
+		}
+		length = utf8_length(bytes + i, len - i);
+		if (c == '"' || c == '\\') {
+			out_str("\\");
 			out_bytes(bytes + i, 1);
-		} else if (s[i] < ' ' || s[i] == 0x7f) {
-			out_code(s[i]);
-		} else if (s[i] < 0x7f) {
-			out_bytes(bytes + i, 1);
-		} else {
-			length = utf8_length(bytes + i, len - i);
+		} else if (c < 0x80) {
+			out_code(c);
+		} else if (length == 2 && c == 0xc2 && (unsigned char)bytes[i + 1] < 0xa0) {
 			/* U+0080 to U+009F are control characters as well. */
-			if (length == 2 && s[i] == 0xc2 && s[i + 1] < 0xa0)
-				out_code(s[i + 1]);
-			else if (length)
-				out_bytes(bytes + i, length);
-			else
-				out_str("\\ufffd");
-			length += !length;
+			out_code((unsigned char)bytes[i + 1]);
+		} else if (length) {
+			out_bytes(bytes + i, length);
+		} else {
+			out_str("\\ufffd");
+			length = 1;
 		}
 	}
-}
-
-void out_json(const char *bytes, size_t len)
-{
-	out_str("\"");
-	out_escaped(bytes, len);
-	out_str("\"");
-}
-
-void format_u64(char *text, uint64_t n)
-{
-	uint64_t rest = n;
-
-	do {
-		text++;
-		rest /= 10;
-	} while (rest > 0);
-	*text = '\0';
-	do {
-		*--text = (char)('0' + n % 10);
-		n /= 10;
-	} while (n > 0);
 }
 
 void set_program_name(const char *argv0)
@@ -247,7 +236,7 @@ void warn_parts(const char *part, ...)
 		return;
 	}
 	line[len++] = '\n';
-	/* Nowhere is left to tell that standard error is closed. */
+	/* When standard error is closed, there is nowhere to report that. */
 	(void)write_all(STDERR_FILENO, line, len);
 }
 
@@ -296,28 +285,11 @@ int bad_option(int answer, char **argv)
 {
 	const char letter[] = { '-', (char)optopt, '\0' };
 
-	if (answer == ':') /* a long option without a letter has a number above them */
+	if (answer == ':') /* the number of a long option without a letter is above all letters */
 		return misuse("an argument is missing after ",
 			      optopt > UCHAR_MAX ? argv[optind - 1] : letter);
-	/* A long option was the last word taken. */
+	/* If it was a long option, it is the word that was taken last. */
 	if (!optopt || strncmp(argv[optind - 1], "--", 2) == 0)
 		return misuse("unknown option, or one that takes no argument: ", argv[optind - 1]);
 	return misuse("unknown option ", letter);
-}
-
-bool parse_number(const char *s, uint64_t min, uint64_t max, uint64_t *n)
-{
-	uint64_t value = 0;
-
-	if (!*s)
-		return false;
-	for (; *s; s++) {
-		unsigned digit = (unsigned)*s - '0';
-
-		if (digit > 9 || value > (UINT64_MAX - digit) / 10)
-			return false;
-		value = value * 10 + digit;
-	}
-	*n = value;
-	return value >= min && value <= max;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Text in and out of the helpers: a buffered standard output, one-line messages
- * and strict numbers. No allocation, no locale.
+ * What the helpers write: a buffered standard output, messages of one line on standard
+ * error, and exit statuses. Nothing is allocated, and no locale counts.
  */
 #ifndef CONNPIN_LIB_TEXT_H
 #define CONNPIN_LIB_TEXT_H
@@ -19,92 +19,83 @@ enum {
 };
 
 /*
- * A place for LEN bytes, at most what the buffer holds, that out_commit() makes part
- * of the output up to END.
+ * Append to standard output. When the buffer is full, what it holds is written first. An
+ * error of writing is kept, and out_flush() and finish() return it.
  */
-char *out_reserve(size_t len);
-void out_commit(const char *end);
-
-/*
- * Use another, larger buffer from here on, SIZE bytes at BYTES, which stay the
- * program's.
- */
-void out_set_buffer(char *bytes, size_t size);
-
-/*
- * Append a JSON string, with its quotes: always valid UTF-8 without a control
- * character, whatever the bytes are. What is not UTF-8 becomes U+FFFD.
- */
-void out_json(const char *bytes, size_t len);
-
-/* The same without quotes: what a terminal may be shown. */
-void out_escaped(const char *bytes, size_t len);
-
-/* Append to standard output; what does not fit in the buffer is written first. */
 void out_bytes(const char *bytes, size_t len);
 void out_str(const char *s);
 void out_u64(uint64_t n);
 
-/* N in decimal at TEXT, which has room for it: 20 digits and a NUL at most. */
-void format_u64(char *text, uint64_t n);
+/*
+ * Append bytes as the inside of a JSON string, which a terminal may be shown as well: it is
+ * UTF-8 without a control character, whatever the bytes are. What is not UTF-8 becomes
+ * U+FFFD.
+ */
+void out_escaped(const char *bytes, size_t len);
 
-/* Write what is buffered unless LEN more bytes, at most the buffer, fit behind it. */
+/*
+ * Room for LEN bytes, which is at most the size of the buffer: the caller writes to it, and
+ * out_commit() appends what is there up to END.
+ */
+char *out_reserve(size_t len);
+void out_commit(const char *end);
+
+/* Use another buffer from here on: SIZE bytes at BYTES, at least NUMBER_DIGITS. */
+void out_set_buffer(char *bytes, size_t size);
+
+/* Write what is buffered, unless LEN more bytes fit behind it: they will be in one piece. */
 void out_room(size_t len);
 
-/* Write what is buffered. 0 or -errno; once it failed it goes on failing. */
+/* Write what is buffered. 0 or -errno; when it has failed once, it fails again. */
 int out_flush(void);
 
-/* Forget what is buffered. */
+/* Drop what is buffered, unwritten. */
 void out_drop(void);
 
 /*
- * From now on what would be written to standard output goes to WRITER, 0 or -errno, instead;
- * NULL: there again.
+ * From now on call WRITER, which returns 0 or -errno, instead of writing to standard output.
+ * NULL takes it back.
  */
 void out_with(int (*writer)(const char *bytes, size_t len));
 
 /*
- * One line on standard error, "NAME: " and the parts up to NULL. Bytes that are
- * not printable ASCII come out as '?', so that bad input can't forge a line.
+ * Write one line to standard error: the program's name, a colon, and the parts up to NULL. A
+ * byte that is not printable ASCII is written as '?', so that bad input can't forge a line;
+ * a message of more than 1000 bytes is cut.
  */
 void warn_parts(const char *part, ...);
 
 /*
- * From now on messages go to WRITER instead, without the name in front and the line end: a
- * CGI program has nobody at its standard error.
+ * From now on hand messages to WRITER instead, without the name in front and without a line
+ * end: nobody reads the standard error of a CGI program.
  */
 void warn_with(void (*writer)(const char *message));
 
-/* The name in front of messages: the last part of argv[0]. */
+/* Set the name in front of messages: the last part of ARGV0. It stays in use. */
 void set_program_name(const char *argv0);
 
 /*
- * Flush, then the exit status to use: STATUS, or EXIT_UNAVAILABLE with a message
- * when standard output could not be written.
+ * Write what is buffered. Returns the exit status to use: STATUS, or EXIT_UNAVAILABLE after a
+ * message when standard output could not be written.
  */
 int finish(int status);
 
-/* "NAME VERSION" and a line end. */
+/* Append "NAME VERSION" and a line end. */
 void out_version(void);
 
-/* True when the only argument was -h or -V (or the long form), and is answered. */
+/* Whether the only argument is -h, --help, -V or --version; then its answer is appended. */
 bool answered_help(int argc, char **argv, const char *usage);
 
-/* One line that points to --help; EXIT_MISUSE. */
+/* Report a misuse in one line that points to --help. Returns EXIT_MISUSE. */
 int misuse(const char *why, const char *what);
 
-/* What getopt_long() answered with '?' or ':', said the same way; EXIT_MISUSE. */
+/* Report what getopt_long() answered with '?' or ':'. Returns EXIT_MISUSE. */
 int bad_option(int answer, char **argv);
 
 /*
- * Read a decimal number from MIN to MAX: digits only, no sign, no space, nothing
- * after it. False when it is not one.
- */
-bool parse_number(const char *s, uint64_t min, uint64_t max, uint64_t *n);
-
-/*
- * The length of the UTF-8 sequence at S, of LEFT bytes, 1 at least; 0 when it is none, as
- * RFC 3629 has it: no overlong form, no surrogate, nothing above U+10FFFF.
+ * The length of the UTF-8 sequence that the LEFT bytes at S, 1 at least, begin with. 0 when
+ * they begin with none by RFC 3629, which excludes overlong forms, surrogates, and what is
+ * above U+10FFFF.
  */
 size_t utf8_length(const char *s, size_t left);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "users.h"
 
-#include "text.h"
+#include "number.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,7 +10,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* A copy: the file itself, mapped, would end us with SIGBUS when somebody cuts it. */
+/*
+ * A copy of a file. A mapping of the file itself would end this process by SIGBUS when somebody
+ * truncates it.
+ */
 struct text {
 	const char *bytes; /* ended by a NUL */
 	size_t size;
@@ -48,25 +51,20 @@ static void forget_text(struct text *text)
 		munmap((void *)text->bytes, text->size);
 }
 
-/* A line NAME:PASSWORD:NUMBER:REST, REST up to the end of the line. */
+/* A line NAME:PASSWORD:NUMBER:REST. */
 struct line {
 	const char *name, *rest;
 	size_t name_len, rest_len;
 	uint64_t number;
 };
 
-static bool read_number(const char *bytes, size_t len, uint64_t *number)
+/* Whether the LEN bytes at TEXT are the number of a user or a group. */
+static bool read_number(const char *text, size_t len, uint64_t *number)
 {
-	char text[sizeof("4294967295")];
-
-	if (len >= sizeof(text))
-		return false;
-	memcpy(text, bytes, len);
-	text[len] = '\0';
-	return parse_number(text, 0, UINT32_MAX - 1, number);
+	return scan_u64(text, number) == text + len && *number < UINT32_MAX;
 }
 
-/* The first line from *AT on that is of that form, and *AT behind it. False: there is none. */
+/* Read the next line of that form from *AT on, and move *AT behind it. False at the end. */
 static bool next_line(const char **at, struct line *line)
 {
 	while (**at) {
@@ -90,7 +88,7 @@ static bool next_line(const char **at, struct line *line)
 	return false;
 }
 
-/* Whether one of the words of LIST, of LEN bytes, is NAME. */
+/* Whether NAME is one of the words of LIST, which has LEN bytes. */
 static bool has_word(const char *list, size_t len, char separator, const char *name,
 		     size_t name_len)
 {
@@ -127,7 +125,7 @@ bool users_list_has(const char *list, uint32_t uid)
 	return found;
 }
 
-/* Whether a group of that number names USER as a member. */
+/* Whether a line of the group GID names USER as a member. */
 static bool has_member(const struct text *groups, uint32_t gid, const struct line *user)
 {
 	const char *at = groups->bytes;
