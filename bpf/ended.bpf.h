@@ -61,8 +61,12 @@ static __always_inline __u8 end_of(const struct sock *sk, const struct tcp_sock 
 	return IDENTITY_RESET_SENT;
 }
 
-/* The record of OPENED in its table, claimed; NULL when there is none, or it has ended. */
-static __always_inline struct conn_identity *claim_record(const struct opened *opened, __u32 table)
+/*
+ * The record of OPENED in its table, claimed; NULL when there is none, or it has ended. The
+ * head of the bucket gets the time NOW, by which a reader finds it.
+ */
+static __always_inline struct conn_identity *claim_record(const struct opened *opened, __u32 table,
+							  __u64 now)
 {
 	struct identity_bucket *bucket;
 	__u32 index, way, tag;
@@ -83,6 +87,7 @@ static __always_inline struct conn_identity *claim_record(const struct opened *o
 		release(&bucket->way[way]);
 		return NULL;
 	}
+	bucket->time[way] = now;
 	return &bucket->way[way];
 }
 
@@ -90,14 +95,13 @@ static __always_inline struct conn_identity *claim_record(const struct opened *o
 __noinline int identify_end(const struct opened *opened, const struct how_it_went *went)
 {
 	struct conn_identity *record;
-	__u64 now;
+	__u64 now = bpf_ktime_get_boot_ns();
 
 	if (!opened || !went)
 		return 0;
-	record = claim_record(opened, opened->kind & IDENTITY_IN ? INBOUND : 0);
+	record = claim_record(opened, opened->kind & IDENTITY_IN ? INBOUND : 0, now);
 	if (!record)
 		return 0;
-	now = bpf_ktime_get_boot_ns();
 	record->ended = went->ended;
 	record->duration = now > record->time ? now - record->time : 1;
 	record->sent = went->sent;

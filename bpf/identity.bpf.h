@@ -82,13 +82,13 @@ static __always_inline __u64 make_half(__u64 *half)
 }
 
 /*
- * The header of a table, and its seed; NULL only for the verifier. Who makes a half of the seed writes
- * the rest before, even when somebody else did: the compare-and-swap is the barrier for the
- * own writes, and readers go by the seed.
+ * The header of conn_identity, and its seed; NULL only for the verifier. Who makes a half of
+ * the seed writes the rest before, even when somebody else did: the compare-and-swap is the
+ * barrier for the own writes, and readers go by the seed.
  */
-static __always_inline struct identity_header *get_header(__u32 table, __u64 seed[2])
+static __always_inline struct identity_header *get_seed(__u64 seed[2])
 {
-	struct identity_header *header = entry_at(table);
+	struct identity_header *header = entry_at(0);
 
 	if (!header)
 		return NULL;
@@ -97,9 +97,32 @@ static __always_inline struct identity_header *get_header(__u32 table, __u64 see
 	if (seed[0] && seed[1])
 		return header;
 	header->version = IDENTITY_VERSION;
-	header->buckets = bucket_count(table);
+	header->buckets = bucket_count(0);
 	seed[0] = make_half(&header->seed[0]);
 	seed[1] = make_half(&header->seed[1]);
+	return header;
+}
+
+/*
+ * The header of a table. The seed is that of conn_identity for both, so that a reader hashes
+ * a question once.
+ */
+static __always_inline struct identity_header *get_header(__u32 table, __u64 seed[2])
+{
+	struct identity_header *header = get_seed(seed);
+
+#ifndef PLAIN
+	if (header && table & INBOUND) {
+		header = entry_at(INBOUND);
+		if (header && (header->seed[0] != seed[0] || header->seed[1] != seed[1])) {
+			header->version = IDENTITY_VERSION;
+			header->buckets = bucket_count(INBOUND);
+			/* Exchanges, for the barrier: readers go by the seed. */
+			__sync_lock_test_and_set(&header->seed[0], seed[0]);
+			__sync_lock_test_and_set(&header->seed[1], seed[1]);
+		}
+	}
+#endif
 	return header;
 }
 
@@ -332,9 +355,9 @@ static __always_inline void count_eviction(const struct identity_bucket *bucket,
 }
 
 /*
- * Write down that TASK has the connection, or nobody: 1 when that was done. With is_again nothing is written when
- * that is known. Of a connection that is older than the attachment the process that is
- * written down stays, unless it, too, is one that had it open and TASK's is older.
+ * Write down that TASK has the connection, or nobody: 1 when that was done. With is_again nothing
+ * is written when that is known. Of a connection that is older than the attachment the process that
+ * is written down stays, unless it, too, is one that had it open and TASK's is older.
  */
 static __always_inline int identify_task(const struct opened *opened, struct task_struct *task)
 {
@@ -382,7 +405,11 @@ static __always_inline int identify_task(const struct opened *opened, struct tas
 	bucket->tag[way] = tag;
 	bucket->owner[way] = owner;
 	bucket->time[way] = now;
-	fill_connection(record, opened, now);
+	/* A connection that is accepted was established before, and may have ended since. */
+	if (way == known && (opened->kind & IDENTITY_OWNER) == IDENTITY_ACCEPTER)
+		record->kind = opened->kind | (record->kind & IDENTITY_WATCHED);
+	else
+		fill_connection(record, opened, now);
 	fill_process(record, opened, task);
 	/* An exchange, for the barrier that a plain store lacks. */
 	__sync_lock_test_and_set(&record->check, identity_check(record));

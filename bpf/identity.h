@@ -74,19 +74,20 @@ enum {
 #define IDENTITY_IN 4		/* it was accepted here, or listens */
 #define IDENTITY_NO_DIRECTION 8 /* who opened it is not known: it is older than the attachment */
 #define IDENTITY_SHARED 32	/* other sockets may listen at the same port (SO_REUSEPORT) */
+#define IDENTITY_WATCHED 64	/* its end is seen: while `ended` is 0 it is open */
 #define IDENTITY_BEFORE 16	/* older than the attachment: time is that of the attachment */
 
 /* How it ended; IDENTITY_OPEN until it does, and of UDP always. */
 enum {
 	IDENTITY_OPEN,
-	IDENTITY_FIN,	       /* both sides closed it in order */
+	IDENTITY_FIN, /* both sides closed it in order */
 	IDENTITY_RESET_BY_PEER,
 	IDENTITY_RESET_SENT,
-	IDENTITY_TIMEOUT,      /* nothing answered any more, or nothing at all */
-	IDENTITY_REFUSED,      /* a RST answered the SYN */
-	IDENTITY_UNREACHABLE,  /* ICMP said so, or the route is gone */
-	IDENTITY_ABORTED,      /* this host gave up the attempt */
-	IDENTITY_CLOSED,       /* a socket that listened was closed */
+	IDENTITY_TIMEOUT,     /* nothing answered any more, or nothing at all */
+	IDENTITY_REFUSED,     /* a RST answered the SYN */
+	IDENTITY_UNREACHABLE, /* ICMP said so, or the route is gone */
+	IDENTITY_ABORTED,     /* this host gave up the attempt */
+	IDENTITY_CLOSED,      /* a socket that listened was closed */
 	IDENTITY_ENDS,
 };
 
@@ -139,7 +140,7 @@ struct identity_bucket {
 struct identity_header {
 	__u32 version; /* IDENTITY_VERSION */
 	__u32 buckets; /* entries 1 to this are buckets */
-	__u64 seed[2]; /* of the hash, random, neither ever 0 */
+	__u64 seed[2]; /* of the hash, random, neither ever 0; both tables have the same */
 	/*
 	 * Where connects of UDP sockets may pass unseen (bpf/udp_connect_tp.bpf.c): when that
 	 * last happened to any destination, and to one of identity_unseen()'s number. The
@@ -253,8 +254,8 @@ static inline __u32 identity_tag(__u64 hash)
  */
 static inline __u32 identity_owner(__u32 uid, __u8 protocol, __u8 kind)
 {
-	return uid << 1 | (kind & IDENTITY_IN ? (kind & IDENTITY_OWNER) != IDENTITY_LISTENER
-					      : protocol == 17);
+	return uid << 1 |
+	       (kind & IDENTITY_IN ? (kind & IDENTITY_OWNER) != IDENTITY_LISTENER : protocol == 17);
 }
 
 /* Which of the header's unseen[] is KEY's: by destination and its port, whatever the source. */

@@ -13,8 +13,8 @@
 
 #include "port_tracker.bpf.h"
 
-/* The process of now listens with the socket TP. */
-static __noinline void record_listener(struct tcp_sock *tp)
+/* The process of now listens with the socket TP. WATCHED is IDENTITY_WATCHED or 0. */
+static __noinline void record_listener(struct tcp_sock *tp, __u8 watched)
 {
 	const struct sock *sk = (struct sock *)tp;
 	struct opened opened = {};
@@ -23,7 +23,7 @@ static __noinline void record_listener(struct tcp_sock *tp)
 	for (int i = 0; i < 4; i++)
 		opened.key.dst_ip[i] = 0;
 	opened.key.dst_port = 0;
-	opened.kind = IDENTITY_LISTENER | IDENTITY_IN;
+	opened.kind = IDENTITY_LISTENER | IDENTITY_IN | watched;
 	if (BPF_CORE_READ_BITFIELD(&sk->__sk_common, skc_reuseport))
 		opened.kind |= IDENTITY_SHARED;
 	identify_process(&opened);
@@ -150,9 +150,9 @@ __noinline int identify_inbound(const struct opened *opened)
 	return 0;
 }
 
-static __noinline void record_inbound(struct tcp_sock *tp)
+static __noinline void record_inbound(struct tcp_sock *tp, __u8 watched)
 {
-	struct opened opened = { .kind = IDENTITY_IN };
+	struct opened opened = { .kind = IDENTITY_IN | watched };
 
 	/* CONN_IN_ENTRIES is 0. */
 	if (!bucket_count(INBOUND))

@@ -52,8 +52,8 @@
 #define TCP_LISTEN 10
 #define TCP_CLOSING 11
 #define TCP_NEW_SYN_RECV 12
-#define RTN_LOCAL 2	      /* include/uapi/linux/rtnetlink.h */
-#define RTF_LOCAL (1U << 31)  /* include/uapi/linux/ipv6_route.h */
+#define RTN_LOCAL 2	     /* include/uapi/linux/rtnetlink.h */
+#define RTF_LOCAL (1U << 31) /* include/uapi/linux/ipv6_route.h */
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 

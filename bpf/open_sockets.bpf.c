@@ -11,7 +11,7 @@
  */
 #include "port_tracker.bpf.h"
 
-#define OPENED_HERE 1	/* what opened_by() gives, as the next */
+#define OPENED_HERE 1 /* what opened_by() gives, as the next */
 #define OPENED_THERE 0
 
 static __always_inline __s64 acknowledged_beyond_payload(const struct tcp_sock *tp)

@@ -101,6 +101,9 @@ static __noinline void record_connect(struct bpf_sock_ops *ctx, struct tcp_sock 
 	struct opened opened = {};
 
 	look_at_socket(&opened, tp);
+#if HAS(TCP_EVENTS) && !defined(PID_ONLY)
+	opened.kind = IDENTITY_WATCHED;
+#endif
 	opened.key.src_port = ctx->local_port;
 	opened.key.dst_port = bpf_ntohl(ctx->remote_port);
 	opened.key.protocol = IPPROTO_TCP;
@@ -158,14 +161,14 @@ int handle_sockops(struct bpf_sock_ops *ctx)
 		if (!tp)
 			return 1;
 		if (op == BPF_SOCK_OPS_TCP_LISTEN_CB) {
-			record_listener(tp);
+			record_listener(tp, HAS(TCP_EVENTS) ? IDENTITY_WATCHED : 0);
 #if HAS(TCP_EVENTS)
 			/* To be told when it is closed. */
 			follow_socket(ctx, tp);
 #endif
 			return 1;
 		}
-		record_inbound(tp);
+		record_inbound(tp, HAS(TCP_EVENTS) ? IDENTITY_WATCHED : 0);
 	}
 #endif
 #if HAS(TCP_EVENTS)

@@ -3,8 +3,9 @@
  * The process table as the programs write it. BPF side only.
  *
  * A hook's process is `current`, whose memory is at hand; that of another task, as an
- * iterator has it, may be read by a program that sleeps. Writers that meet on a bucket claim a record each, by making its check odd;
- * who gets none gives up, since the next connection of the process tries again.
+ * iterator has it, may be read by a program that sleeps. Writers that meet on a bucket claim a
+ * record each, by making its check odd; who gets none gives up, since the next connection of the
+ * process tries again.
  */
 #ifndef CONNPIN_PROCESS_BPF_H
 #define CONNPIN_PROCESS_BPF_H
@@ -232,8 +233,7 @@ static __always_inline void record_process_of(struct task_struct *task, enum rea
 		return;
 	record = &bucket->way[way];
 	check = record->check;
-	if (check & 1 ||
-	    __sync_val_compare_and_swap(&record->check, check, check | 1) != check)
+	if (check & 1 || __sync_val_compare_and_swap(&record->check, check, check | 1) != check)
 		return;
 	bucket->pid[way] = pid;
 	bucket->exec_id[way] = exec_id;

@@ -18,8 +18,8 @@
 
 #include <linux/types.h>
 
-#define PROCESS_WAYS 4	   /* records of a bucket */
-#define PROCESS_SHARE 2	   /* of them, from which on a user gives up own ones */
+#define PROCESS_WAYS 4	    /* records of a bucket */
+#define PROCESS_SHARE 2	    /* of them, from which on a user gives up own ones */
 #define CONN_PROCESSES 4096 /* default capacity, setting CONN_PROCESSES */
 #define PROCESS_BUCKETS (CONN_PROCESSES / PROCESS_WAYS)
 
@@ -36,20 +36,20 @@
 #define PROCESS_HAS_LOGIN 16   /* the kernel keeps login_uid and session_id */
 
 struct conn_process {
-	__u32 check;	    /* process_check(); odd: it is being written */
-	__u32 pid;	    /* of the thread group, in the initial PID namespace */
-	__u64 start_time;   /* ns since boot, suspended time included */
-	__u32 exec_id;	    /* as in struct conn_identity */
-	__u32 uid;	    /* real, as the initial user namespace has it */
-	__u32 parent_pid;   /* at that time */
-	__u32 login_uid;    /* of audit; PROCESS_NO_ID: nobody logged in */
-	__u32 session_id;   /* likewise */
-	__u16 path_begin;   /* where in bytes[] the path begins; it ends at PROCESS_PATH_BYTES */
-	__u16 args_length;  /* bytes, each argument ends with a NUL */
-	__u32 flags;	    /* PROCESS_* */
-	__u32 exe_device;   /* of the executable: its file system's s_dev */
-	__u64 exe_inode;    /* and i_ino */
-	__u64 time;	    /* when this was written, ns since boot */
+	__u32 check;	   /* process_check(); odd: it is being written */
+	__u32 pid;	   /* of the thread group, in the initial PID namespace */
+	__u64 start_time;  /* ns since boot, suspended time included */
+	__u32 exec_id;	   /* as in struct conn_identity */
+	__u32 uid;	   /* real, as the initial user namespace has it */
+	__u32 parent_pid;  /* at that time */
+	__u32 login_uid;   /* of audit; PROCESS_NO_ID: nobody logged in */
+	__u32 session_id;  /* likewise */
+	__u16 path_begin;  /* where in bytes[] the path begins; it ends at PROCESS_PATH_BYTES */
+	__u16 args_length; /* bytes, each argument ends with a NUL */
+	__u32 flags;	   /* PROCESS_* */
+	__u32 exe_device;  /* of the executable: its file system's s_dev */
+	__u64 exe_inode;   /* and i_ino */
+	__u64 time;	   /* when this was written, ns since boot */
 	char parent_comm[PROCESS_COMM_BYTES]; /* NUL-ended */
 	/* The path from the root of the mount namespace, then the arguments. */
 	char bytes[PROCESS_PATH_BYTES + PROCESS_ARGS_BYTES];

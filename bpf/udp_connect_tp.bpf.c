@@ -184,7 +184,8 @@ static __always_inline struct sock *connected_socket(struct task_struct *task)
 	__u64 cookie;
 
 	if (!slot || slot->tid != (__u32)task->pid)
-		return socket_of_fd(task, ((struct pt_regs *)bpf_task_pt_regs(task))->FIRST_ARGUMENT);
+		return socket_of_fd(task,
+				    ((struct pt_regs *)bpf_task_pt_regs(task))->FIRST_ARGUMENT);
 	sk = (struct sock *)slot->socket;
 	cookie = slot->cookie;
 	/* An exchange, for the barrier: all of it was read before another may have the slot. */
