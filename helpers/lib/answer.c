@@ -537,10 +537,13 @@ void answer_print_row(const struct facts *facts)
 
 static void out_json_known(const char *bytes, int len)
 {
-	if (len < 0)
+	if (len < 0) {
 		out_str("null");
-	else
-		out_json(bytes, (size_t)len);
+		return;
+	}
+	out_str("\"");
+	out_escaped(bytes, (size_t)len);
+	out_str("\"");
 }
 
 static void out_json_ancestor(const struct ancestor *ancestor)
