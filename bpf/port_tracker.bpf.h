@@ -106,7 +106,7 @@ static __always_inline void record_identity(struct opened *opened, conn_pid pid,
 	/* A connect is another connection each time, a datagram another of the same. */
 	opened->is_again = rc == -EEXIST && opened->key.protocol == IPPROTO_UDP;
 	opened->of_nobody = !pid;
-	identify(opened);
+	identify_process(opened);
 #endif
 }
 

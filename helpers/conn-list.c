@@ -12,13 +12,19 @@
 #include <time.h>
 
 static const char usage[] =
-	"usage: conn-list [-j] [-f | -w SECONDS] [-p tcp|udp] [--dst ADDRESS]\n"
+	"usage: conn-list [-j] [-f | -w SECONDS] [--out] [--in] [--listen] [--open | --closed]\n"
+	"                 [-p tcp|udp] [--dst ADDRESS]\n"
 	"                 [--src-port PORT] [--dst-port PORT] [--pid PID] [--comm NAME]\n"
 	"\n"
-	"Print every tracked connection, a line each:\n"
+	"Print every tracked connection that was opened here, a line each:\n"
 	"PROTOCOL DST SRC_PORT DST_PORT PID STATUS COMM\n"
 	"STATUS is live, exited, reused or unknown, COMM the name that the process had.\n"
 	"\n"
+	"  --out               those that were opened here, as without the next two\n"
+	"  --in                those that were accepted here\n"
+	"  --listen            the sockets that listen; DST_PORT is 0\n"
+	"  --open, --closed    only those that are open, or have ended; with -f --closed\n"
+	"                      each connection as it ends\n"
 	"  -p, --protocol P    only tcp, or only udp\n"
 	"  --dst ADDRESS       only those to this address\n"
 	"  --src-port PORT     only those from this local port\n"
@@ -62,12 +68,28 @@ static int list_all(const struct entry_filter *filter, bool json, uint64_t secon
 	return finish(EXIT_FOUND);
 }
 
-enum { OPTION_DST = 256, OPTION_SRC_PORT, OPTION_DST_PORT, OPTION_PID, OPTION_COMM };
+enum {
+	OPTION_OUT = 256,
+	OPTION_IN,
+	OPTION_LISTEN,
+	OPTION_OPEN,
+	OPTION_CLOSED,
+	OPTION_DST,
+	OPTION_SRC_PORT,
+	OPTION_DST_PORT,
+	OPTION_PID,
+	OPTION_COMM
+};
 
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "protocol", required_argument, NULL, 'p' },
+		{ "out", no_argument, NULL, OPTION_OUT },
+		{ "in", no_argument, NULL, OPTION_IN },
+		{ "listen", no_argument, NULL, OPTION_LISTEN },
+		{ "open", no_argument, NULL, OPTION_OPEN },
+		{ "closed", no_argument, NULL, OPTION_CLOSED },
 		{ "dst", required_argument, NULL, OPTION_DST },
 		{ "src-port", required_argument, NULL, OPTION_SRC_PORT },
 		{ "dst-port", required_argument, NULL, OPTION_DST_PORT },
@@ -93,6 +115,21 @@ int main(int argc, char **argv)
 		switch (c) {
 		case 'p':
 			error = conn_parse_protocol(optarg, &filter.protocol);
+			break;
+		case OPTION_OUT:
+			filter.want_out = true;
+			break;
+		case OPTION_IN:
+			filter.want_in = true;
+			break;
+		case OPTION_LISTEN:
+			filter.want_listeners = true;
+			break;
+		case OPTION_OPEN:
+		case OPTION_CLOSED:
+			if (filter.state && (filter.state == OPEN) != (c == OPTION_OPEN))
+				return misuse("--open and --closed exclude each other", "");
+			filter.state = c == OPTION_OPEN ? OPEN : CLOSED;
 			break;
 		case OPTION_DST:
 			error = conn_parse_address(optarg, &filter.dst);

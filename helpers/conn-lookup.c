@@ -17,12 +17,13 @@
 
 static const char usage[] =
 	"usage: conn-lookup [-p|--protocol tcp|udp] [-j|--json] [-q|--quiet]\n"
-	"                   [--src ADDRESS] [--netns PID|PATH|any] [--all] [--no-cmdline]\n"
-	"                   DST SRC_PORT DST_PORT\n"
+	"                   [--src ADDRESS] [--netns PID|PATH|any] [--all]\n"
+	"                   [--no-cmdline] [--ancestors] DST SRC_PORT DST_PORT\n"
 	"       conn-lookup [--netns PID|PATH|any] [--no-cmdline] -\n"
 	"\n"
-	"Print the process that opened the TCP connection, or sent the UDP datagram,\n"
-	"from local port SRC_PORT to DST_PORT of the address DST, and its status: live,\n"
+	"Print the process that opened or accepted the TCP connection, or sent the UDP\n"
+	"datagram, between local port SRC_PORT and DST_PORT of the address DST, and its\n"
+	"status: live,\n"
 	"exited, reused (another process has its id now), or unknown.\n"
 	"\n"
 	"  -p, --protocol P  tcp (default) or udp\n"
@@ -35,6 +36,7 @@ static const char usage[] =
 	"                    no such address, any\n"
 	"  --all             every record of this connection, those of the caller's\n"
 	"                    namespace first\n"
+	"  --ancestors       its parent, the parent of that, and so on to the first\n"
 	"  --no-cmdline      leave out the command line, which may hold secrets\n"
 	"  -                 read lines \"PROTOCOL DST SRC_PORT DST_PORT [SRC]\" and answer\n"
 	"                    each with a JSON object, in order, until end of file\n"
@@ -52,18 +54,29 @@ static int bad_operand(const char *name, const char *value, conn_error error)
 	return EXIT_MISUSE;
 }
 
-static void print_answer(const struct answer *answer, enum format format, bool want_cmdline)
+struct question {
+	uint8_t protocol;
+	enum format format;
+	bool all;
+	bool want_cmdline;
+	bool want_ancestors;
+	struct netns_choice netns;
+	struct conn_source source;
+};
+
+static void print_answer(const struct answer *answer, const struct question *question)
 {
 	struct process process;
 	struct facts facts;
 
-	if (format == FORMAT_QUIET) {
+	if (question->format == FORMAT_QUIET) {
 		out_u64(answer->pid);
 		out_str("\n");
 		return;
 	}
-	facts = answer_inspect(answer, &process, want_cmdline);
-	if (format == FORMAT_JSON) {
+	facts = answer_inspect(answer, &process, question->want_cmdline);
+	facts.want_ancestors = question->want_ancestors;
+	if (question->format == FORMAT_JSON) {
 		answer_print_json(&facts);
 		out_str("\n");
 	} else {
@@ -71,18 +84,9 @@ static void print_answer(const struct answer *answer, enum format format, bool w
 	}
 }
 
-struct question {
-	uint8_t protocol;
-	enum format format;
-	bool all;
-	bool want_cmdline;
-	struct netns_choice netns;
-	struct conn_source source;
-};
-
 static int answer_one(char **operand, const struct question *question)
 {
-	struct answer answers[IDENTITY_WAYS];
+	struct answer answers[LOOKUP_RECORDS];
 	struct lookup lookup = { .netns = question->netns, .want_all = question->all };
 	struct identity_query query;
 	struct conn conn = { .protocol = question->protocol };
@@ -116,12 +120,12 @@ static int answer_one(char **operand, const struct question *question)
 	for (int i = 0; i < (question->all ? count : 1); i++) {
 		if (i > 0 && question->format == FORMAT_TEXT)
 			out_str("\n");
-		print_answer(&answers[i], question->format, question->want_cmdline);
+		print_answer(&answers[i], question);
 	}
 	return finish(EXIT_FOUND);
 }
 
-enum { OPTION_SRC = 256, OPTION_NETNS, OPTION_ALL, OPTION_NO_CMDLINE };
+enum { OPTION_SRC = 256, OPTION_NETNS, OPTION_ALL, OPTION_NO_CMDLINE, OPTION_ANCESTORS };
 
 int main(int argc, char **argv)
 {
@@ -135,6 +139,7 @@ int main(int argc, char **argv)
 		{ "netns", required_argument, NULL, OPTION_NETNS },
 		{ "all", no_argument, NULL, OPTION_ALL },
 		{ "no-cmdline", no_argument, NULL, OPTION_NO_CMDLINE },
+		{ "ancestors", no_argument, NULL, OPTION_ANCESTORS },
 		{ NULL, 0, NULL, 0 },
 	};
 	struct question question = { .protocol = 6, .want_cmdline = true };
@@ -174,6 +179,9 @@ int main(int argc, char **argv)
 		case OPTION_NO_CMDLINE:
 			question.want_cmdline = false;
 			break;
+		case OPTION_ANCESTORS:
+			question.want_ancestors = true;
+			break;
 		case 'h':
 			out_str(usage);
 			return finish(EXIT_FOUND);
@@ -188,7 +196,7 @@ int main(int argc, char **argv)
 	argv += optind;
 	if (argc == 1 && strcmp(argv[0], "-") == 0) {
 		if (protocol_name || question.format == FORMAT_QUIET || question.all ||
-		    question.source.is_asked)
+		    question.source.is_asked || question.want_ancestors)
 			return misuse("with - protocol and source are in each line, and each gets "
 				      "one JSON object",
 				      "");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * list-cgi: answer GET /cgi-bin/list?protocol=udp&dst=A&sport=N&dport=N&pid=N with what
- * conn-list -j prints, an object a line.
+ * list-cgi: answer GET /cgi-bin/list?protocol=udp&dst=A&sport=N&dport=N&pid=N&direction=any&
+ * state=open with what conn-list -j prints, an object a line.
  *
  * A client that wants the answer compressed asks for it with encoding=gzip, because httpd does
  * not pass on the header Accept-Encoding.
@@ -21,7 +21,7 @@
 
 extern char **environ;
 
-enum { PROTOCOL, DST, SPORT, DPORT, PID, ENCODING, PARAMETERS };
+enum { PROTOCOL, DST, SPORT, DPORT, PID, DIRECTION, STATE, ENCODING, PARAMETERS };
 
 /* Put the value into the filter. NULL, or what is wrong with it. */
 static conn_error read_parameter(int which, const char *value, struct entry_filter *filter)
@@ -39,6 +39,18 @@ static conn_error read_parameter(int which, const char *value, struct entry_filt
 	case PID:
 		return parse_number(value, 1, UINT32_MAX, &filter->pid) ? NULL
 									: "is not a process id";
+	case DIRECTION:
+		filter->want_in = strcmp(value, "in") == 0 || strcmp(value, "any") == 0;
+		filter->want_out = strcmp(value, "out") == 0 || strcmp(value, "any") == 0;
+		filter->want_listeners = strcmp(value, "listen") == 0;
+		return filter->want_in || filter->want_out || filter->want_listeners
+			       ? NULL
+			       : "is not a direction: in, out, any or listen";
+	case STATE:
+		filter->state = strcmp(value, "open") == 0     ? OPEN
+				: strcmp(value, "closed") == 0 ? CLOSED
+							       : ANY_STATE;
+		return filter->state ? NULL : "is not a state: open or closed";
 	default:
 		return strcmp(value, "gzip") == 0 ? NULL : "is not an encoding: gzip";
 	}
@@ -50,7 +62,8 @@ static bool read_filter(struct entry_filter *filter, bool *is_gzip)
 	struct parameter parameters[PARAMETERS] = {
 		[PROTOCOL] = { .name = "protocol" }, [DST] = { .name = "dst" },
 		[SPORT] = { .name = "sport" },	     [DPORT] = { .name = "dport" },
-		[PID] = { .name = "pid" },	     [ENCODING] = { .name = "encoding" },
+		[PID] = { .name = "pid" },	     [DIRECTION] = { .name = "direction" },
+		[STATE] = { .name = "state" },	     [ENCODING] = { .name = "encoding" },
 	};
 
 	if (!request_read_query(parameters, PARAMETERS))

@@ -47,7 +47,7 @@ static bool read_question(struct conn *conn, struct conn_source *source)
 static void answer_question(const struct asker *asker, const struct conn *conn,
 			    const struct conn_source *source)
 {
-	struct answer answers[IDENTITY_WAYS];
+	struct answer answers[LOOKUP_RECORDS];
 	struct identity_query query;
 	struct process process;
 	struct facts facts;

@@ -34,7 +34,7 @@ usage() {
 	END
 }
 
-# What tcp_events counts is left to it, once it is there. The slots of cgroups are tidied
+# What handle_sockops counts is left to it, once it does. The slots of cgroups are tidied
 # by an iterator: without it none is given out.
 #
 # apply_settings SETTLING: 1 while attach.sh is at work.
@@ -67,6 +67,13 @@ note_older_sockets() {
 	}
 	stat -L /proc/1/ns/net >/dev/null 2>&1 ||
 		note "the sockets of before in network namespaces of others are not known: may not look at them (CAP_SYS_PTRACE)"
+}
+
+# The connections that are open already, and who has them, of all network namespaces.
+note_older_connections() {
+	pin=$PIN_DIR/links/on_read_files
+	[ ! -e "$pin" ] || cat "$pin" >/dev/null ||
+		note "the connections of before are not known: cannot read $pin"
 }
 
 main() {
@@ -107,7 +114,7 @@ main() {
 	for attach_directory in $directories; do
 		case $attach_directory in
 		# Before its first event, as far as that can be told.
-		tcp_events) write_settings "$CGROUP_SERIES" "$CGROUP_LINGER" 1 1 ;;
+		port_tracker) write_settings "$CGROUP_SERIES" "$CGROUP_LINGER" 1 1 ;;
 		tcp_monitor) write_settings "$CGROUP_SERIES" "$CGROUP_LINGER" "$(is_served tcp_events && echo 1 || echo 0)" 1 ;;
 		esac
 		serve_directory "$attach_directory"
@@ -126,10 +133,14 @@ main() {
 	case $STAGED in
 	*tcp_monitor*) note_older_sockets ;;
 	esac
-	[ ! -e "$PIN_DIR/maps/tcp_settings" ] || apply_settings 0
+	case $STAGED in
+	*port_tracker* | *open_sockets*) note_older_connections ;;
+	esac
 	for directory in $(list gone); do
 		[ ! -d "$PIN_DIR/$directory" ] || discard "$directory"
 	done
+	# Not before: what an older build counts beside this one counts once while they settle.
+	[ ! -e "$PIN_DIR/maps/tcp_settings" ] || apply_settings 0
 	[ -n "$STAGED" ] || note "already attached: nothing to do"
 	count_features
 	[ "$weak" -eq 0 ] || note "attached; $weak of $all features are degraded or off: see connpin status"

@@ -13,6 +13,7 @@
 LOADED=       # objects that are attached, or will be when this run ends
 STAGED=       # directories whose new programs are to take the place of the old ones
 REFUSED=      # lines "KIND CAUSE": what this kernel refused in this run
+FAILED=       # lines "OBJECT CAUSE": what could not be attached in this run
 NEW_FEATURES= # lines of the two files, as this run will write them
 NEW_SERVED=
 TO_TELL= # what is not on, to be told when all is attached
@@ -202,18 +203,25 @@ served() {
 
 # try DIRECTORY OBJECT: load and attach it. Not 0 when the kernel refuses: see BPF_ERROR.
 try() {
+	if put_on "$1" "$2"; then
+		LOADED="$LOADED $2"
+	else
+		FAILED="$FAILED$2 $BPF_ERROR$NEWLINE"
+		return 1
+	fi
+}
+
+put_on() {
 	! is_refused "$2" || return 1
 	if ! load "$1" "$2"; then
 		remember_refusal "$2"
 		return 1
 	fi
-	if ! attach_object "$1" "$2"; then
-		try_error=$BPF_ERROR
-		unload "$1" "$2"
-		BPF_ERROR=$try_error
-		return 1
-	fi
-	LOADED="$LOADED $2"
+	attach_object "$1" "$2" && return 0
+	put_on_error=$BPF_ERROR
+	unload "$1" "$2"
+	BPF_ERROR=$put_on_error
+	return 1
 }
 
 # has_program_of DIRECTORY OBJECT: another object has put one into DIRECTORY_new.
@@ -241,6 +249,7 @@ join_reasons() {
 serve() {
 	first=
 	last=
+	refused=
 	first_hook=
 	for rung in $(list feature "$1"); do
 		set_rung "$rung"
@@ -254,7 +263,12 @@ serve() {
 		case "$rung_object $LOADED " in
 		"- "* | *" $rung_object "*) ;;
 		*)
-			! has_program_of "${rung_pin%/*}" "$rung_object" || continue
+			if has_program_of "${rung_pin%/*}" "$rung_object"; then
+				# That does less, because this one was refused.
+				! find_line "$FAILED" "$rung_object" || refused="$rung_hook: $found"
+				first_hook=${first_hook:-$rung_hook}
+				continue
+			fi
 			if ! try "${rung_pin%/*}" "$rung_object"; then
 				last="$rung_hook: $BPF_ERROR"
 				[ -n "$first" ] || first=$last
@@ -271,7 +285,7 @@ serve() {
 		fi
 		return 0
 	done
-	feature "$1" off "${first_hook:--}" "$(join_reasons "$first" "$last")"
+	feature "$1" off "${first_hook:--}" "$(join_reasons "${first:-$refused}" "$last")"
 }
 
 # keep DIRECTORY: it stays as it is, and what was written down of it.

@@ -53,6 +53,9 @@ set_entries() {
 	CONN_V6_ENTRIES) entries=$CONN_V6_ENTRIES ;;
 	# A record for each entry of both, eight in a bucket, and the header.
 	identities) entries=$(((CONN_V4_ENTRIES + CONN_V6_ENTRIES) / 8 + 1)) ;;
+	CONN_IN_ENTRIES) entries=$((CONN_IN_ENTRIES / 8 + 1)) ;;
+	# Four in a bucket.
+	processes) entries=$((CONN_PROCESSES / 4)) ;;
 	TCP_SOCKETS)
 		# Groups of eight, found by the low bits of a number.
 		entries=128

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "answer.h"
 
+#include "ancestors.h"
 #include "number.h"
 #include "text.h"
 
+#include <netinet/in.h>
 #include <string.h>
 #include <sys/sysmacros.h>
 
@@ -37,6 +39,8 @@ struct value {
 		TEXT,
 		FLAG, /* left out of text while it is false */
 		ADDRESS,
+		ANCESTORS,
+		SECONDS, /* a number of nanoseconds, printed as seconds */
 	} kind;
 	int len; /* of a text */
 	union {
@@ -55,6 +59,12 @@ static struct value unknown(void)
 static struct value number(bool is_known, uint64_t n)
 {
 	return (struct value) { .kind = is_known ? NUMBER : UNKNOWN, .number = n };
+}
+
+/* A time of NS nanoseconds. */
+static struct value seconds(bool is_known, uint64_t ns)
+{
+	return (struct value) { .kind = is_known ? SECONDS : UNKNOWN, .number = ns };
 }
 
 static struct value text(const char *bytes, int len)
@@ -169,6 +179,33 @@ static struct value get_ppid(const struct facts *f)
 	return number(f->process->has_ppid, f->process->ppid);
 }
 
+static struct value get_parent_comm(const struct facts *f)
+{
+	return text(f->process->parent_comm, f->process->parent_comm_len);
+}
+
+static struct value get_exe_truncated(const struct facts *f)
+{
+	return f->process->exe.len >= 0 && f->process->exe.is_cut
+		       ? flag(true)
+		       : (struct value) { .kind = ABSENT };
+}
+
+static struct value get_loginuid(const struct facts *f)
+{
+	return number(f->process->login_uid != PROCESS_NO_ID, f->process->login_uid);
+}
+
+static struct value get_sessionid(const struct facts *f)
+{
+	return number(f->process->session_id != PROCESS_NO_ID, f->process->session_id);
+}
+
+static struct value get_ancestors(const struct facts *f)
+{
+	return (struct value) { .kind = f->want_ancestors ? ANCESTORS : ABSENT };
+}
+
 static struct value get_uid(const struct facts *f)
 {
 	return number(f->answer->has_identity, f->answer->identity.uid);
@@ -221,10 +258,110 @@ static struct value get_src_ip(const struct facts *f)
 	return address(&source);
 }
 
+static struct value get_direction(const struct facts *f)
+{
+	const struct conn_identity *identity = &f->answer->identity;
+
+	if (!f->answer->has_identity || identity->kind & IDENTITY_NO_DIRECTION)
+		return unknown();
+	return word(identity->kind & IDENTITY_IN ? "in" : "out");
+}
+
+static struct value get_owner(const struct facts *f)
+{
+	static const char *const names[] = {
+		[IDENTITY_OPENER] = "opener",
+		[IDENTITY_ACCEPTER] = "accepter",
+		[IDENTITY_LISTENER] = "listener",
+		[IDENTITY_HOLDER] = "holder",
+	};
+
+	return f->answer->has_identity ? word(names[f->answer->identity.kind & IDENTITY_OWNER])
+				       : unknown();
+}
+
+/* Whether the answer is of a TCP connection of which something is known. */
+static bool is_tcp(const struct facts *f)
+{
+	return f->answer->has_identity && f->answer->identity.protocol == IPPROTO_TCP;
+}
+
+static bool has_ended(const struct facts *f)
+{
+	return is_tcp(f) && f->answer->identity.ended;
+}
+
+static struct value get_state(const struct facts *f)
+{
+	if (has_ended(f))
+		return word("closed");
+	return is_tcp(f) && identity_is_open(&f->answer->identity) ? word("open") : unknown();
+}
+
+static struct value get_ended(const struct facts *f)
+{
+	static const char *const names[IDENTITY_ENDS] = {
+		[IDENTITY_FIN] = "fin",
+		[IDENTITY_RESET_BY_PEER] = "reset by peer",
+		[IDENTITY_RESET_SENT] = "reset sent",
+		[IDENTITY_TIMEOUT] = "timeout",
+		[IDENTITY_REFUSED] = "refused",
+		[IDENTITY_UNREACHABLE] = "unreachable",
+		[IDENTITY_ABORTED] = "aborted",
+	};
+	__u8 ended = f->answer->identity.ended;
+
+	return has_ended(f) && ended < IDENTITY_ENDS && names[ended] ? word(names[ended])
+								     : unknown();
+}
+
+/* Of what was there before the attachment the beginning is not known. */
+static struct value get_duration_seconds(const struct facts *f)
+{
+	const struct conn_identity *identity = &f->answer->identity;
+
+	return seconds(has_ended(f) && identity->duration && !(identity->kind & IDENTITY_BEFORE),
+		       identity->duration);
+}
+
+static struct value get_sent_bytes(const struct facts *f)
+{
+	return number(has_ended(f), f->answer->identity.sent);
+}
+
+static struct value get_received_bytes(const struct facts *f)
+{
+	return number(has_ended(f), f->answer->identity.received);
+}
+
+static struct value get_retransmitted_segments(const struct facts *f)
+{
+	return number(has_ended(f), f->answer->identity.retransmitted);
+}
+
+/* The kernel keeps it in eighths of a microsecond. */
+static struct value get_rtt_seconds(const struct facts *f)
+{
+	const struct conn_identity *identity = &f->answer->identity;
+
+	return seconds(has_ended(f) && identity->round_trip, identity->round_trip * 125ull);
+}
+
+static bool is_of_before(const struct facts *f)
+{
+	return f->answer->has_identity && f->answer->identity.kind & IDENTITY_BEFORE;
+}
+
 static struct value get_age_seconds(const struct facts *f)
 {
-	return f->answer->has_identity ? number(true, identity_age(&f->answer->identity, f->now))
-				       : unknown();
+	return f->answer->has_identity && !is_of_before(f)
+		       ? number(true, identity_age(&f->answer->identity, f->now))
+		       : unknown();
+}
+
+static struct value get_since(const struct facts *f)
+{
+	return is_of_before(f) ? word("before") : (struct value) { .kind = ABSENT };
 }
 
 static struct value get_matches(const struct facts *f)
@@ -264,13 +401,18 @@ static const struct field fields[] = {
 	LISTED("status", PART_PROCESS, get_status),
 	LISTED("comm", PART_PROCESS, get_comm),
 	FIELD("exe", PART_PROCESS, get_exe),
+	FIELD("exe_truncated", PART_PROCESS, get_exe_truncated),
 	FIELD("exe_changed", PART_PROCESS, get_exe_changed),
 	FIELD("cmdline", PART_PROCESS, get_cmdline),
 	FIELD("cmdline_truncated", PART_PROCESS, get_cmdline_truncated),
 	FIELD("ppid", PART_PROCESS, get_ppid),
+	FIELD("parent_comm", PART_PROCESS, get_parent_comm),
+	FIELD("ancestors", PART_PROCESS, get_ancestors),
 	LISTED("tid", PART_PROCESS, get_tid),
 	LISTED("uid", PART_PROCESS, get_uid),
 	LISTED("gid", PART_PROCESS, get_gid),
+	FIELD("loginuid", PART_PROCESS, get_loginuid),
+	FIELD("sessionid", PART_PROCESS, get_sessionid),
 	FIELD("cgroup", PART_PROCESS, get_cgroup),
 	LISTED("cgroup_id", PART_PROCESS, get_cgroup_id),
 	LISTED("netns", PART_PROCESS, get_netns),
@@ -279,13 +421,38 @@ static const struct field fields[] = {
 	FIELD("exe_inode", PART_PROCESS, get_exe_inode),
 	LISTED("start_time_ns", PART_PROCESS, get_start_time_ns),
 	LISTED("src_ip", PART_RECORD, get_src_ip),
+	LISTED("direction", PART_RECORD, get_direction),
+	LISTED("owner", PART_RECORD, get_owner),
+	LISTED("state", PART_RECORD, get_state),
+	LISTED("ended", PART_RECORD, get_ended),
+	LISTED("duration_seconds", PART_RECORD, get_duration_seconds),
+	LISTED("sent_bytes", PART_RECORD, get_sent_bytes),
+	LISTED("received_bytes", PART_RECORD, get_received_bytes),
+	LISTED("retransmitted_segments", PART_RECORD, get_retransmitted_segments),
+	LISTED("rtt_seconds", PART_RECORD, get_rtt_seconds),
 	LISTED("age_seconds", PART_RECORD, get_age_seconds),
+	LISTED("since", PART_RECORD, get_since),
 	FIELD("matches", PART_RECORD, get_matches),
 };
 
 #define FIELDS (sizeof(fields) / sizeof(*fields))
 
 /* --- text ------------------------------------------------------------------- */
+
+/* Seconds with as many decimals as there are, nine at most. */
+static void out_seconds(uint64_t ns)
+{
+	char decimals[10] = ".000000000";
+	int len = 10;
+
+	out_u64(ns / 1000000000);
+	for (int i = 9; i > 0; i--, ns /= 10)
+		decimals[i] = (char)('0' + ns % 10);
+	while (len > 0 && decimals[len - 1] == '0')
+		len--;
+	if (len > 1)
+		out_bytes(decimals, (size_t)len);
+}
 
 static void out_value(const struct value *value)
 {
@@ -299,12 +466,37 @@ static void out_value(const struct value *value)
 	case ADDRESS:
 		out_address(&value->address);
 		break;
+	case SECONDS:
+		out_seconds(value->number);
+		break;
 	case FLAG:
 		out_str(value->flag ? "true" : "false");
 		break;
 	default:
 		out_str("-");
 	}
+}
+
+/* "PID COMM EXE", with a comma between two. */
+static const char *separator;
+
+static void out_known(const char *bytes, int len)
+{
+	if (len < 0)
+		out_str("-");
+	else
+		out_escaped(bytes, (size_t)len);
+}
+
+static void out_ancestor(const struct ancestor *ancestor)
+{
+	out_str(separator);
+	separator = ", ";
+	out_u64(ancestor->pid);
+	out_str(" ");
+	out_known(ancestor->comm, ancestor->comm_len);
+	out_str(" ");
+	out_known(ancestor->exe.bytes, ancestor->exe.len);
 }
 
 void answer_print_text(const struct facts *facts)
@@ -318,7 +510,11 @@ void answer_print_text(const struct facts *facts)
 		/* The first line has been "PID: N" from the first version on. */
 		out_str(fields[i].part == PART_PID ? "PID" : fields[i].name);
 		out_str(": ");
-		out_value(&value);
+		separator = "";
+		if (value.kind == ANCESTORS)
+			each_ancestor(facts->process, out_ancestor);
+		else
+			out_value(&value);
 		out_str("\n");
 	}
 }
@@ -342,6 +538,30 @@ void answer_print_row(const struct facts *facts)
 
 /* --- JSON ------------------------------------------------------------------- */
 
+static void out_json_known(const char *bytes, int len)
+{
+	if (len < 0) {
+		out_str("null");
+		return;
+	}
+	out_str("\"");
+	out_escaped(bytes, (size_t)len);
+	out_str("\"");
+}
+
+static void out_json_ancestor(const struct ancestor *ancestor)
+{
+	out_str(separator);
+	separator = ",";
+	out_str("{\"pid\":");
+	out_u64(ancestor->pid);
+	out_str(",\"comm\":");
+	out_json_known(ancestor->comm, ancestor->comm_len);
+	out_str(",\"exe\":");
+	out_json_known(ancestor->exe.bytes, ancestor->exe.len);
+	out_str("}");
+}
+
 static void print_member(const struct field *field, const struct facts *facts)
 {
 	struct value value = field->get(facts);
@@ -350,6 +570,13 @@ static void print_member(const struct field *field, const struct facts *facts)
 	if (value.kind == ABSENT)
 		return;
 	out_bytes(field->member, field->member_len);
+	if (value.kind == ANCESTORS) {
+		separator = "";
+		out_str("[");
+		each_ancestor(facts->process, out_json_ancestor);
+		out_str("]");
+		return;
+	}
 	if (is_quoted)
 		out_bytes("\"", 1);
 	if (value.kind == UNKNOWN)

@@ -25,6 +25,7 @@ struct facts {
 	enum process_status status;
 	const struct process *process; /* NULL where only listed fields are printed */
 	uint64_t now;		       /* boot_time() */
+	bool want_ancestors;
 };
 
 /*

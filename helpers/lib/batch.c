@@ -35,7 +35,7 @@
 #define FRAGMENT_BYTES (3 * 6 * PROCESS_TEXT_BYTES + 1024)
 
 /* Room for the other parts of an answer, and for what put() copies beyond their end. */
-#define REST_BYTES 512
+#define REST_BYTES 1024
 
 /* How many bytes put() copies at once. */
 #define STEP 32
@@ -286,6 +286,26 @@ static char *put_source(char *p, const struct conn_identity *identity)
 	return p;
 }
 
+#define NOTHING_ENDED                                                                           \
+	"\"ended\":null,\"duration_seconds\":null,\"sent_bytes\":null,\"received_bytes\":null," \
+	"\"retransmitted_segments\":null,\"rtt_seconds\":null,\"age_seconds\":"
+
+/* PART_RECORD of what most questions are about: opened here, and open, or a datagram. */
+static char *put_opened(char *p, const struct batch *batch, const struct conn_identity *identity)
+{
+	p = put_source(p, identity);
+	p = PUT(p, ",\"direction\":\"out\",\"owner\":\"opener\",\"state\":");
+	p = identity->protocol == IPPROTO_TCP ? PUT(p, "\"open\"," NOTHING_ENDED)
+					      : PUT(p, "null," NOTHING_ENDED);
+	return put_u64(p, identity_age(identity, batch->now));
+}
+
+static bool is_just_opened(const struct conn_identity *identity)
+{
+	return !(identity->kind & ~IDENTITY_WATCHED) &&
+	       (identity->protocol != IPPROTO_TCP || identity_is_open(identity));
+}
+
 /*
  * Print what answer_print_json() prints, byte for byte, for the question whose process is in
  * FRAGMENT. Printing it by the table of fields would double the time of a batch.
@@ -294,6 +314,7 @@ static void print_known(const struct batch *batch, const struct question *questi
 			const struct conn_identity *identity, const struct fragment *fragment)
 {
 	char *p = out_reserve(REST_BYTES + fragment->len);
+	struct answer answer;
 
 	p = PUT(p, "{\"pid\":");
 	p = put(p, fragment->pid, fragment->pid_len);
@@ -305,11 +326,17 @@ static void print_known(const struct batch *batch, const struct question *questi
 	p = PUT(p, ",\"dst_port\":");
 	p = put(p, question->dst_port, question->dst_port_len);
 	p = put(p, fragment->bytes, fragment->len);
-	p = put_source(p, identity);
-	p = PUT(p, ",\"age_seconds\":");
-	p = put_u64(p, identity_age(identity, batch->now));
-	p = PUT(p, "}\n");
+	if (is_just_opened(identity)) {
+		p = put_opened(p, batch, identity);
+		p = PUT(p, "}\n");
+		out_commit(p);
+		return;
+	}
 	out_commit(p);
+	answer_of_record(&answer, identity);
+	answer_print_json_part(&(struct facts) { .answer = &answer, .now = batch->now },
+			       PART_RECORD);
+	out_str("}\n");
 }
 
 /*
@@ -384,7 +411,7 @@ static void print_unidentified(struct batch *batch, const struct answer *answer)
 
 static void answer_question(struct batch *batch, const struct question *question)
 {
-	struct answer answers[IDENTITY_WAYS];
+	struct answer answers[LOOKUP_RECORDS];
 	int count;
 
 	if (question->error) {

@@ -16,10 +16,21 @@ struct entry_filter {
 	const char *comm;
 	bool has_uid;
 	uint32_t uid;
+	enum { ANY_STATE, OPEN, CLOSED } state;
+	/* Which tables are listed; none of these: what was opened here. */
+	bool want_out;
+	bool want_in;
+	bool want_listeners;
 };
 
 /* Whether ENTRY is all that the filter asks for. */
 bool entry_is_wanted(const struct entry_filter *filter, const struct answer *entry);
+
+/* Whether the record is one that listens, not a connection. */
+static inline bool entry_is_listener(const struct conn_identity *record)
+{
+	return !record->dst_port;
+}
 
 /* Print a line of words, or a JSON object on a line. NOW is boot_time(). */
 void entry_print(const struct answer *entry, bool json, uint64_t now);

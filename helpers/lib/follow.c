@@ -47,9 +47,27 @@ static void *pages(size_t count, size_t size)
 	return memory == MAP_FAILED ? NULL : memory;
 }
 
+/* When what is waited for happened to the connection: it began, or it ended. 0: not yet. */
+static __u64 event_time(const struct follower *f, const struct conn_identity *record)
+{
+	if (f->filter->state != CLOSED)
+		return record->time;
+	return record->ended ? record->time + record->duration : 0;
+}
+
+static bool is_followed(const struct follower *f, const struct conn_identity *record)
+{
+	const struct entry_filter *filter = f->filter;
+
+	if (!(record->kind & IDENTITY_IN))
+		return true;
+	return entry_is_listener(record) ? filter->want_listeners : filter->want_in;
+}
+
 static void look_at_bucket(struct follower *f, const struct identity_bucket *bucket, __u32 n)
 {
 	struct conn_identity copy;
+	__u64 time;
 
 	for (unsigned way = 0; way < IDENTITY_WAYS; way++) {
 		__u64 *seen = &f->seen[(size_t)(n - 1) * IDENTITY_WAYS + way];
@@ -63,11 +81,13 @@ static void look_at_bucket(struct follower *f, const struct identity_bucket *buc
 			continue;
 		identity_copy(&copy, &bucket->way[way]);
 		/* A record that is being written now is whole at the next look. */
-		if (identity_check(&copy) != copy.check || copy.time == *seen ||
-		    copy.time < f->started)
+		if (identity_check(&copy) != copy.check)
 			continue;
-		*seen = copy.time;
-		if (!copy.pid)
+		time = event_time(f, &copy);
+		if (time == *seen || time < f->started)
+			continue;
+		*seen = time;
+		if (!copy.pid || !is_followed(f, &copy))
 			continue;
 		f->fresh[f->fresh_count++] = copy;
 	}
@@ -111,11 +131,13 @@ static int look(struct follower *f)
 	return rc;
 }
 
+/* In the order in which they began or ended; duration is 0 while a connection is open. */
 static int by_time(const void *a, const void *b)
 {
 	const struct conn_identity *x = a, *y = b;
+	__u64 p = x->time + x->duration, q = y->time + y->duration;
 
-	return (x->time > y->time) - (x->time < y->time);
+	return (p > q) - (p < q);
 }
 
 static void print_fresh(struct follower *f)
@@ -155,25 +177,44 @@ static int make_room(struct follower *f)
 	return 0;
 }
 
+/* Print what is new in one table. 0 or -errno. */
+static int follow_table(struct follower *f)
+{
+	int rc;
+
+	if (!f->table.buckets)
+		return 0;
+	rc = make_room(f);
+	if (!rc)
+		rc = look(f);
+	if (!rc)
+		print_fresh(f);
+	return rc;
+}
+
 int follow(const struct entry_filter *filter, bool json)
 {
-	struct follower f = { .filter = filter, .json = json, .started = boot_time() };
-	int rc = identity_open(&f.table, true);
+	struct follower out = { .filter = filter, .json = json, .started = boot_time() }, in = out;
+	bool want_in = filter->want_in || filter->want_listeners;
+	bool want_out = filter->want_out || !want_in;
+	int rc = identity_open(&out.table, IDENTITY_OUT_MAP, true);
 
 	if (rc)
-		return open_map_or_warn("conn_identity") < 0 ? EXIT_UNAVAILABLE : fail(rc);
+		return open_map_or_warn(IDENTITY_OUT_MAP) < 0 ? EXIT_UNAVAILABLE : fail(rc);
+	rc = want_in ? identity_open(&in.table, IDENTITY_IN_MAP, true) : 0;
+	if (rc)
+		return open_map_or_warn(IDENTITY_IN_MAP) < 0 ? EXIT_UNAVAILABLE : fail(rc);
 	for (;;) {
-		if (f.table.buckets) {
-			rc = make_room(&f);
-			if (!rc)
-				rc = look(&f);
-			if (rc)
-				return fail(rc);
-			print_fresh(&f);
-			if (out_flush())
-				return finish(EXIT_UNAVAILABLE);
-		}
+		rc = want_out ? follow_table(&out) : 0;
+		if (!rc && want_in)
+			rc = follow_table(&in);
+		if (rc)
+			return fail(rc);
+		if (out_flush())
+			return finish(EXIT_UNAVAILABLE);
 		(void)nanosleep(&(struct timespec) { .tv_nsec = INTERVAL_NS }, NULL);
-		identity_refresh(&f.table, true);
+		identity_refresh(&out.table, true);
+		if (want_in)
+			identity_refresh(&in.table, true);
 	}
 }

@@ -10,8 +10,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define MAP "conn_identity"
-
 /*
  * How often a bucket is read again because a record in it is being written. Writing one takes
  * 0.1 us, unless the writer loses its CPU in the middle.
@@ -31,6 +29,17 @@ static const void *entry(const struct identity_table *table, __u32 n, struct ide
 		return NULL;
 	}
 	return copy;
+}
+
+int identity_bucket(const struct identity_table *table, __u32 n, struct identity_bucket *bucket)
+{
+	const void *found = entry(table, n, bucket);
+
+	if (!found)
+		return -errno;
+	if (found != bucket)
+		memcpy(bucket, found, sizeof(*bucket));
+	return 0;
 }
 
 static int read_header(struct identity_table *table)
@@ -89,19 +98,19 @@ static void map_memory(struct identity_table *table)
 	table->memory = memory == MAP_FAILED ? NULL : memory;
 }
 
-int identity_open(struct identity_table *table, bool want_memory)
+int identity_open(struct identity_table *table, const char *map, bool want_memory)
 {
 	int rc;
 
-	*table = (struct identity_table) { .fd = -1 };
-	table->inode = map_inode(MAP);
+	*table = (struct identity_table) { .map = map, .fd = -1 };
+	table->inode = map_inode(map);
 	/* The kernel maps a descriptor only if it is for writing, even to read alone. */
 	if (want_memory)
-		table->fd = open_map(MAP, 0);
+		table->fd = open_map(map, 0);
 	if (table->fd >= 0)
 		map_memory(table);
 	else
-		table->fd = open_map(MAP, BPF_F_RDONLY);
+		table->fd = open_map(map, BPF_F_RDONLY);
 	if (table->fd < 0)
 		return table->fd;
 	rc = read_header(table);
@@ -116,16 +125,16 @@ void identity_close(struct identity_table *table)
 		munmap((void *)table->memory, table->size);
 	if (table->fd >= 0)
 		close(table->fd);
-	*table = (struct identity_table) { .fd = -1 };
+	*table = (struct identity_table) { .map = table->map, .fd = -1 };
 }
 
 void identity_refresh(struct identity_table *table, bool want_memory)
 {
-	unsigned long inode = map_inode(MAP);
+	unsigned long inode = map_inode(table->map);
 	struct identity_table fresh;
 
 	if (inode && (table->fd < 0 || inode != table->inode)) {
-		if (identity_open(&fresh, want_memory))
+		if (identity_open(&fresh, table->map, want_memory))
 			return;
 		identity_close(table);
 		*table = fresh;
@@ -196,6 +205,15 @@ void identity_prefetch_record(const struct identity_table *table,
 		__builtin_prefetch(record);
 		__builtin_prefetch((const char *)(record + 1) - 1);
 	}
+}
+
+bool identity_may_have(const struct identity_table *table, const struct identity_query *query)
+{
+	const struct identity_bucket *bucket = bucket_of(table, query);
+
+	if (table->fd < 0 || !table->buckets)
+		return false;
+	return !bucket || tagged(bucket, query);
 }
 
 static bool has_key(const struct conn_identity *record, const struct conn_key_v6 *key)

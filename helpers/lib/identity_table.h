@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The identity table, the map conn_identity, as the helpers read it. Its layout, and how a
- * reader tells a record that is whole from one that is being written, are in bpf/identity.h.
+ * The identity tables, the maps conn_identity and conn_identity_in, as the helpers read them. Their
+ * layout, and how a reader tells a record that is whole from one that is being written, are in
+ * bpf/identity.h.
  */
 #ifndef CONNPIN_LIB_IDENTITY_TABLE_H
 #define CONNPIN_LIB_IDENTITY_TABLE_H
@@ -14,7 +15,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#define IDENTITY_OUT_MAP "conn_identity"
+#define IDENTITY_IN_MAP "conn_identity_in"
+
 struct identity_table {
+	const char *map;		      /* its name */
 	int fd;				      /* of the map; -1: not open */
 	unsigned long inode;		      /* of the pin, when the table was opened */
 	const void *memory;		      /* the mapped map; NULL: it is read by system calls */
@@ -26,11 +31,11 @@ struct identity_table {
 };
 
 /*
- * Open the table, and with WANT_MEMORY map it where the caller may open the pin for writing.
- * 0, or -errno without a message: -ENOENT when there is none, -EPROTO when it has another
+ * Open the table that MAP is, and with WANT_MEMORY map it where the caller may open the pin for
+ * writing. 0, or -errno without a message: -ENOENT when there is none, -EPROTO when it has another
  * version. A table that could not be opened is empty for the functions below.
  */
-int identity_open(struct identity_table *table, bool want_memory);
+int identity_open(struct identity_table *table, const char *map, bool want_memory);
 
 void identity_close(struct identity_table *table);
 
@@ -39,6 +44,9 @@ void identity_close(struct identity_table *table);
  * its header again. When nothing is pinned the old table stays open.
  */
 void identity_refresh(struct identity_table *table, bool want_memory);
+
+/* Copy bucket N, from 1 to table->buckets. 0 or -errno. */
+int identity_bucket(const struct identity_table *table, __u32 n, struct identity_bucket *bucket);
 
 /* A connection to look for in a table. */
 struct identity_query {
@@ -79,6 +87,18 @@ int identity_find(const struct identity_table *table, const struct identity_quer
 bool identity_find_only(const struct identity_table *table, const struct identity_query *query,
 			struct conn_identity *record);
 
+/*
+ * Whether a record of the connection may be in the table: false only when it is certain that
+ * there is none.
+ */
+bool identity_may_have(const struct identity_table *table, const struct identity_query *query);
+
+/* Whether the connection is seen to be open: its end would have been recorded. */
+static inline bool identity_is_open(const struct conn_identity *record)
+{
+	return record->kind & IDENTITY_WATCHED && !record->ended;
+}
+
 /* Whether another socket may have the source port now: see struct identity_header. */
 bool identity_is_outdated(const struct identity_table *table, const struct conn_identity *record);
 
@@ -106,7 +126,7 @@ static inline uint64_t identity_age(const struct conn_identity *identity, uint64
 }
 
 /*
- * Copy a record in pieces that compilers turn into moves: a call of musl's memcpy() for 128
+ * Copy a record in pieces that compilers turn into moves: a call of musl's memcpy() for 160
  * bytes takes longer than all the rest of finding it.
  */
 static inline void identity_copy(struct conn_identity *to, const struct conn_identity *from)
@@ -117,7 +137,8 @@ static inline void identity_copy(struct conn_identity *to, const struct conn_ide
 	__builtin_memcpy(p, q, 32);
 	__builtin_memcpy(p + 32, q + 32, 32);
 	__builtin_memcpy(p + 64, q + 64, 32);
-	__builtin_memcpy(p + 96, q + 96, sizeof(*to) - 96);
+	__builtin_memcpy(p + 96, q + 96, 32);
+	__builtin_memcpy(p + 128, q + 128, sizeof(*to) - 128);
 	/* The compiler must not read FROM again instead of the copy: a writer may change it. */
 	__asm__ volatile("" ::: "memory");
 }

@@ -90,10 +90,51 @@ static int list_map(struct listing *listing, int map, bool is_v4)
 	return out_flush();
 }
 
+/* --- what was accepted, and who listens ---------------------------------------- */
+
+static void list_bucket(const struct listing *listing, const struct identity_bucket *bucket)
+{
+	const struct entry_filter *filter = listing->filter;
+	struct conn_identity copy;
+	struct answer entry;
+
+	for (int i = 0; i < IDENTITY_WAYS; i++) {
+		if (!bucket->tag[i])
+			continue;
+		identity_copy(&copy, &bucket->way[i]);
+		/* A record that is being written is whole the next time. */
+		if (identity_check(&copy) != copy.check || !copy.pid)
+			continue;
+		if (entry_is_listener(&copy) ? !filter->want_listeners || copy.ended
+					     : !filter->want_in)
+			continue;
+		answer_of_record(&entry, &copy);
+		print_if_wanted(listing, &entry);
+	}
+}
+
+static int list_inbound(struct listing *listing, const struct identity_table *table)
+{
+	struct identity_bucket bucket;
+	int rc;
+
+	if (table->fd < 0)
+		return 0;
+	listing->now = boot_time();
+	for (__u32 n = 1; n <= table->buckets; n++) {
+		rc = identity_bucket(table, n, &bucket);
+		if (rc)
+			return rc;
+		list_bucket(listing, &bucket);
+	}
+	return out_flush();
+}
+
 int list_open(struct list *list)
 {
 	/* Without the identity table the lines show the PID alone. */
-	(void)identity_open(&list->identities, true);
+	(void)identity_open(&list->identities, IDENTITY_OUT_MAP, true);
+	(void)identity_open(&list->inbound, IDENTITY_IN_MAP, true);
 	return conn_open(&list->maps);
 }
 
@@ -101,6 +142,7 @@ void list_refresh(struct list *list)
 {
 	conn_reopen(&list->maps);
 	identity_refresh(&list->identities, true);
+	identity_refresh(&list->inbound, true);
 }
 
 int list_print(const struct list *list, const struct entry_filter *filter, bool json,
@@ -109,9 +151,18 @@ int list_print(const struct list *list, const struct entry_filter *filter, bool 
 	struct listing listing = {
 		.identities = &list->identities, .filter = filter, .json = json, .begin = begin
 	};
-	int rc;
+	int rc = 0;
 
 	entry_forget_processes();
-	rc = list_map(&listing, list->maps.v4, true);
-	return rc ? rc : list_map(&listing, list->maps.v6, false);
+	if (filter->want_out || !(filter->want_in || filter->want_listeners)) {
+		rc = list_map(&listing, list->maps.v4, true);
+		if (!rc)
+			rc = list_map(&listing, list->maps.v6, false);
+	}
+	if (rc || !(filter->want_in || filter->want_listeners))
+		return rc;
+	if (listing.begin)
+		listing.begin();
+	listing.begin = NULL;
+	return list_inbound(&listing, &list->inbound);
 }

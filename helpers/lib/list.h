@@ -8,6 +8,7 @@
 struct list {
 	struct conn_maps maps;
 	struct identity_table identities;
+	struct identity_table inbound;
 };
 
 /* Open the maps. 0, or -errno after one line on standard error. */

@@ -52,12 +52,13 @@ void lookup_open(struct lookup *lookup)
 {
 	lookup->maps = (struct conn_maps) { .v4 = -1, .v6 = -1 };
 	/* Without it answers are PID-only. Opening the other maps tells what is wrong. */
-	(void)identity_open(&lookup->identities, false);
+	(void)identity_open(&lookup->identities, IDENTITY_OUT_MAP, false);
 }
 
 int lookup_open_all(struct lookup *lookup)
 {
-	(void)identity_open(&lookup->identities, true);
+	(void)identity_open(&lookup->identities, IDENTITY_OUT_MAP, true);
+	(void)identity_open(&lookup->inbound, IDENTITY_IN_MAP, true);
 	return conn_open(&lookup->maps);
 }
 
@@ -65,6 +66,7 @@ void lookup_refresh(struct lookup *lookup)
 {
 	conn_reopen(&lookup->maps);
 	identity_refresh(&lookup->identities, true);
+	identity_refresh(&lookup->inbound, true);
 }
 
 static bool is_in_namespace(struct netns_choice *choice, const struct conn_identity *record)
@@ -78,7 +80,7 @@ static bool is_in_namespace(struct netns_choice *choice, const struct conn_ident
 /* Move the records of the namespace to the front, in their order. Returns how many there are. */
 static int put_own_first(struct netns_choice *choice, struct conn_identity *found, int count)
 {
-	struct conn_identity others[IDENTITY_WAYS];
+	struct conn_identity others[LOOKUP_RECORDS];
 	int own = 0, rest = 0;
 
 	for (int i = 0; i < count; i++)
@@ -108,7 +110,7 @@ static int count_from(const struct conn_source *source, const struct conn_identi
 static int keep_source(const struct conn_source *source, struct conn_identity *found, int count)
 {
 	bool is_exact = count_from(source, found, count) > 0;
-	struct conn_identity kept[IDENTITY_WAYS];
+	struct conn_identity kept[LOOKUP_RECORDS];
 	int n = 0;
 
 	for (int flags = 0; flags <= IDENTITY_SRC_OF_MESSAGE; flags++)
@@ -171,14 +173,48 @@ static int keep_user(__u32 uid, struct conn_identity *found, int count)
 	return n;
 }
 
+/* Put the record into its place among the COUNT that are found, the latest first. */
+static void insert_by_time(struct conn_identity *found, int count,
+			   const struct conn_identity *record)
+{
+	int at = 0;
+
+	while (at < count && found[at].time > record->time)
+		at++;
+	memmove(found + at + 1, found + at, (size_t)(count - at) * sizeof(*found));
+	identity_copy(&found[at], record);
+}
+
+/* Find the records of both tables, the latest first. How many, or -errno. */
+static int find_records(struct lookup *lookup, const struct identity_query *query,
+			struct conn_identity found[LOOKUP_RECORDS])
+{
+	int count = identity_find(&lookup->identities, query, found), more;
+	struct conn_identity inbound[IDENTITY_WAYS];
+
+	if (count < 0 || query->key.protocol != 6)
+		return count;
+	for (int i = 0; i < count; i++)
+		if (identity_is_open(&found[i]) && is_in_namespace(&lookup->netns, &found[i]))
+			return count;
+	if (!lookup->inbound.map)
+		(void)identity_open(&lookup->inbound, IDENTITY_IN_MAP, false);
+	more = identity_find(&lookup->inbound, query, inbound);
+	if (more < 0)
+		return more;
+	for (int i = 0; i < more; i++)
+		insert_by_time(found, count++, &inbound[i]);
+	return count;
+}
+
 int lookup_answers(struct lookup *lookup, const struct conn *conn,
-		   const struct identity_query *query, struct answer answers[IDENTITY_WAYS])
+		   const struct identity_query *query, struct answer answers[LOOKUP_RECORDS])
 {
 	const struct conn_source *source = &query->source;
-	struct conn_identity found[IDENTITY_WAYS];
+	struct conn_identity found[LOOKUP_RECORDS];
 	int total, count, given = 0;
 
-	total = identity_find(&lookup->identities, query, found);
+	total = find_records(lookup, query, found);
 	if (total < 0)
 		return total;
 	if (lookup->want_user)

@@ -21,8 +21,13 @@ struct netns_choice {
 /* Read "any", a process id, or the path of a namespace. NULL, or what is wrong. */
 conn_error netns_parse(const char *text, struct netns_choice *choice);
 
+/* As many records as there may be of one connection, in both tables. */
+#define LOOKUP_RECORDS (2 * IDENTITY_WAYS)
+
 struct lookup {
-	struct identity_table identities;
+	struct identity_table identities; /* of what was opened here */
+	struct identity_table
+		inbound; /* of what was accepted here; its map is NULL: not asked yet */
 	struct conn_maps maps;
 	struct netns_choice netns;
 	bool want_all;	/* records of all namespaces, those of the own one first */
@@ -43,6 +48,9 @@ int lookup_open_all(struct lookup *lookup);
 void lookup_refresh(struct lookup *lookup);
 
 /*
+ * A TCP connection is looked for among those that were accepted here as well, unless one that
+ * was opened here is seen to be open: the two can't be of the same addresses and ports.
+ *
  * Answer the question for CONN, of which identity_query() made QUERY. Returns the number of
  * answers, of which the first is the one to give; 0 when nothing is known; -ENODEV when a map
  * could not be opened, after a line on standard error; or another -errno of reading.
@@ -56,7 +64,7 @@ void lookup_refresh(struct lookup *lookup);
  * (PID 0), there is no answer.
  */
 int lookup_answers(struct lookup *lookup, const struct conn *conn,
-		   const struct identity_query *query, struct answer answers[IDENTITY_WAYS]);
+		   const struct identity_query *query, struct answer answers[LOOKUP_RECORDS]);
 
 /*
  * Whether lookup_answers() would give this record and nothing else, when it is the only one of
@@ -68,7 +76,9 @@ static inline bool lookup_takes(const struct lookup *lookup, const struct identi
 	return (lookup->netns.kind == NETNS_ANY ||
 		(lookup->netns.cookie && only->netns_cookie == lookup->netns.cookie)) &&
 	       only->pid && (!query->source.is_asked || identity_is_from(only, &query->source)) &&
-	       !identity_is_outdated(&lookup->identities, only);
+	       !identity_is_outdated(&lookup->identities, only) &&
+	       (only->protocol != 6 || identity_is_open(only) ||
+		!identity_may_have(&lookup->inbound, query));
 }
 
 #endif

@@ -5,6 +5,7 @@
 #include "clock.h"
 #include "number.h"
 #include "proc_stat.h"
+#include "process_table.h"
 #include "text.h"
 
 #include <errno.h>
@@ -381,6 +382,16 @@ static int open_other_thread(int process, const struct conn_identity *identity)
 	return dir;
 }
 
+/* Spaces for the NULs between words, and none for those at the end. */
+static void join_words(struct process_text *text)
+{
+	while (text->len > 0 && text->bytes[text->len - 1] == '\0')
+		text->len--;
+	for (int i = 0; i < text->len; i++)
+		if (text->bytes[i] == '\0')
+			text->bytes[i] = ' ';
+}
+
 static void read_cmdline(int dir, struct process_text *text)
 {
 	int fd = openat(dir, "cmdline", O_RDONLY | O_CLOEXEC);
@@ -392,11 +403,7 @@ static void read_cmdline(int dir, struct process_text *text)
 	close(fd);
 	if (text->is_cut)
 		text->len = whole_characters(text->bytes, text->len);
-	while (text->len > 0 && text->bytes[text->len - 1] == '\0')
-		text->len--;
-	for (int i = 0; i < text->len; i++)
-		if (text->bytes[i] == '\0')
-			text->bytes[i] = ' ';
+	join_words(text);
 }
 
 /* Find the line "0::PATH", which is that of version 2, among those of version 1. */
@@ -425,8 +432,93 @@ static void read_cgroup(int dir, struct process_text *text)
 static void forget_details(struct process *process)
 {
 	process->has_ppid = false;
+	process->parent_comm_len = -1;
+	process->login_uid = process->session_id = PROCESS_NO_ID;
 	process->exe_changed = EXE_UNKNOWN;
 	process->exe.len = process->cmdline.len = process->cgroup.len = -1;
+	process->exe.is_cut = process->cmdline.is_cut = false;
+}
+
+/* --- what the process table has ---------------------------------------------- */
+
+static void append(struct process_text *text, const char *bytes, size_t len)
+{
+	memcpy(text->bytes + text->len, bytes, len);
+	text->len += (int)len;
+}
+
+/* The executable and the arguments with which the process opened the connection. */
+static void recall_program(struct process *process, const struct conn_process *record,
+			   bool want_cmdline)
+{
+	size_t begin = record->path_begin, args = record->args_length;
+
+	if (begin < PROCESS_PATH_BYTES) {
+		process->exe.len = 0;
+		process->exe.is_cut = record->flags & PROCESS_PATH_CUT;
+		append(&process->exe, record->bytes + begin, PROCESS_PATH_BYTES - begin);
+		/* As /proc has it. */
+		if (record->flags & PROCESS_PATH_DELETED)
+			append(&process->exe, " (deleted)", strlen(" (deleted)"));
+	}
+	if (!want_cmdline || record->flags & PROCESS_ARGS_UNKNOWN || args > PROCESS_ARGS_BYTES)
+		return;
+	process->cmdline.len = 0;
+	append(&process->cmdline, record->bytes + PROCESS_PATH_BYTES, args);
+	process->cmdline.is_cut = record->flags & PROCESS_ARGS_CUT;
+	if (process->cmdline.is_cut)
+		process->cmdline.len =
+			whole_characters(process->cmdline.bytes, process->cmdline.len);
+	join_words(&process->cmdline);
+}
+
+/* All that is left of a process that has ended. */
+static void recall(struct process *process, const struct conn_identity *identity, bool want_cmdline)
+{
+	struct conn_process record;
+
+	if (!process_table_find(identity, &record))
+		return;
+	recall_program(process, &record, want_cmdline);
+	process->has_ppid = true;
+	process->ppid = record.parent_pid;
+	process->parent_comm_len = (int)strnlen(record.parent_comm, sizeof(record.parent_comm));
+	memcpy(process->parent_comm, record.parent_comm, sizeof(process->parent_comm));
+	process->login_uid = record.login_uid;
+	process->session_id = record.session_id;
+}
+
+/* --- what /proc tells ---------------------------------------------------------- */
+
+/* A number that is all of the file NAME; PROCESS_NO_ID when it can't be read. */
+static __u32 read_id(int dir, const char *name)
+{
+	char text[16];
+	int len = read_file(dir, name, text, sizeof(text) - 1);
+	uint64_t id;
+
+	if (len <= 0)
+		return PROCESS_NO_ID;
+	text[len] = '\0';
+	return scan_u64(text, &id) && id < PROCESS_NO_ID ? (__u32)id : PROCESS_NO_ID;
+}
+
+/* The name of the parent, which may end meanwhile. */
+static void read_parent_comm(struct process *process)
+{
+	int dir = open_process(process->ppid), len;
+	char comm[IDENTITY_COMM_BYTES + 1];
+
+	if (dir < 0)
+		return;
+	len = read_file(dir, "comm", comm, sizeof(comm));
+	close(dir);
+	if (len <= 0)
+		return;
+	process->parent_comm_len = comm[len - 1] == '\n' ? len - 1 : len;
+	if (process->parent_comm_len > IDENTITY_COMM_BYTES)
+		process->parent_comm_len = IDENTITY_COMM_BYTES;
+	memcpy(process->parent_comm, comm, (size_t)process->parent_comm_len);
 }
 
 void process_set_unknown(struct process *process)
@@ -444,6 +536,9 @@ static void read_details(struct process *process, const struct conn_identity *id
 
 	process->has_ppid = true;
 	process->ppid = stat->parent;
+	read_parent_comm(process);
+	process->login_uid = read_id(dir, "loginuid");
+	process->session_id = read_id(dir, "sessionid");
 	if (stat->state == 'Z')
 		thread = open_other_thread(dir, identity);
 	if (thread >= 0)
@@ -456,8 +551,14 @@ static void read_details(struct process *process, const struct conn_identity *id
 	error = errno;
 	if (process->exe.len >= 0)
 		process->exe_changed = compare_exe(program, &process->exe, identity);
-	if (process->exe_changed == EXE_CHANGED)
+	if (process->exe_changed == EXE_CHANGED) {
+		struct conn_process record;
+
 		process->exe.len = process->cmdline.len = -1;
+		process->cmdline.is_cut = false;
+		if (process_table_find(identity, &record))
+			recall_program(process, &record, want_cmdline);
+	}
 	if (thread >= 0)
 		close(thread);
 	/*
@@ -471,9 +572,10 @@ static void read_details(struct process *process, const struct conn_identity *id
 	process->status = !rc		  ? judge(&again, identity)
 			  : rc == -EPROTO ? PROCESS_UNKNOWN
 					  : PROCESS_EXITED;
-	if (process->status != PROCESS_LIVE)
+	if (process->status != PROCESS_LIVE) {
 		forget_details(process);
-	else if (process->cmdline.len == 0)
+		recall(process, identity, want_cmdline);
+	} else if (process->cmdline.len == 0)
 		process->cmdline.len = -1; /* of a thread that has no memory any more */
 }
 
@@ -487,7 +589,9 @@ void process_inspect(struct process *process, const struct conn_identity *identi
 	process->status = look(identity, &dir, &stat);
 	if (process->status == PROCESS_LIVE)
 		read_details(process, identity, dir, &stat, want_cmdline);
-	else if (process->status != PROCESS_UNKNOWN)
+	else
+		recall(process, identity, want_cmdline);
+	if (process->status == PROCESS_EXITED || process->status == PROCESS_REUSED)
 		process->cgroup.len = cgroup_path(identity->cgroup_id, process->cgroup.bytes,
 						  sizeof(process->cgroup.bytes));
 	if (dir >= 0)

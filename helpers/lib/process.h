@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* Whether the process that an identity names still runs, and what /proc tells of it. */
+/*
+ * Whether the process that an identity names still runs, and what is known of it: by /proc
+ * while it lives, and from the process table when it has ended or runs another program.
+ */
 #ifndef CONNPIN_LIB_PROCESS_H
 #define CONNPIN_LIB_PROCESS_H
 
 #include "../../bpf/identity.h"
+
+#include "../../bpf/process.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -22,7 +27,8 @@ enum process_status {
 /* A text, which may hold any byte and is not ended by a NUL. */
 struct process_text {
 	int len;     /* -1: it is not known */
-	bool is_cut; /* of a command line: it is longer, and cut behind a whole character */
+	bool is_cut; /* it is longer: a command line is cut behind a whole character, a path in
+			front */
 	char bytes[PROCESS_TEXT_BYTES];
 };
 
@@ -38,16 +44,20 @@ struct process {
 	enum exe_change exe_changed;
 	bool has_ppid;
 	__u32 ppid;
-	struct process_text exe;     /* path; not known when exe_changed is EXE_CHANGED */
+	int parent_comm_len; /* -1: it is not known */
+	char parent_comm[IDENTITY_COMM_BYTES];
+	__u32 login_uid; /* PROCESS_NO_ID: nobody logged in, or it is not known; as the next */
+	__u32 session_id;
+	struct process_text exe;     /* path of the program that opened the connection */
 	struct process_text cmdline; /* words with a space between two; as exe */
 	struct process_text cgroup;  /* path in the hierarchy of version 2 */
 };
 
 /*
  * Fill in the status of the process of IDENTITY, and if it is live the rest; of one that has
- * ended only the cgroup may be known. What may not be read, or vanished meanwhile, is not
- * known. Nothing is ever of another process, because all of it is read through one
- * descriptor of /proc/PID, which stays with the process.
+ * ended, what the process table has, and the path of the cgroup while that is there. What may not
+ * be read, or vanished meanwhile, is not known. Nothing is ever of another process, because all of
+ * it is read through one descriptor of /proc/PID, which stays with the process.
  */
 void process_inspect(struct process *process, const struct conn_identity *identity,
 		     bool want_cmdline);

@@ -7,7 +7,10 @@
  * hundred operations, take it off. The CPU time of this process is what counts,
  * the kernel's receiving side included: on loopback it runs in the sender; and that
  * of the agent, which has started, runs for the turn, and is then asked to end (SIGINT).
- * Each set is reported on beside the first.
+ * Each set is reported on beside the first. In the end each has one more turn, which is not
+ * timed, with the kernel's statistics of programs on: a line "runs SET PROGRAM" with how
+ * often that ran for each operation, and the nanoseconds of one run, those of taking the
+ * time among them.
  *
  * Each turn goes to another address of 127.0.0.0/8, so that every connection is
  * a new key of the table; only "tcp-known" and "udp-same" stay at one address. The
@@ -503,6 +506,54 @@ static int64_t turn_ns(const struct operation *operation, struct set *set, uint3
 	return start / operation->count;
 }
 
+/* --- where the time goes --------------------------------------------------- */
+
+#define COUNTED_TURNS 20 /* as many operations as in so many turns */
+
+static struct bpf_prog_info info_of(const struct program *program)
+{
+	struct bpf_prog_info info;
+
+	if (bpf_program_info(program->fd, &info, NULL, 0))
+		die("cannot ask for the runs of", program->pin);
+	return info;
+}
+
+/* How often each program of SET runs for one operation, and for how long. */
+static void report_runs(const struct operation *operation, struct set *set, uint32_t address)
+{
+	const unsigned count = operation->count * COUNTED_TURNS;
+	struct bpf_prog_info before[PROGRAMS_MAX], after;
+	union bpf_attr attr;
+	int statistics;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.enable_stats.type = BPF_STATS_RUN_TIME;
+	statistics = sys_bpf(BPF_ENABLE_STATS, &attr);
+	if (statistics < 0)
+		die("cannot have", "the statistics of programs");
+	attach(set);
+	for (unsigned i = 0; i < set->count; i++)
+		before[i] = info_of(&set->programs[i]);
+	for (unsigned i = 0; i < count; i++) {
+		operation->run(address);
+		if (i % operation->count == 0)
+			operation->tidy();
+	}
+	for (unsigned i = 0; i < set->count; i++) {
+		after = info_of(&set->programs[i]);
+		after.run_cnt -= before[i].run_cnt;
+		after.run_time_ns -= before[i].run_time_ns;
+		if (after.run_cnt)
+			printf("runs %s %s %.2f %.0f\n", set->name, after.name,
+			       (double)after.run_cnt / count,
+			       (double)after.run_time_ns / (double)after.run_cnt);
+	}
+	detach(set, 0);
+	operation->tidy();
+	close(statistics);
+}
+
 /* NAME [PIN...] -- NAME + COMMAND [ARGUMENT...] */
 static unsigned parse_sets(char **argv, struct set *sets)
 {
@@ -571,6 +622,9 @@ int main(int argc, char **argv)
 	}
 	for (unsigned i = 0; i < count; i++)
 		report(sets[i].name, sets[i].samples, sets[0].samples, rounds);
+	for (unsigned i = 0; i < count; i++, address++)
+		if (sets[i].count)
+			report_runs(operation, &sets[i], address);
 	if (agent_memory)
 		printf("agent_kB %llu\n", (unsigned long long)agent_memory);
 	if (recorded)

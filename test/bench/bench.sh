@@ -269,12 +269,11 @@ pins_of() {
 	# tcp_live runs when somebody reads it, and only then; udp_connect, for UDP sockets
 	# that connect, and nobody does here.
 	everything)
-		echo "$PIN_DIR"/port_tracker/* "$PIN_DIR"/udp_asked/* "$PIN_DIR"/ipv6_blocker/* "$PIN_DIR"/tcp_monitor*/* \
-			"$OTHERS"/tcp_events/*
+		echo "$OTHERS"/everything/* "$PIN_DIR"/udp_asked/* "$PIN_DIR"/ipv6_blocker/* "$PIN_DIR"/tcp_monitor/*
 		;;
 	tracker) echo "$PIN_DIR"/port_tracker/* "$PIN_DIR"/udp_asked/* ;;
 	senders) echo "$PIN_DIR"/port_tracker/* ;;
-	monitor) echo "$PIN_DIR"/tcp_monitor*/* "$OTHERS"/tcp_events/* ;;
+	monitor) echo "$OTHERS"/events_alone/* "$PIN_DIR"/tcp_monitor/* ;;
 	plain) echo "$OTHERS"/plain_tracker/* ;;
 	empty) echo "$OTHERS"/empty_hooks/* ;;
 	esac
@@ -341,18 +340,26 @@ agent_rows() {
 	AGENT_MEMORY="$(field 2 agent_kB) kB"
 }
 
-# attach.sh attaches it to the root alone. The third of the settings makes it count.
-load_events() {
+# load_with_maps OBJECT DIRECTORY WITHOUT: all the maps of port_tracker, but for those that
+# the pattern WITHOUT names.
+load_with_maps() {
 	# shellcheck disable=SC1091 # built
 	. "$OBJECTS/inventory"
-	inventory object tcp_events
+	inventory object port_tracker
 	arguments=
 	# shellcheck disable=SC2154 # inventory() sets it
 	for map in ${found#* }; do
-		arguments="$arguments map name $map pinned $PIN_DIR/maps/$map"
+		echo "$map" | grep -qxE "${3:-none}" || arguments="$arguments map name $map pinned $PIN_DIR/maps/$map"
 	done
 	# shellcheck disable=SC2086 # words
-	bpftool prog loadall "$OBJECTS/tcp_events.bpf.o" "$OTHERS/tcp_events" $arguments &&
+	bpftool prog loadall "$1" "$OTHERS/$2" $arguments
+}
+
+# attach.sh attaches what counts by sock_ops to the root alone. The third of the settings
+# makes the programs that are traced leave to it what it counts.
+load_events() {
+	load_with_maps "$OBJECTS/port_tracker.bpf.o" everything '' &&
+		load_with_maps "$BENCH/events_alone.bpf.o" events_alone 'conn_.*|tracker_metrics' &&
 		bpftool map update pinned "$PIN_DIR/maps/tcp_settings" key 0 0 0 0 \
 			value 0 1 0 0 44 1 0 0 1 0 0 0 0 0 0 0
 }
