@@ -302,6 +302,17 @@ static __always_inline void fill_exe(struct conn_identity *record, struct task_s
 	record->exec_id = leader->self_exec_id;
 }
 
+/* As two numbers, which costs less than a helper. It may be changing meanwhile. */
+static __always_inline void copy_comm(struct conn_identity *record, struct task_struct *leader)
+{
+	const __u64 *from = (const void *)__builtin_preserve_access_index(&leader->comm);
+	__u64 *to = (__u64 *)record->comm;
+
+	to[0] = from[0];
+	to[1] = from[1];
+	record->comm[IDENTITY_COMM_BYTES - 1] = '\0';
+}
+
 /* What a record says of the connection, which has not ended. */
 static __always_inline void fill_connection(struct conn_identity *record,
 					    const struct opened *opened, __u64 now)
@@ -341,8 +352,7 @@ static __always_inline void fill_process(struct conn_identity *record, const str
 	record->cgroup_id = task->cgroups->dfl_cgrp->kn->id;
 	/* The thread's: a leader that has ended has no memory any more. */
 	fill_exe(record, task);
-	bpf_probe_read_kernel(record->comm, sizeof(record->comm), leader->comm);
-	record->comm[IDENTITY_COMM_BYTES - 1] = '\0';
+	copy_comm(record, leader);
 }
 
 /* Whether a record says of this process that it has the connection, and cannot be outdated. */
@@ -369,9 +379,34 @@ static __always_inline void count_eviction(const struct identity_bucket *bucket,
 }
 
 /*
- * Write down that TASK has the connection, or nobody: 1 when that was done. With is_again nothing
- * is written when that is known. Of a connection that is older than the attachment the process that
- * is written down stays, unless it, too, is one that had it open and TASK's is older.
+ * To be called some time before identify(): puts the hash of the key into OPENED, and asks
+ * for what identify() will read. A bucket is hardly ever in the cache, and its page seldom
+ * in the TLB: to wait for one line after the other takes longer than all else here. Loads
+ * that nothing depends on wait together, while the other table is written.
+ */
+__noinline int expect_identity(struct opened *opened)
+{
+	struct identity_bucket *bucket;
+	__u64 seed[2];
+
+	if (!opened || !get_seed(seed))
+		return 0;
+	opened->hash = identity_hash(&opened->key, seed);
+	bucket = bucket_at(identity_index(opened->hash, bucket_count(0)));
+	if (!bucket)
+		return 0;
+	*(volatile __u32 *)bucket->tag;
+	*(volatile __u64 *)bucket->time;
+	for (__u32 i = 0; i < IDENTITY_WAYS; i++)
+		*(volatile __u32 *)&bucket->way[i].check;
+	return 0;
+}
+
+/*
+ * Write down that TASK has the connection, or nobody: 1 when that was done. With is_again
+ * nothing is written when that is known. Of a connection that is older than the attachment
+ * the process that is written down stays, unless it, too, is one that had it open and TASK's
+ * is older.
  */
 static __always_inline int identify_task(const struct opened *opened, struct task_struct *task)
 {
@@ -386,7 +421,7 @@ static __always_inline int identify_task(const struct opened *opened, struct tas
 	header = get_header(table, seed);
 	if (!header)
 		return 0;
-	hash = identity_hash(&opened->key, seed);
+	hash = opened->hash ? opened->hash : identity_hash(&opened->key, seed);
 	tag = identity_tag(hash);
 	index = identity_index(hash, bucket_count(table)) | table;
 	bucket = bucket_at(index);

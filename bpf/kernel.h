@@ -20,6 +20,12 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_tracing.h>
 
+/*
+ * Keeps clang from making one load through a computed pointer out of two, which
+ * the verifier refuses for sockets and contexts.
+ */
+#define READ_ONCE(x) (*(volatile typeof(x) *)&(x))
+
 /* Kernel ABI values that no uapi header carries in a form usable here. */
 #define EEXIST 17 /* include/uapi/asm-generic/errno-base.h */
 #define EPIPE 32  /* likewise */

@@ -13,6 +13,7 @@ struct opened {
 	struct conn_key_v6 key; /* IPv4 as ::ffff:a.b.c.d */
 	__u32 src_ip[4];	/* likewise; all 0: the socket has none yet */
 	__u64 netns_cookie;
+	__u64 hash; /* identity_hash() of the key, once expect_identity() was called */
 	__u32 netns;
 	__u8 flags;    /* OPENED_* */
 	__u8 is_again; /* it may be a datagram more of what is known */

@@ -99,6 +99,13 @@ static __always_inline long record(void *map, const void *key, conn_pid pid, str
 	return -EEXIST;
 }
 
+static __always_inline void expect_record(struct opened *opened)
+{
+#ifndef PID_ONLY
+	expect_identity(opened);
+#endif
+}
+
 /* Whose it is beyond the PID, which the variant without identities leaves out. */
 static __always_inline void record_identity(struct opened *opened, conn_pid pid, long rc)
 {
@@ -124,8 +131,10 @@ static __always_inline void record_v4(struct opened *opened, struct bpf_sock_add
 		.dst_port = opened->key.dst_port,
 		.protocol = opened->key.protocol,
 	};
-	long rc = record(&conn_to_pid_v4, &key, pid, opened, sender);
+	long rc;
 
+	expect_record(opened);
+	rc = record(&conn_to_pid_v4, &key, pid, opened, sender);
 	record_identity(opened, pid, rc);
 	if (rc == -EEXIST)
 		return;
@@ -140,8 +149,10 @@ static __always_inline void record_v4(struct opened *opened, struct bpf_sock_add
 static __always_inline void record_v6(struct opened *opened, struct bpf_sock_addr *sender)
 {
 	conn_pid pid = opened->of_nobody ? 0 : current_pid();
-	long rc = record(&conn_to_pid_v6, &opened->key, pid, opened, sender);
+	long rc;
 
+	expect_record(opened);
+	rc = record(&conn_to_pid_v6, &opened->key, pid, opened, sender);
 	record_identity(opened, pid, rc);
 	if (rc == -EEXIST)
 		return;

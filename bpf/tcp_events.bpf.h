@@ -21,6 +21,7 @@
 #ifndef CONNPIN_TCP_EVENTS_BPF_H
 #define CONNPIN_TCP_EVENTS_BPF_H
 
+#if HAS(TCP_EVENTS)
 #define SOCKET_HAS_COOKIE
 #include "tcp_monitor.bpf.h"
 
@@ -56,14 +57,32 @@ static __always_inline bool is_event(struct bpf_sock_ops *ctx, __u32 op)
 	return op == BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB;
 }
 
-/* A socket connects. */
-static __always_inline void count_connect(struct bpf_sock_ops *ctx, struct tcp_sock *tp)
+/*
+ * A socket connects: follow it, and ask for its group in tcp_sockets, which is seldom in the
+ * cache, while its owner is recorded. Whether it is new.
+ */
+static __always_inline bool begin_connect(struct bpf_sock_ops *ctx, struct tcp_sock *tp)
 {
 	bool is_new = follow_socket(ctx, tp);
+	struct tcp_socket_group *group = group_of(cookie_of((struct sock *)tp));
+
+	if (group)
+		*(volatile __u64 *)group->words;
+	return is_new;
+}
+
+static __always_inline void count_connect(struct tcp_sock *tp, bool is_new)
+{
 	struct tcp_metrics *m = metrics();
 
 	if (m)
 		on_begun(m, (struct sock *)tp, is_new);
+}
+
+/* A socket listens: its close is to be told, and that of each that it accepts. */
+static __always_inline void begin_listen(struct bpf_sock_ops *ctx, struct tcp_sock *tp)
+{
+	follow_socket(ctx, tp);
 }
 
 /* What is_event() let pass. */
@@ -89,5 +108,30 @@ static __always_inline void count_event(struct bpf_sock_ops *ctx, __u32 op, stru
 #endif
 	on_state_change((struct sock *)tp, from, to);
 }
+
+#else
+/* Left out. */
+static __always_inline bool begin_connect(struct bpf_sock_ops *ctx, struct tcp_sock *tp)
+{
+	return false;
+}
+
+static __always_inline void count_connect(struct tcp_sock *tp, bool is_new)
+{
+}
+
+static __always_inline void begin_listen(struct bpf_sock_ops *ctx, struct tcp_sock *tp)
+{
+}
+
+static __always_inline bool is_event(struct bpf_sock_ops *ctx, __u32 op)
+{
+	return false;
+}
+
+static __always_inline void count_event(struct bpf_sock_ops *ctx, __u32 op, struct tcp_sock *tp)
+{
+}
+#endif
 
 #endif

@@ -127,9 +127,6 @@ static __always_inline void on_connect(struct bpf_sock_addr *ctx, struct opened 
 	record_either(opened);
 }
 
-/* See port_tracker.bpf.c. */
-#define READ_ONCE(x) (*(volatile typeof(x) *)&(x))
-
 SEC("cgroup/connect4")
 int handle_connect4(struct bpf_sock_addr *ctx)
 {

@@ -5,12 +5,12 @@
  *
  * Each set of pinned programs has its turn once a round: attach it, do some
  * hundred operations, take it off. The CPU time of this process is what counts,
- * the kernel's receiving side included: on loopback it runs in the sender; and that
- * of the agent, which has started, runs for the turn, and is then asked to end (SIGINT).
- * Each set is reported on beside the first. In the end each has one more turn, which is not
- * timed, with the kernel's statistics of programs on: a line "runs SET PROGRAM" with how
- * often that ran for each operation, and the nanoseconds of one run, those of taking the
- * time among them.
+ * the kernel's receiving side included: on loopback it runs in the sender (but for "http",
+ * with a server of its own, where it is the time until the answer); and that of the agent, which
+ * has started, runs for the turn, and is then asked to end (SIGINT). Each set is reported on beside
+ * the first. In the end each has one more turn, which is not timed, with the kernel's statistics of
+ * programs on: a line "runs SET PROGRAM" with how often that ran for each operation, and the
+ * nanoseconds of one run, those of taking the time among them.
  *
  * Each turn goes to another address of 127.0.0.0/8, so that every connection is
  * a new key of the table; only "tcp-known" and "udp-same" stay at one address. The
@@ -458,6 +458,30 @@ static void ask_from_new_socket(uint32_t address)
 	close(fd);
 }
 
+/* "http:PORT": somebody else's server, which closes when it has answered. */
+static void ask_server(uint32_t address)
+{
+	static const char request[] = "GET / HTTP/1.0\r\n\r\n";
+	struct sockaddr_in to = at(INADDR_LOOPBACK), from;
+	int client = open_socket(SOCK_STREAM);
+	socklen_t len = sizeof(from);
+	char answer[4096];
+	ssize_t n, all = 0;
+
+	(void)address;
+	if (connect(client, (struct sockaddr *)&to, sizeof(to)) ||
+	    getsockname(client, (struct sockaddr *)&from, &len))
+		die("cannot connect to", "the server");
+	if (send(client, request, sizeof(request) - 1, 0) < 0)
+		die("cannot ask", "the server");
+	while ((n = recv(client, answer, sizeof(answer), 0)) > 0)
+		all += n;
+	if (n < 0 || !all)
+		die("no answer from", "the server");
+	close(client);
+	note_port(ntohs(from.sin_port));
+}
+
 static void nothing(void)
 {
 }
@@ -466,17 +490,24 @@ static const struct operation {
 	const char *name;
 	unsigned count; /* in one turn: some 2 ms */
 	bool stays;	/* at one address */
+	clockid_t clock;
 	void (*prepare)(void);
 	void (*run)(uint32_t address);
 	void (*tidy)(void);
 } operations[] = {
-	{ "tcp", 100, false, prepare_tcp, connect_accept_reset, nothing },
-	{ "tcp-known", 100, true, prepare_tcp, connect_accept_reset, nothing },
-	{ "refused", 200, false, prepare_refused, connect_refused, nothing },
-	{ "udp-same", 4000, true, prepare_udp, send_again, receive_all },
-	{ "udp-new", 1000, false, prepare_udp, send_from_new_socket, receive_all },
-	{ "serve-same", 1000, true, prepare_serve, ask_again, nothing },
-	{ "serve-new", 500, false, prepare_serve, ask_from_new_socket, nothing },
+	{ "tcp", 100, false, CLOCK_PROCESS_CPUTIME_ID, prepare_tcp, connect_accept_reset, nothing },
+	{ "tcp-known", 100, true, CLOCK_PROCESS_CPUTIME_ID, prepare_tcp, connect_accept_reset,
+	  nothing },
+	{ "refused", 200, false, CLOCK_PROCESS_CPUTIME_ID, prepare_refused, connect_refused,
+	  nothing },
+	{ "udp-same", 4000, true, CLOCK_PROCESS_CPUTIME_ID, prepare_udp, send_again, receive_all },
+	{ "udp-new", 1000, false, CLOCK_PROCESS_CPUTIME_ID, prepare_udp, send_from_new_socket,
+	  receive_all },
+	{ "serve-same", 1000, true, CLOCK_PROCESS_CPUTIME_ID, prepare_serve, ask_again, nothing },
+	{ "serve-new", 500, false, CLOCK_PROCESS_CPUTIME_ID, prepare_serve, ask_from_new_socket,
+	  nothing },
+	/* What it takes until the answer is there: the server is another process. */
+	{ "http", 100, true, CLOCK_MONOTONIC, nothing, ask_server, nothing },
 };
 
 /* --- turns ----------------------------------------------------------------- */
@@ -494,10 +525,10 @@ static int64_t turn_ns(const struct operation *operation, struct set *set, uint3
 	if (has_agents)
 		sleep_ms(SETTLE_MS);
 	agents = agent_ns();
-	start = now_ns(CLOCK_PROCESS_CPUTIME_ID);
+	start = now_ns(operation->clock);
 	for (unsigned i = 0; i < operation->count; i++)
 		operation->run(address);
-	start = now_ns(CLOCK_PROCESS_CPUTIME_ID) - start;
+	start = now_ns(operation->clock) - start;
 	if (set->agent)
 		sleep_ms(SETTLE_MS);
 	start += agent_ns() - agents;
@@ -576,6 +607,12 @@ static unsigned parse_sets(char **argv, struct set *sets)
 
 static const struct operation *find_operation(const char *name)
 {
+	const char *of_server = strchr(name, ':');
+
+	if (of_server && strncmp(name, "http:", 5) == 0) {
+		port = htons((uint16_t)count_argument(of_server + 1));
+		name = "http";
+	}
 	for (size_t i = 0; i < sizeof(operations) / sizeof(*operations); i++)
 		if (strcmp(operations[i].name, name) == 0)
 			return &operations[i];
@@ -592,8 +629,8 @@ int main(int argc, char **argv)
 
 	if (argc < 5) {
 		fputs("usage: attached "
-		      "tcp|tcp-known|refused|udp-same|udp-new|serve-same|serve-new\n"
-		      "                ROUNDS CGROUP\n"
+		      "tcp|tcp-known|refused|udp-same|udp-new|serve-same|serve-new|\n"
+		      "                http:PORT ROUNDS CGROUP\n"
 		      "                SET [PROGRAM_PIN...|+ COMMAND...] [-- SET ...]\n",
 		      stderr);
 		return 2;
