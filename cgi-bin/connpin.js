@@ -221,7 +221,7 @@ async function readEntries(response) {
       }
       try {
         const e = JSON.parse(line);
-        found.push({ protocol: e.protocol, dst: e.dst_ip, src: e.src_ip ?? null, sport: e.src_port, dport: e.dst_port, pid: e.pid, comm: e.comm ?? null, status: e.status ?? null, age: e.age_seconds ?? null });
+        found.push({ protocol: e.protocol, dst: e.dst_ip, src: e.src_ip ?? null, sport: e.src_port, dport: e.dst_port, pid: e.pid, comm: e.comm ?? null, status: e.status ?? null, age: e.age_seconds ?? null, state: e.state ?? null, ended: e.ended ?? null });
       } catch {
         unreadable++;
       }
@@ -247,7 +247,7 @@ async function renewList(asked) {
   loading = true;
   const start = performance.now();
   try {
-    const response = await fetch('cgi-bin/list?encoding=gzip', { cache: 'no-store' });
+    const response = await fetch(`cgi-bin/list?encoding=gzip&direction=${byId('by-direction').value}`, { cache: 'no-store' });
     if (!response.ok) {
       entries = [];
       filterEntries();
@@ -303,6 +303,7 @@ function makeRow(e, index) {
   if (e.comm !== null) process.append(make('span', 'foreign', show(e.comm)), ' ');
   // A name that is not given: an entry whose identity was overwritten.
   if (e.status !== 'live') process.append(make('span', 'dim', show(e.status ?? 'not recorded')));
+  if (e.state === 'closed') process.append(' ', make('span', 'dim', show(e.ended ?? 'closed')));
   row.append(make('td', 'number', showAge(e.age)), process, make('td', 'number', show(e.pid)),
     make('td', '', show(`${e.protocol} ${e.dst.includes(':') ? `[${e.dst}]` : e.dst}:${e.dport}`)), make('td', 'number', show(e.sport)), last);
   return row;
@@ -348,7 +349,7 @@ function drawRows() {
 
 // ---- the lookup form ----------------------------------------------------
 
-const FIELDS = ['pid', 'status', 'comm', 'exe', 'cmdline', 'ppid', 'uid', 'gid', 'cgroup', 'age_seconds'];
+const FIELDS = ['pid', 'status', 'comm', 'exe', 'cmdline', 'direction', 'owner', 'state', 'ended', 'ppid', 'parent_comm', 'uid', 'gid', 'cgroup', 'age_seconds'];
 let question = 0;
 
 function drawAnswer(answer) {
@@ -407,6 +408,7 @@ byId('filter').addEventListener('input', () => {
   filterTimer = setTimeout(filterEntries, 100);
 });
 byId('reload').addEventListener('click', () => renewList(true));
+byId('by-direction').addEventListener('change', () => renewList(true));
 byId('scroll').addEventListener('scroll', () => {
   cancelAnimationFrame(frame);
   frame = requestAnimationFrame(drawRows);
