@@ -282,8 +282,7 @@ static __always_inline void record_other(const struct other *other, struct task_
 	}
 	record = &bucket->way[way];
 	check = record->check;
-	if (check & 1 ||
-	    __sync_val_compare_and_swap(&record->check, check, check | 1) != check) {
+	if (check & 1 || __sync_val_compare_and_swap(&record->check, check, check | 1) != check) {
 		count_other(offsetof(struct other_counts, dropped));
 		return;
 	}

@@ -44,8 +44,8 @@
 
 /* The kinds, in the order of `other_socket_counts`: appended to, never changed. */
 enum {
-	OTHER_ICMP,    /* ping sockets: SOCK_DGRAM with IPPROTO_ICMP or IPPROTO_ICMPV6 */
-	OTHER_RAW,     /* SOCK_RAW of AF_INET or AF_INET6, whatever the protocol */
+	OTHER_ICMP, /* ping sockets: SOCK_DGRAM with IPPROTO_ICMP or IPPROTO_ICMPV6 */
+	OTHER_RAW,  /* SOCK_RAW of AF_INET or AF_INET6, whatever the protocol */
 	OTHER_SCTP,
 	OTHER_UDPLITE, /* up to Linux 7.0 */
 	OTHER_PACKET,  /* AF_PACKET */
