@@ -300,7 +300,8 @@ static void check_condition(const char *condition)
 	char words[128], *name;
 
 	if (strcmp(condition, "-") == 0 || strcmp(condition, "root-cgroup") == 0 ||
-	    strncmp(condition, "btf:", 4) == 0 || strncmp(condition, "no-btf:", 7) == 0)
+	    strncmp(condition, "btf:", 4) == 0 || strncmp(condition, "no-btf:", 7) == 0 ||
+	    strncmp(condition, "setting:", 8) == 0)
 		return;
 	if (strncmp(condition, "with:", 5) != 0 || strlen(condition) >= sizeof(words))
 		stop("there is no condition %s", condition);

@@ -347,6 +347,39 @@ function drawRows() {
   if (lost) box.focus({ preventScroll: true });
 }
 
+// ---- sockets that are neither TCP nor UDP -----------------------------------
+
+const SOCKETS = 50; // that are shown
+
+function drawSockets(found) {
+  const age = (s) => (s.age_seconds ?? 1e9) + (s.held === false ? 2e9 : 0); // closed ones last
+  found.sort((a, b) => age(a) - age(b));
+  const open = found.filter((s) => s.held !== false).length;
+  byId('sockets-state').textContent = `${whole.format(open)} held, ${whole.format(found.length - open)} closed` +
+    (found.length > SOCKETS ? `; the first ${SOCKETS} are shown. All: conn-list --sockets.` : '.');
+  byId('socket-rows').replaceChildren(...found.slice(0, SOCKETS).map((s) => {
+    const row = make('tr');
+    const process = make('td');
+    process.append(make('span', 'foreign', show(s.comm)), ' ');
+    if (s.status !== 'live') process.append(make('span', 'dim', show(s.status)));
+    row.append(make('td', 'number', showAge(s.age_seconds)), make('td', '', show(s.kind)),
+      make('td', 'number', show(s.protocol ?? '?')), process, make('td', 'number', show(s.pid)),
+      make('td', s.held === false ? 'dim' : '', { true: 'held', false: 'closed' }[s.held] ?? 'not known'));
+    return row;
+  }));
+}
+
+async function renewSockets() {
+  try {
+    const response = await fetch('cgi-bin/list?sockets=1', { cache: 'no-store' });
+    if (response.ok) return drawSockets((await response.text()).split('\n').filter(Boolean).map((line) => JSON.parse(line)));
+    byId('sockets-state').textContent = await refusal(response);
+  } catch {
+    byId('sockets-state').textContent = 'The list can\'t be read.';
+  }
+  byId('socket-rows').replaceChildren();
+}
+
 // ---- the lookup form ----------------------------------------------------
 
 const FIELDS = ['pid', 'status', 'comm', 'exe', 'cmdline', 'direction', 'owner', 'state', 'ended', 'ppid', 'parent_comm', 'uid', 'gid', 'cgroup', 'age_seconds'];
@@ -388,7 +421,7 @@ let timer = 0;
 
 async function renew() {
   clearTimeout(timer);
-  if (!document.hidden) await Promise.all([renewMetrics(), renewList(false)]);
+  if (!document.hidden) await Promise.all([renewMetrics(), renewList(false), renewSockets()]);
   clearTimeout(timer);
   const seconds = Number(byId('every').value);
   if (seconds) timer = setTimeout(renew, seconds * 1000);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * list-cgi: answer GET /cgi-bin/list?protocol=udp&dst=A&sport=N&dport=N&pid=N&direction=any&
- * state=open with what conn-list -j prints, an object a line.
+ * state=open with what conn-list -j prints, an object a line; GET
+ * /cgi-bin/list?sockets=1&pid=N with what conn-list -j --sockets prints.
  *
  * A client that wants the answer compressed asks for it with encoding=gzip, because httpd does
  * not pass on the header Accept-Encoding.
@@ -9,6 +10,7 @@
 #include "lib/list.h"
 #include "lib/http_request.h"
 #include "lib/number.h"
+#include "lib/other_sockets.h"
 #include "lib/text.h"
 
 #include <errno.h>
@@ -21,7 +23,7 @@
 
 extern char **environ;
 
-enum { PROTOCOL, DST, SPORT, DPORT, PID, DIRECTION, STATE, ENCODING, PARAMETERS };
+enum { PROTOCOL, DST, SPORT, DPORT, PID, DIRECTION, STATE, SOCKETS, ENCODING, PARAMETERS };
 
 /* Put the value into the filter. NULL, or what is wrong with it. */
 static conn_error read_parameter(int which, const char *value, struct entry_filter *filter)
@@ -47,23 +49,26 @@ static conn_error read_parameter(int which, const char *value, struct entry_filt
 			       ? NULL
 			       : "is not a direction: in, out, any or listen";
 	case STATE:
-		filter->state = strcmp(value, "open") == 0     ? OPEN
-				: strcmp(value, "closed") == 0 ? CLOSED
+		filter->state = strcmp(value, "open") == 0     ? STATE_OPEN
+				: strcmp(value, "closed") == 0 ? STATE_CLOSED
 							       : ANY_STATE;
 		return filter->state ? NULL : "is not a state: open or closed";
+	case SOCKETS:
+		return strcmp(value, "1") == 0 ? NULL : "is not 1";
 	default:
 		return strcmp(value, "gzip") == 0 ? NULL : "is not an encoding: gzip";
 	}
 }
 
 /* False when the query was refused. */
-static bool read_filter(struct entry_filter *filter, bool *is_gzip)
+static bool read_filter(struct entry_filter *filter, bool *is_sockets, bool *is_gzip)
 {
 	struct parameter parameters[PARAMETERS] = {
 		[PROTOCOL] = { .name = "protocol" }, [DST] = { .name = "dst" },
 		[SPORT] = { .name = "sport" },	     [DPORT] = { .name = "dport" },
 		[PID] = { .name = "pid" },	     [DIRECTION] = { .name = "direction" },
-		[STATE] = { .name = "state" },	     [ENCODING] = { .name = "encoding" },
+		[STATE] = { .name = "state" },	     [SOCKETS] = { .name = "sockets" },
+		[ENCODING] = { .name = "encoding" },
 	};
 
 	if (!request_read_query(parameters, PARAMETERS))
@@ -77,6 +82,12 @@ static bool read_filter(struct entry_filter *filter, bool *is_gzip)
 			request_refuse(parameters[i].name, error);
 			return false;
 		}
+	}
+	*is_sockets = *parameters[SOCKETS].value;
+	if (*is_sockets && !others_fit(filter)) {
+		request_refuse("sockets",
+			       "goes with pid alone: these have no address and no ports");
+		return false;
 	}
 	*is_gzip = *parameters[ENCODING].value;
 	return true;
@@ -207,34 +218,54 @@ static void begin_gzip(void)
 		out_with(put_into_gzip);
 }
 
-static void answer_list(const struct entry_filter *filter, bool is_gzip)
+/* End the answer after reading WHAT has ended with RC. */
+static void end_list(int rc, const char *what)
 {
-	struct list list;
-	int rc;
-
-	gzip.pid = 0;
-	if (list_open(&list))
-		return;
-	rc = list_print(&list, filter, true, is_gzip ? begin_gzip : begin);
 	if (gzip.pid)
 		end_gzip();
 	/* When writing failed there is no client any more. */
 	if (rc && !out_flush())
-		warn_parts("cannot read the connection table: ", strerror(-rc), NULL);
+		warn_parts("cannot read ", what, ": ", strerror(-rc), NULL);
+}
+
+static void answer_list(const struct entry_filter *filter, bool is_gzip)
+{
+	struct list list;
+
+	if (list_open(&list))
+		return;
+	end_list(list_print(&list, filter, true, is_gzip ? begin_gzip : begin),
+		 "the connection table");
+}
+
+static void answer_sockets(const struct entry_filter *filter, bool is_gzip)
+{
+	int map = others_open();
+
+	if (map < 0)
+		return;
+	end_list(others_print(map, filter, true, is_gzip ? begin_gzip : begin),
+		 "the other sockets");
+	close(map);
 }
 
 int main(int argc, char **argv)
 {
 	struct entry_filter filter = { 0 };
 	struct asker asker;
-	bool is_gzip = false;
+	bool is_sockets = false, is_gzip = false;
 
 	(void)argc;
 	set_program_name(argv[0]);
-	if (request_begin() && request_asker(&asker) && read_filter(&filter, &is_gzip)) {
+	if (request_begin() && request_asker(&asker) &&
+	    read_filter(&filter, &is_sockets, &is_gzip)) {
 		filter.has_uid = !asker.sees_all;
 		filter.uid = asker.uid;
-		answer_list(&filter, is_gzip);
+		gzip.pid = 0;
+		if (is_sockets)
+			answer_sockets(&filter, is_gzip);
+		else
+			answer_list(&filter, is_gzip);
 	}
 	return request_end();
 }

@@ -76,6 +76,13 @@ note_older_connections() {
 		note "the connections of before are not known: cannot read $pin"
 }
 
+# The same of sockets that are neither TCP nor UDP.
+note_older_others() {
+	pin=$PIN_DIR/links/on_read_holders
+	[ ! -e "$pin" ] || cat "$pin" >/dev/null ||
+		note "the other sockets of before are not known: cannot read $pin"
+}
+
 main() {
 	answer_help "$@"
 	VERBOSE=${V-}
@@ -135,6 +142,9 @@ main() {
 	esac
 	case $STAGED in
 	*port_tracker* | *open_sockets*) note_older_connections ;;
+	esac
+	case $STAGED in
+	*other*) note_older_others ;;
 	esac
 	for directory in $(list gone); do
 		[ ! -d "$PIN_DIR/$directory" ] || discard "$directory"

@@ -50,6 +50,11 @@ holds() {
 		unmet="CGROUP is not the root: changes that come while the same program is interrupted are missed"
 		! is_root_cgroup || return 0
 		;;
+	setting:*)
+		unmet="the setting ${1#setting:} is 0"
+		set_entries "${1#setting:}" 0
+		[ "$entries" -eq 0 ] || return 0
+		;;
 	with:*)
 		set_words "${1#with:}"
 		for with_object in $words; do
@@ -352,7 +357,7 @@ prepare_maps() {
 			for rung in $(list feature "$prepared_feature"); do
 				set_rung "$rung"
 				case $rung_condition in
-				*btf:*) holds "$rung_condition" || continue ;;
+				*btf:* | setting:*) holds "$rung_condition" || continue ;;
 				esac
 				prepared="$prepared $rung_object"
 				break

@@ -221,7 +221,7 @@ ends() {
 	answer 127.0.0.1 "$client" "$server"
 	/usr/bin/python3 -c 'import json, sys
 answer = json.loads(sys.argv[1])
-assert 0.05 < answer["duration_seconds"] < 60, answer
+assert 0 < answer["duration_seconds"] < 60, answer
 assert 0 < answer["rtt_seconds"] < 1, answer' "$output"
 	open accept itself
 	answer 127.0.0.1 "$client" "$server"

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 #
 # check-tables.sh: compare what stands in two places: the settings (settings.c) with
-# etc/connpin.conf and its manual, the fields of an answer (answer.c) with the manuals of the
-# helpers that print them, and the long names of BPF programs (metrics_programs.c) with
+# etc/connpin.conf and its manual, the fields of an answer (answer.c) and of a socket
+# (other_sockets.c) with the manuals of the helpers that print them, and the long names of BPF programs (metrics_programs.c) with
 # those that the objects have.
 #
 # The build runs it, and stops when one of them lacks something.
@@ -24,6 +24,7 @@ ROOT=$(cd "$(dirname "$0")/../.." && pwd)
 CONF=etc/connpin.conf
 CONF_MANUAL=etc/connpin.conf.5
 FIELDS=helpers/lib/answer.c
+SOCKET_FIELDS=helpers/lib/other_sockets.c
 PROGRAMS=helpers/lib/metrics_programs.c
 
 differs=
@@ -92,10 +93,10 @@ check_settings() {
 
 # --- fields ------------------------------------------------------------------
 
-# manual_fields MANUAL: the names in the list behind the comment "the fields".
+# manual_fields MANUAL [WORDS]: the names in the list behind the comment "the fields WORDS".
 manual_fields() {
-	awk '
-		/^\.\\" the fields/ { is_list = 1 }
+	awk -v words="the fields${2+ $2}," '
+		/^\.\\" / && index($0, words) { is_list = 1 }
 		is_list && /^\.It Cm / { gsub(",", " "); for (i = 3; i <= NF; i++) print $i }
 		is_list && /^\.El/ { exit }' "$1" | sort
 }
@@ -105,6 +106,8 @@ check_fields() {
 	listed=$(sed -nE 's/^	LISTED\("([a-z_]*)",.*/\1/p' "$FIELDS" | sort)
 	compare helpers/conn-lookup.1 "$all" "$(manual_fields helpers/conn-lookup.1)"
 	compare helpers/conn-list.1 "$listed" "$(manual_fields helpers/conn-list.1)"
+	compare helpers/conn-list.1 "$(sed -nE 's/^	SOCKET\("([a-z_]*)",.*/\1/p' "$SOCKET_FIELDS" | sort)" \
+		"$(manual_fields helpers/conn-list.1 'of sockets')"
 }
 
 # --- programs ----------------------------------------------------------------

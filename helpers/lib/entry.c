@@ -48,9 +48,9 @@ bool entry_is_wanted(const struct entry_filter *filter, const struct answer *ent
 	if (filter->comm && (!entry->has_identity ||
 			     strncmp(filter->comm, entry->identity.comm, IDENTITY_COMM_BYTES) != 0))
 		return false;
-	if (filter->state &&
-	    (!entry->has_identity || (filter->state == OPEN ? !identity_is_open(&entry->identity)
-							    : !entry->identity.ended)))
+	if (filter->state && (!entry->has_identity ||
+			      (filter->state == STATE_OPEN ? !identity_is_open(&entry->identity)
+							   : !entry->identity.ended)))
 		return false;
 	/* Whose a PID-only answer is can't be told, so it is shown to no user. */
 	if (filter->has_uid && (!entry->has_identity || entry->identity.uid != filter->uid))

@@ -16,7 +16,7 @@ struct entry_filter {
 	const char *comm;
 	bool has_uid;
 	uint32_t uid;
-	enum { ANY_STATE, OPEN, CLOSED } state;
+	enum { ANY_STATE, STATE_OPEN, STATE_CLOSED } state;
 	/* Which tables are listed; none of these: what was opened here. */
 	bool want_out;
 	bool want_in;

@@ -50,7 +50,7 @@ static void *pages(size_t count, size_t size)
 /* When what is waited for happened to the connection: it began, or it ended. 0: not yet. */
 static __u64 event_time(const struct follower *f, const struct conn_identity *record)
 {
-	if (f->filter->state != CLOSED)
+	if (f->filter->state != STATE_CLOSED)
 		return record->time;
 	return record->ended ? record->time + record->duration : 0;
 }

@@ -2,6 +2,7 @@
 #include "metrics_self.h"
 
 #include "../../bpf/identity.h"
+#include "../../bpf/other_sockets.h"
 #include "../../bpf/port_tracker.h"
 
 #include "bpf.h"
@@ -9,6 +10,7 @@
 #include "counters.h"
 #include "exposition.h"
 #include "feature_file.h"
+#include "other_sockets.h"
 #include "pins.h"
 #include "metrics_programs.h"
 #include "text.h"
@@ -61,6 +63,7 @@ static void print_capacities(const struct tcp_live *live)
 	map_capacity("conn_to_pid_v4", 1, 0);
 	map_capacity("conn_to_pid_v6", 1, 0);
 	map_capacity("conn_identity", IDENTITY_WAYS, 1);
+	map_capacity("other_sockets", OTHER_WAYS, 0);
 	if (live) {
 		capacity("tcp_sockets", live->sockets_capacity);
 		capacity("tcp_cgroups", live->cgroup_series);
@@ -84,16 +87,49 @@ static void dropped(const char *map, const char *cause, __u64 n)
 }
 
 static struct tracker_metrics tracker;
+static struct other_counts others;
+static bool has_others;
+
+/* Add up a map of counters. -ENOENT when there is none. */
+static int read_counts(const char *name, __u64 *counts, size_t bytes)
+{
+	int map = open_map(name, BPF_F_RDONLY), rc;
+
+	if (map < 0)
+		return map;
+	rc = sum_counters(map, counts, bytes / sizeof(*counts));
+	close(map);
+	return rc;
+}
 
 int read_tracker(void)
 {
-	int map = open_map("tracker_metrics", BPF_F_RDONLY), rc;
+	int rc = read_counts("other_socket_counts", (__u64 *)&others, sizeof(others));
 
-	if (map < 0)
-		return map == -ENOENT ? 0 : map;
-	rc = sum_counters(map, (__u64 *)&tracker, sizeof(tracker) / sizeof(__u64));
-	close(map);
-	return rc;
+	has_others = !rc;
+	if (!rc || rc == -ENOENT)
+		rc = read_counts("tracker_metrics", (__u64 *)&tracker, sizeof(tracker));
+	return rc == -ENOENT ? 0 : rc;
+}
+
+/* Of each kind by what counts it; AF_SMC and IPPROTO_SMC are of both. */
+static void print_others(void)
+{
+	bool is_known[] = { !feature_is_off("other_ip"), !feature_is_off("other_families") };
+
+	if (!has_others || (!is_known[0] && !is_known[1]))
+		return;
+	family(COUNTER, "connpin_other_sockets_created", NULL,
+	       "Sockets made that are neither TCP nor UDP, by kind.");
+	for (int kind = 0; kind < OTHER_KINDS; kind++) {
+		bool is_ip = kind < OTHER_PACKET, is_both = kind == OTHER_SMC || kind == OTHER_REST;
+
+		if (is_known[!is_ip] && (!is_both || is_known[0]))
+			counter("kind", other_kinds[kind], others.created[kind]);
+	}
+	family(COUNTER, "connpin_other_sockets_evicted", NULL,
+	       "Records of such sockets that made room for another one's.");
+	counter(NULL, NULL, others.evicted);
 }
 
 static void print_tracker(__u64 sockets_full)
@@ -112,6 +148,8 @@ static void print_tracker(__u64 sockets_full)
 	dropped("conn_to_pid_v6", "update", tracker.dropped_v6);
 	dropped("conn_identity", "busy", tracker.dropped_identity);
 	dropped("tcp_sockets", "full", sockets_full);
+	if (has_others)
+		dropped("other_sockets", "busy", others.dropped);
 	family(COUNTER, "connpin_ipv6_refused", NULL,
 	       "Calls that the IPv6 block refused: connects, datagrams, and sockets whose "
 	       "traffic it could not look at.");
@@ -148,6 +186,7 @@ void print_about(const struct tcp_live *live, __u64 sockets_full, __u64 started_
 	print_build();
 	print_capacities(live);
 	print_tracker(sockets_full);
+	print_others();
 	print_features();
 	print_programs();
 	family(GAUGE, "connpin_scrape_duration_seconds", "seconds",

@@ -2,6 +2,7 @@
 #include "settings.h"
 
 #include "../../bpf/identity.h"
+#include "../../bpf/other_sockets.h"
 #include "../../bpf/port_tracker.h"
 #include "../../bpf/process.h"
 #include "../../bpf/tcp_monitor.h"
@@ -299,6 +300,7 @@ static const struct setting known[] = {
 	NUMBER("CONN_V6_ENTRIES", CONN_V6_ENTRIES, 256, 16777216),
 	NUMBER("CONN_IN_ENTRIES", CONN_IN_ENTRIES, 0, 16777216),
 	NUMBER("CONN_PROCESSES", CONN_PROCESSES, 256, 1048576),
+	NUMBER("OTHER_SOCKETS", OTHER_SOCKETS, 0, 1048576),
 	NUMBER("TCP_SOCKETS", TCP_SOCKETS, 1024, 4194304),
 	NUMBER("CGROUP_SERIES", TCP_CGROUP_SERIES, 0, TCP_CGROUPS_MAX),
 	NUMBER("CGROUP_LINGER", TCP_CGROUP_LINGER, 0, 86400),

@@ -160,6 +160,16 @@ const checks = {
     assert.ok(before > 50);
   },
 
+  // sockets URL PID: its packet socket is in the table of sockets that are neither TCP nor UDP.
+  async sockets(page) {
+    await page.waitForFunction((pid) => [...document.querySelectorAll('#socket-rows tr')].some((row) =>
+      row.children[4].textContent === pid), words[0]);
+    const row = await page.evaluate((pid) => [...document.querySelectorAll('#socket-rows tr')].find((row) =>
+      row.children[4].textContent === pid).innerText.split(/\s+/).slice(-6), words[0]);
+    assert.deepEqual(row, ['s', 'packet', '2054', 'traffic', words[0], 'held']);
+    assert.match(await text(page, '#sockets-state'), /^[0-9,]+ held, [0-9,]+ closed/);
+  },
+
   // axe URL: nothing that the checker objects to, light, dark and on a phone.
   async axe(page) {
     const source = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
