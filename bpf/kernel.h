@@ -37,28 +37,14 @@
 #define ECONNREFUSED 111
 #define EHOSTDOWN 112
 #define EHOSTUNREACH 113
-#define CSS_ONLINE 2	  /* include/linux/cgroup-defs.h: it is not being removed */
-#define SOCK_DONE 1	  /* include/net/sock.h, bits of sk_flags */
-#define AF_INET 2	  /* include/linux/socket.h */
-#define AF_INET6 10	  /* include/linux/socket.h */
-#define IPPROTO_TCP 6	  /* include/uapi/linux/in.h */
-#define SOCK_RAW 3	  /* include/linux/net.h */
-#define IPPROTO_MPTCP 262 /* include/uapi/linux/in.h */
-#define IPPROTO_UDP 17	  /* include/uapi/linux/in.h */
-#define IPPROTO_ICMP 1	  /* include/uapi/linux/in.h, as the next two */
-#define IPPROTO_SCTP 132
-#define IPPROTO_UDPLITE 136
-#define IPPROTO_ICMPV6 58 /* include/uapi/linux/in6.h */
-#define IPPROTO_SMC 256	  /* include/uapi/linux/in.h */
-#define SOCK_PACKET 10	  /* include/linux/net.h */
-#define AF_UNIX 1	  /* include/linux/socket.h, as those that follow */
-#define AF_KEY 15
-#define AF_NETLINK 16
-#define AF_PACKET 17
-#define AF_ALG 38
-#define AF_VSOCK 40
-#define AF_SMC 43
-#define AF_XDP 44
+#define CSS_ONLINE 2	      /* include/linux/cgroup-defs.h: it is not being removed */
+#define SOCK_DONE 1	      /* include/net/sock.h, bits of sk_flags */
+#define AF_INET 2	      /* include/linux/socket.h */
+#define AF_INET6 10	      /* include/linux/socket.h */
+#define IPPROTO_TCP 6	      /* include/uapi/linux/in.h */
+#define SOCK_RAW 3	      /* include/linux/net.h */
+#define IPPROTO_MPTCP 262     /* include/uapi/linux/in.h */
+#define IPPROTO_UDP 17	      /* include/uapi/linux/in.h */
 #define PF_KTHREAD 0x00200000 /* include/linux/sched.h, as the next */
 #define PF_IO_WORKER 0x10     /* of io_uring */
 #define TCP_ESTABLISHED 1     /* include/net/tcp_states.h, as those that follow */

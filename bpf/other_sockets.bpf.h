@@ -12,6 +12,24 @@
 #include "kernel.h"
 #include "other_sockets.h"
 
+/* include/uapi/linux/in.h and in6.h */
+#define IPPROTO_ICMP 1
+#define IPPROTO_ICMPV6 58
+#define IPPROTO_SCTP 132
+#define IPPROTO_UDPLITE 136
+#define IPPROTO_SMC 256
+/* include/linux/net.h */
+#define SOCK_PACKET 10
+/* include/linux/socket.h */
+#define AF_UNIX 1
+#define AF_KEY 15
+#define AF_NETLINK 16
+#define AF_PACKET 17
+#define AF_ALG 38
+#define AF_VSOCK 40
+#define AF_SMC 43
+#define AF_XDP 44
+
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, OTHER_BUCKETS);

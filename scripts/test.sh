@@ -13,7 +13,7 @@ ROOT=$(cd "$(dirname "$(readlink -f "$0")")/.." && pwd)
 # on the kernel runs on others as well, and with -a, which takes two hours where the
 # machines are emulated, whatever can. One CPU is enough for some, and cheaper to emulate
 # than two, which others need.
-CORE=machine/machine,lookup,ipv6_block
+CORE=machine/machine,lookup,ipv6_block,other_sockets
 ALL=identity,metrics,attach,reconcile,neighbours,rewriters,sockets,upgrade,forgery,udp_shared
 machines() {
 	cat <<-END

@@ -248,6 +248,11 @@ blocks_with() {
 	runs_with udp_replies:off
 }
 
+@test "attach.sh (cgroup/sock_create programs refused) runs without raw, ping and other sockets of IP" {
+	refuse load type=cgroup_sock
+	runs_with other_ip:off
+}
+
 @test "attach.sh (fentry programs refused) counts by tracepoint" {
 	refuse load type=tracing attach=fentry
 	runs_with tcp_states:degraded resets_received:degraded
@@ -256,13 +261,13 @@ blocks_with() {
 @test "attach.sh (fexit programs refused) records connected UDP by tracepoint" {
 	# The program that sees who listens is one.
 	refuse load type=tracing attach=fexit
-	runs_with connected_udp:degraded tcp_states:degraded
+	runs_with connected_udp:degraded accepted:degraded tcp_states:degraded other_families:degraded
 }
 
 @test "attach.sh (fexit and tracepoint programs refused) runs without connected UDP" {
 	refuse load type=tracing attach=fexit
 	refuse load type=tracepoint
-	runs_with connected_udp:off tcp_states:degraded
+	runs_with connected_udp:off accepted:off tcp_states:degraded other_families:off
 }
 
 @test "attach.sh (fentry and tp_btf programs refused) counts opened, accepted and failed connections" {
@@ -276,18 +281,20 @@ blocks_with() {
 	refuse load type=tracing attach=fexit
 	refuse load type=tracing attach=tp_btf
 	runs_with tcp_states:degraded resets_received:degraded connected_udp:degraded \
-		live_sockets:off older_sockets:off by_cgroup:off
+		accepted:degraded live_sockets:off older_sockets:off by_cgroup:off other_families:degraded
 }
 
 @test "attach.sh (iterators refused) runs without live sockets and statistics of programs" {
 	refuse load type=tracing attach=iter
-	runs_with live_sockets:off older_sockets:off program_stats:off by_cgroup:off
+	runs_with live_sockets:off older_sockets:off program_stats:off by_cgroup:off \
+		older_connections:off older_other:off held_other:off
 }
 
 @test "attach.sh (all tracing programs refused) runs with those for cgroups and tracepoints" {
 	refuse load type=tracing
 	runs_with tcp_states:degraded resets_received:degraded connected_udp:degraded \
-		live_sockets:off older_sockets:off program_stats:off by_cgroup:off
+		live_sockets:off older_sockets:off program_stats:off by_cgroup:off \
+		accepted:degraded older_connections:off other_families:degraded older_other:off held_other:off
 }
 
 # libbpf takes a refused tracepoint for a kernel without bpf_probe_read_kernel().
@@ -329,13 +336,14 @@ blocks_with() {
 
 @test "attach.sh (links of iterators refused) runs without live sockets and statistics of programs" {
 	refuse create_link attach=iter
-	runs_with live_sockets:off older_sockets:off program_stats:off by_cgroup:off
+	runs_with live_sockets:off older_sockets:off program_stats:off by_cgroup:off \
+		older_connections:off older_other:off held_other:off
 }
 
 @test "attach.sh (opening tracepoints refused) runs with the programs for cgroups and iterators" {
 	refuse open_tracepoint
 	runs_with tcp_states:off resets_received:off resets_sent:off connected_udp:degraded \
-		live_sockets:off older_sockets:off by_cgroup:off
+		accepted:degraded live_sockets:off older_sockets:off by_cgroup:off other_families:degraded
 }
 
 # --- maps --------------------------------------------------------------------
