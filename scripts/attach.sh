@@ -70,7 +70,7 @@ note_older_sockets() {
 }
 
 # The connections that are open already, and who has them, of all network namespaces.
-note_older_connections() {
+note_open_before() {
 	pin=$PIN_DIR/links/on_read_files
 	[ ! -e "$pin" ] || cat "$pin" >/dev/null ||
 		note "the connections of before are not known: cannot read $pin"
@@ -141,7 +141,7 @@ main() {
 	*tcp_monitor*) note_older_sockets ;;
 	esac
 	case $STAGED in
-	*port_tracker* | *open_sockets*) note_older_connections ;;
+	*port_tracker* | *open_sockets*) note_open_before ;;
 	esac
 	case $STAGED in
 	*other*) note_older_others ;;

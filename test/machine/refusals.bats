@@ -287,14 +287,14 @@ blocks_with() {
 @test "attach.sh (iterators refused) runs without live sockets and statistics of programs" {
 	refuse load type=tracing attach=iter
 	runs_with live_sockets:off older_sockets:off program_stats:off by_cgroup:off \
-		older_connections:off older_other:off held_other:off
+		open_before:off older_other:off held_other:off
 }
 
 @test "attach.sh (all tracing programs refused) runs with those for cgroups and tracepoints" {
 	refuse load type=tracing
 	runs_with tcp_states:degraded resets_received:degraded connected_udp:degraded \
 		live_sockets:off older_sockets:off program_stats:off by_cgroup:off \
-		accepted:degraded older_connections:off other_families:degraded older_other:off held_other:off
+		accepted:degraded open_before:off other_families:degraded older_other:off held_other:off
 }
 
 # libbpf takes a refused tracepoint for a kernel without bpf_probe_read_kernel().
@@ -337,7 +337,7 @@ blocks_with() {
 @test "attach.sh (links of iterators refused) runs without live sockets and statistics of programs" {
 	refuse create_link attach=iter
 	runs_with live_sockets:off older_sockets:off program_stats:off by_cgroup:off \
-		older_connections:off older_other:off held_other:off
+		open_before:off older_other:off held_other:off
 }
 
 @test "attach.sh (opening tracepoints refused) runs with the programs for cgroups and iterators" {
