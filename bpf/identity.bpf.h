@@ -18,6 +18,9 @@
 #include "identity.h"
 #include "kernel.h"
 #include "opened.bpf.h"
+#ifndef PLAIN
+#include "process.bpf.h"
+#endif
 #include "tracker_metrics.bpf.h"
 
 _Static_assert(OPENED_SRC_OF_MESSAGE == IDENTITY_SRC_OF_MESSAGE, "one flag");
@@ -30,10 +33,43 @@ struct {
 	__type(value, struct identity_bucket);
 } conn_identity SEC(".maps");
 
+#ifndef PLAIN
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, IDENTITY_IN_ENTRIES);
+	__type(key, __u32);
+	__type(value, struct identity_bucket);
+} conn_identity_in SEC(".maps");
+#endif
+
+/* The bit of an index that says which of the two tables it is of. */
+#define INBOUND (1U << 31)
+
 /* The number of buckets: not the header's, which may not be there yet for who sees its seed. */
-static __always_inline __u32 bucket_count(void)
+static __always_inline __u32 bucket_count(__u32 table)
 {
-	return ((struct bpf_map *)&conn_identity)->max_entries - 1;
+	__u32 count = ((struct bpf_map *)&conn_identity)->max_entries;
+
+#ifndef PLAIN
+	/* Not one load through either address, which the verifier refuses. */
+	barrier_var(count);
+	if (table & INBOUND)
+		count = ((struct bpf_map *)&conn_identity_in)->max_entries;
+#endif
+	return count - 1;
+}
+
+/* An entry of the table that INDEX says; NULL when there is none. */
+static __always_inline void *entry_at(__u32 index)
+{
+#ifndef PLAIN
+	if (index & INBOUND) {
+		index &= ~INBOUND;
+		return bpf_map_lookup_elem(&conn_identity_in, &index);
+	}
+#endif
+	return bpf_map_lookup_elem(&conn_identity, &index);
 }
 
 /* Whoever comes first makes a seed; all have the same one. */
@@ -46,16 +82,14 @@ static __always_inline __u64 make_half(__u64 *half)
 }
 
 /*
- * The header, and its seed; NULL only for the verifier. Who makes a half of the seed writes
- * the rest before, even when somebody else did: the compare-and-swap is the barrier for the
- * own writes, and readers go by the seed.
+ * The header of conn_identity, and its seed; NULL only for the verifier. Who makes a half of
+ * the seed writes the rest before, even when somebody else did: the compare-and-swap is the
+ * barrier for the own writes, and readers go by the seed.
  */
-static __always_inline struct identity_header *get_header(__u64 seed[2])
+static __always_inline struct identity_header *get_seed(__u64 seed[2])
 {
-	struct identity_header *header;
-	__u32 index = 0;
+	struct identity_header *header = entry_at(0);
 
-	header = bpf_map_lookup_elem(&conn_identity, &index);
 	if (!header)
 		return NULL;
 	seed[0] = header->seed[0];
@@ -63,9 +97,32 @@ static __always_inline struct identity_header *get_header(__u64 seed[2])
 	if (seed[0] && seed[1])
 		return header;
 	header->version = IDENTITY_VERSION;
-	header->buckets = bucket_count();
+	header->buckets = bucket_count(0);
 	seed[0] = make_half(&header->seed[0]);
 	seed[1] = make_half(&header->seed[1]);
+	return header;
+}
+
+/*
+ * The header of a table. The seed is that of conn_identity for both, so that a reader hashes
+ * a question once.
+ */
+static __always_inline struct identity_header *get_header(__u32 table, __u64 seed[2])
+{
+	struct identity_header *header = get_seed(seed);
+
+#ifndef PLAIN
+	if (header && table & INBOUND) {
+		header = entry_at(INBOUND);
+		if (header && (header->seed[0] != seed[0] || header->seed[1] != seed[1])) {
+			header->version = IDENTITY_VERSION;
+			header->buckets = bucket_count(INBOUND);
+			/* Exchanges, for the barrier: readers go by the seed. */
+			__sync_lock_test_and_set(&header->seed[0], seed[0]);
+			__sync_lock_test_and_set(&header->seed[1], seed[1]);
+		}
+	}
+#endif
 	return header;
 }
 
@@ -83,7 +140,7 @@ static __always_inline bool is_of(const struct conn_identity *record, const stru
 
 static __always_inline struct identity_bucket *bucket_at(__u32 index)
 {
-	return bpf_map_lookup_elem(&conn_identity, &index);
+	return entry_at(index);
 }
 
 #define NO_WAY IDENTITY_WAYS
@@ -113,11 +170,18 @@ static __always_inline __u32 is_zero(__u32 x)
 /* What may become of a record when room is needed; lower ones go first. */
 enum { TAKE_FIRST, TAKE_NEXT, TAKE_LAST, TAKE_NEVER };
 
-/* The kinds of records, as a sum: UDP 1, of the same user 2, or free 4. */
-#define PLAN(other_tcp, other_udp, own_tcp, own_udp, is_free) \
-	((other_tcp) | (other_udp) << 2 | (own_tcp) << 4 | (own_udp) << 6 | (is_free) << 8)
+/* The kinds of records, as a sum: UDP 1, of the same user 2, or free 4; or a reply 5. */
+#define PLAN(other_tcp, other_udp, own_tcp, own_udp, is_free)                                \
+	((other_tcp) | (other_udp) << 2 | (own_tcp) << 4 | (own_udp) << 6 | (is_free) << 8 | \
+	 (is_free) << 10)
 
-/* Of a full bucket or not: a free record goes first where it may be had at all. */
+/* For a reply. */
+#define LEFT_OVER PLAN(TAKE_NEVER, TAKE_NEVER, TAKE_NEVER, TAKE_NEVER, TAKE_FIRST)
+
+/*
+ * Of a full bucket or not: a free record goes first where it may be had at all, and then one
+ * of a reply, whose time is not 0.
+ */
 static __always_inline __u32 plan(bool is_udp, bool has_share, bool tcp_is_full)
 {
 	if (is_udp)
@@ -130,28 +194,35 @@ static __always_inline __u32 plan(bool is_udp, bool has_share, bool tcp_is_full)
 			 : PLAN(TAKE_NEVER, TAKE_NEXT, TAKE_NEVER, TAKE_NEXT, TAKE_FIRST);
 }
 
+#define FOR_REPLY (1U << IDENTITY_WAYS) /* beside the bits of busy records */
+
 /*
  * The record of the bucket at INDEX that a new one of OWNER takes the place of, but none of
- * the bits in BUSY; NO_WAY if there is none that may go.
+ * the bits in BUSY; NO_WAY if there is none that may go. With FOR_REPLY the new one is a
+ * reply.
  */
 __noinline __u32 choose_way(__u32 index, __u32 owner, __u32 busy)
 {
 	struct identity_bucket *bucket = bucket_at(index);
-	__u32 tcp = 0, own = 0, rules, kind, used, same;
+	__u32 tcp = 0, own = 0, rules, kind, used, same, reply;
 	__u64 best = (__u64)TAKE_NEVER << 62, rank;
 
 	if (!bucket)
 		return NO_WAY;
 	for (__u32 i = 0; i < IDENTITY_WAYS; i++) {
 		used = is_zero(bucket->tag[i]) ^ 1;
+		reply = bucket->time[i] >> 63;
 		tcp += used & (~bucket->owner[i] & 1);
-		own += used & is_zero((bucket->owner[i] ^ owner) >> 1);
+		own += used & is_zero((bucket->owner[i] ^ owner) >> 1) & ~reply;
 	}
-	rules = plan(owner & 1, own >= IDENTITY_SHARE, tcp >= IDENTITY_TCP_WAYS);
+	rules = busy & FOR_REPLY ? LEFT_OVER
+				 : plan(owner & 1, own >= IDENTITY_SHARE, tcp >= IDENTITY_TCP_WAYS);
 	for (__u32 i = 0; i < IDENTITY_WAYS; i++) {
 		used = is_zero(bucket->tag[i]) ^ 1;
 		same = is_zero((bucket->owner[i] ^ owner) >> 1);
-		kind = used * ((bucket->owner[i] & 1) + 2 * same) + 4 * (used ^ 1);
+		reply = used & (__u32)(bucket->time[i] >> 63);
+		kind = (used ^ reply) * ((bucket->owner[i] & 1) + 2 * same) + 4 * (used ^ 1) +
+		       5 * reply;
 		/* Of one rank the oldest; a time in ns stays below 2^59 for 18 years. */
 		rank = (__u64)(rules >> (2 * kind) & 3) << 62 |
 		       (bucket->time[i] << 3 & ~(3ULL << 62)) | i;
@@ -182,12 +253,12 @@ static __always_inline void release(struct conn_identity *record)
 
 /*
  * A record of the bucket at INDEX, claimed; WAY if it can be had, which is OPENED's, or
- * NO_WAY. NO_WAY if none can.
+ * NO_WAY. NO_WAY if none can. BUSY is 0, or FOR_REPLY.
  */
-__noinline __u32 claim_way(__u32 index, __u32 owner, __u32 way)
+__noinline __u32 claim_way(__u32 index, __u32 owner, __u32 way, __u32 busy)
 {
 	struct identity_bucket *bucket = bucket_at(index);
-	__u32 busy = 0, tag;
+	__u32 tag;
 	__u64 time;
 
 	if (!bucket)
@@ -231,10 +302,21 @@ static __always_inline void fill_exe(struct conn_identity *record, struct task_s
 	record->exec_id = leader->self_exec_id;
 }
 
-static __always_inline void fill(struct conn_identity *record, const struct opened *opened,
-				 struct task_struct *task, __u64 now)
+/* As two numbers, which costs less than a helper. It may be changing meanwhile. */
+static __always_inline void copy_comm(struct conn_identity *record, struct task_struct *leader)
 {
-	struct task_struct *leader = task->group_leader;
+	const __u64 *from = (const void *)__builtin_preserve_access_index(&leader->comm);
+	__u64 *to = (__u64 *)record->comm;
+
+	to[0] = from[0];
+	to[1] = from[1];
+	record->comm[IDENTITY_COMM_BYTES - 1] = '\0';
+}
+
+/* What a record says of the connection, which has not ended. */
+static __always_inline void fill_connection(struct conn_identity *record,
+					    const struct opened *opened, __u64 now)
+{
 	const __u64 *from = (const void *)&opened->key;
 	__u64 *to = (__u64 *)record->dst_ip;
 
@@ -244,19 +326,33 @@ static __always_inline void fill(struct conn_identity *record, const struct open
 	to[3] = from[3];
 	to[4] = from[4];
 	record->flags = opened->flags;
+	record->kind = opened->kind;
 	record->netns = opened->netns;
 	record->netns_cookie = opened->netns_cookie;
+	record->time = now;
+	record->ended = IDENTITY_OPEN;
+	record->duration = 0;
+	record->sent = 0;
+	record->received = 0;
+	record->retransmitted = 0;
+	record->round_trip = 0;
+}
+
+/* And of its process. */
+static __always_inline void fill_process(struct conn_identity *record, const struct opened *opened,
+					 struct task_struct *task)
+{
+	struct task_struct *leader = task->group_leader;
+
 	record->pid = opened->of_nobody ? 0 : task->tgid;
 	record->tid = opened->of_nobody ? 0 : task->pid;
 	record->uid = task->cred->uid.val;
 	record->gid = task->cred->gid.val;
 	record->start_time = leader->start_boottime;
-	record->time = now;
 	record->cgroup_id = task->cgroups->dfl_cgrp->kn->id;
 	/* The thread's: a leader that has ended has no memory any more. */
 	fill_exe(record, task);
-	bpf_probe_read_kernel(record->comm, sizeof(record->comm), leader->comm);
-	record->comm[IDENTITY_COMM_BYTES - 1] = '\0';
+	copy_comm(record, leader);
 }
 
 /* Whether a record says of this process that it has the connection, and cannot be outdated. */
@@ -268,24 +364,53 @@ static __always_inline bool is_known(const struct conn_identity *record, struct 
 	       record->exec_id == (__u32)task->self_exec_id && record->time >= header->unseen_last;
 }
 
-/* What was in WAY makes room, or it is written again. */
-static __always_inline void count_eviction(const struct identity_bucket *bucket, __u32 way)
+/* What was in WAY makes room, which is nothing new for a reply. */
+static __always_inline void count_eviction(const struct identity_bucket *bucket, __u32 way,
+					   __u32 table)
 {
-	if (!bucket->tag[way])
+	if (!bucket->tag[way] || bucket->time[way] & IDENTITY_REPLY)
 		return;
-	if (bucket->owner[way] & 1)
+	if (table & INBOUND)
+		COUNT_TRACKER(evicted_in);
+	else if (bucket->owner[way] & 1)
 		COUNT_TRACKER(evicted_udp);
 	else
 		COUNT_TRACKER(evicted_tcp);
 }
 
 /*
- * Write down that the process of now has the connection, or nobody. With is_again nothing is
- * written when that is known.
+ * To be called some time before identify(): puts the hash of the key into OPENED, and asks
+ * for what identify() will read. A bucket is hardly ever in the cache, and its page seldom
+ * in the TLB: to wait for one line after the other takes longer than all else here. Loads
+ * that nothing depends on wait together, while the other table is written.
  */
-__noinline int identify(const struct opened *opened)
+__noinline int expect_identity(struct opened *opened)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
+	struct identity_bucket *bucket;
+	__u64 seed[2];
+
+	if (!opened || !get_seed(seed))
+		return 0;
+	opened->hash = identity_hash(&opened->key, seed);
+	bucket = bucket_at(identity_index(opened->hash, bucket_count(0)));
+	if (!bucket)
+		return 0;
+	*(volatile __u32 *)bucket->tag;
+	*(volatile __u64 *)bucket->time;
+	for (__u32 i = 0; i < IDENTITY_WAYS; i++)
+		*(volatile __u32 *)&bucket->way[i].check;
+	return 0;
+}
+
+/*
+ * Write down that TASK has the connection, or nobody: 1 when that was done. With is_again
+ * nothing is written when that is known. Of a connection that is older than the attachment
+ * the process that is written down stays, unless it, too, is one that had it open and TASK's
+ * is older.
+ */
+static __always_inline int identify_task(const struct opened *opened, struct task_struct *task)
+{
+	__u32 table = opened->kind & IDENTITY_IN ? INBOUND : 0;
 	struct identity_header *header;
 	struct identity_bucket *bucket;
 	struct conn_identity *record;
@@ -293,14 +418,12 @@ __noinline int identify(const struct opened *opened)
 	__u64 seed[2], hash, now;
 	__u32 owner;
 
-	if (!opened)
-		return 0;
-	header = get_header(seed);
+	header = get_header(table, seed);
 	if (!header)
 		return 0;
-	hash = identity_hash(&opened->key, seed);
+	hash = opened->hash ? opened->hash : identity_hash(&opened->key, seed);
 	tag = identity_tag(hash);
-	index = identity_index(hash, bucket_count());
+	index = identity_index(hash, bucket_count(table)) | table;
 	bucket = bucket_at(index);
 	if (!bucket)
 		return 0;
@@ -308,24 +431,60 @@ __noinline int identify(const struct opened *opened)
 	known = find_way(index, opened, tag);
 	if (known < NO_WAY && opened->is_again && is_known(&bucket->way[known], task, header))
 		return 0;
-	owner = identity_owner(task->cred->uid.val, opened->key.protocol);
-	way = claim_way(index, owner, known);
+	if (known < NO_WAY && opened->kind & IDENTITY_BEFORE &&
+	    (!(bucket->way[known].kind & IDENTITY_BEFORE) ||
+	     bucket->way[known].start_time <= task->group_leader->start_boottime))
+		return 0;
+	if (known >= NO_WAY && opened->is_known)
+		return 0;
+	owner = identity_owner(task->cred->uid.val, opened->key.protocol, opened->kind);
+	way = claim_way(index, owner, known, opened->is_reply ? FOR_REPLY : 0);
 	if (way >= NO_WAY) {
-		COUNT_TRACKER(dropped_identity);
+		if (opened->is_reply)
+			return 0;
+		if (table & INBOUND)
+			COUNT_TRACKER(dropped_in);
+		else
+			COUNT_TRACKER(dropped_identity);
 		return 0;
 	}
 	if (way != known)
-		count_eviction(bucket, way);
+		count_eviction(bucket, way, table);
 	/* Now, not before: who waited for the CPU in between must not look older. */
 	now = bpf_ktime_get_boot_ns();
 	record = &bucket->way[way];
 	bucket->tag[way] = tag;
 	bucket->owner[way] = owner;
-	bucket->time[way] = now;
-	fill(record, opened, task, now);
+	bucket->time[way] = opened->is_reply ? now | IDENTITY_REPLY : now;
+	/* A connection that is accepted was established before, and may have ended since. */
+	if (way == known && (opened->kind & IDENTITY_OWNER) == IDENTITY_ACCEPTER)
+		record->kind = opened->kind | (record->kind & IDENTITY_WATCHED);
+	else
+		fill_connection(record, opened, now);
+	fill_process(record, opened, task);
 	/* An exchange, for the barrier that a plain store lacks. */
 	__sync_lock_test_and_set(&record->check, identity_check(record));
-	return 0;
+	return 1;
+}
+
+/* The same of the process of now. 1 when it was written, 0 when not. */
+__noinline int identify(const struct opened *opened)
+{
+	return opened ? identify_task(opened, bpf_get_current_task_btf()) : 0;
+}
+
+/*
+ * The same, and the process becomes known as well. (Not from within identify(): together the
+ * two take more stack than there is.)
+ */
+static __always_inline void identify_process(const struct opened *opened)
+{
+#ifdef PLAIN
+	identify(opened);
+#else
+	if (identify(opened) && !opened->of_nobody)
+		record_process();
+#endif
 }
 
 /*
@@ -338,7 +497,7 @@ static __always_inline void identify_unseen(const struct conn_key_v6 *key)
 	__u64 seed[2], now;
 	__u32 slot;
 
-	header = get_header(seed);
+	header = get_header(0, seed);
 	if (!header)
 		return;
 	slot = identity_unseen(key, seed);

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 OR MIT */
 /*
- * The identity table: whose a recorded connection is. Map `conn_identity`, an
- * array with BPF_F_MMAPABLE, kept beside conn_to_pid_v4 and conn_to_pid_v6.
+ * The identity tables: whose a recorded connection is, and how it went. Maps
+ * `conn_identity`, of the connections that were opened here, kept beside conn_to_pid_v4 and
+ * conn_to_pid_v6, and `conn_identity_in`, of those that were accepted here and of the
+ * sockets that listen. Both are arrays with BPF_F_MMAPABLE and have the same layout; they
+ * are apart so that a busy server does not push out what was opened.
  *
  * Key: __u32, entry 0 is a struct identity_header, the others are buckets of eight
  * records. A connection's bucket and tag follow from identity_hash(). All integers are
@@ -16,7 +19,9 @@
  * IDENTITY_SHARE of the bucket gives up the oldest of the own ones, and anybody else takes
  * the oldest. A datagram never takes the place of TCP, and TCP leaves room for datagrams:
  * it has no more than IDENTITY_TCP_WAYS. So what is lost in a full table is old, and no
- * user can push out of a bucket more of the others' records than that share. (Users are
+ * user can push out of a bucket more of the others' records than that share. A reply of an
+ * unconnected UDP server takes what is free, or the place of another reply, and gives it
+ * up to any other record. (Users are
  * told apart as the initial user namespace numbers them: who was given many numbers, as
  * by /etc/subuid, counts as many.)
  *
@@ -41,10 +46,13 @@
 
 #include "port_tracker.h"
 
-#define IDENTITY_VERSION 2
+#define IDENTITY_VERSION 3
 #define IDENTITY_WAYS 8	    /* records of a bucket */
 #define IDENTITY_SHARE 4    /* of them, from which on a user gives up own ones */
 #define IDENTITY_TCP_WAYS 6 /* of them, that TCP may have */
+
+#define CONN_IN_ENTRIES 8192 /* default capacity of conn_identity_in; the setting's name too */
+#define IDENTITY_IN_ENTRIES (CONN_IN_ENTRIES / IDENTITY_WAYS + 1)
 
 /* One for each entry of the connection table, and the header. */
 #define IDENTITY_ENTRIES ((CONN_V4_ENTRIES + CONN_V6_ENTRIES) / IDENTITY_WAYS + 1)
@@ -54,7 +62,38 @@
 /* Bits of a record's flags. */
 #define IDENTITY_SRC_OF_MESSAGE 1 /* the source address came with the datagram (IP_PKTINFO) */
 
-/* 128 bytes, two lines of a cache. */
+/*
+ * A record's kind: who its process is to the connection (the two lowest bits), and bits.
+ * A socket that listens is recorded with the own port as src_port and no destination.
+ */
+enum {
+	IDENTITY_OPENER,   /* connected the socket, or sent the datagram */
+	IDENTITY_ACCEPTER, /* took it from the queue of the socket that listens */
+	IDENTITY_LISTENER, /* listens; nobody has accepted it, as far as is known */
+	IDENTITY_HOLDER,   /* had it open when connpin was attached */
+};
+#define IDENTITY_OWNER 3	/* mask of the above */
+#define IDENTITY_IN 4		/* it was accepted here, or listens */
+#define IDENTITY_NO_DIRECTION 8 /* who opened it is not known: it is older than the attachment */
+#define IDENTITY_SHARED 32	/* other sockets may listen at the same port (SO_REUSEPORT) */
+#define IDENTITY_WATCHED 64	/* its end is seen: while `ended` is 0 it is open */
+#define IDENTITY_BEFORE 16	/* older than the attachment: time is that of the attachment */
+
+/* How it ended; IDENTITY_OPEN until it does, and of UDP always. */
+enum {
+	IDENTITY_OPEN,
+	IDENTITY_FIN, /* both sides closed it in order */
+	IDENTITY_RESET_BY_PEER,
+	IDENTITY_RESET_SENT,
+	IDENTITY_TIMEOUT,     /* nothing answered any more, or nothing at all */
+	IDENTITY_REFUSED,     /* a RST answered the SYN */
+	IDENTITY_UNREACHABLE, /* ICMP said so, or the route is gone */
+	IDENTITY_ABORTED,     /* this host gave up the attempt */
+	IDENTITY_CLOSED,      /* a socket that listened was closed */
+	IDENTITY_ENDS,
+};
+
+/* 160 bytes. */
 struct conn_identity {
 	__u32 check;	 /* identity_check() of the record; odd: it is being written */
 	__u32 netns;	 /* of the socket: the inode number of its namespace, used again */
@@ -62,8 +101,9 @@ struct conn_identity {
 	__u16 src_port;
 	__u16 dst_port;
 	__u8 protocol;	    /* 6 TCP, 17 UDP */
-	__u8 flags;	    /* IDENTITY_* */
-	__u8 pad[2];	    /* 0 */
+	__u8 flags;	    /* IDENTITY_SRC_OF_MESSAGE */
+	__u8 kind;	    /* see above */
+	__u8 ended;	    /* likewise */
 	__u32 src_ip[4];    /* as dst_ip; all 0: the socket had none yet */
 	__u64 netns_cookie; /* SO_NETNS_COOKIE of the socket, never used again; 0: not known */
 	__u32 pid;	    /* the process, as in conn_to_pid_*; 0: nobody, or not known */
@@ -77,7 +117,20 @@ struct conn_identity {
 	__u32 exe_device;		/* its s_dev: major number << 20 | minor number */
 	__u32 exec_id;			/* self_exec_id, low bits: another one after each exec */
 	char comm[IDENTITY_COMM_BYTES]; /* of the process, not of the thread; NUL-ended */
+	/* Of a TCP connection that has ended; 0 before, and where it is not known. */
+	__u64 duration;	     /* ns from `time` to the end; 0: not known */
+	__u64 sent;	     /* bytes of payload, the first time each was sent */
+	__u64 received;	     /* bytes of payload, in order */
+	__u32 retransmitted; /* segments, SYN among them */
+	__u32 round_trip;    /* smoothed, at the end, in eighths of a microsecond; 0: not known */
 };
+
+/*
+ * The datagram was a reply of an unconnected UDP server to who had asked it: no connection
+ * of that process. It is an answer to who asks whose the datagram is, as long as nobody
+ * needs the room, and it is in no list.
+ */
+#define IDENTITY_REPLY (1ULL << 63)
 
 /*
  * What a writer has to know of each record to choose one, in front of them, so that it
@@ -86,7 +139,8 @@ struct conn_identity {
 struct identity_bucket {
 	__u32 tag[IDENTITY_WAYS];   /* of each record; 0: free */
 	__u32 owner[IDENTITY_WAYS]; /* identity_owner() */
-	__u64 time[IDENTITY_WAYS];  /* when it was written: the record's time, or later */
+	/* When it was written: the record's time, or later. Of a reply with IDENTITY_REPLY. */
+	__u64 time[IDENTITY_WAYS];
 	struct conn_identity way[IDENTITY_WAYS];
 };
 
@@ -96,7 +150,7 @@ struct identity_bucket {
 struct identity_header {
 	__u32 version; /* IDENTITY_VERSION */
 	__u32 buckets; /* entries 1 to this are buckets */
-	__u64 seed[2]; /* of the hash, random, neither ever 0 */
+	__u64 seed[2]; /* of the hash, random, neither ever 0; both tables have the same */
 	/*
 	 * Where connects of UDP sockets may pass unseen (bpf/udp_connect_tp.bpf.c): when that
 	 * last happened to any destination, and to one of identity_unseen()'s number. The
@@ -107,8 +161,8 @@ struct identity_header {
 	__u64 unseen[IDENTITY_UNSEEN];
 };
 
-_Static_assert(sizeof(struct conn_identity) == 128, "a new layout needs a new version");
-_Static_assert(sizeof(struct identity_bucket) == 1152, "a new layout needs a new version");
+_Static_assert(sizeof(struct conn_identity) == 160, "a new layout needs a new version");
+_Static_assert(sizeof(struct identity_bucket) == 1408, "a new layout needs a new version");
 _Static_assert(sizeof(struct identity_header) <= sizeof(struct identity_bucket), "an entry");
 
 static inline __u64 identity_rotate(__u64 x, unsigned n)
@@ -186,6 +240,10 @@ static inline __u32 identity_check(const struct conn_identity *record)
 	sum += word[13] * 0x8ebc6af09c88c6e3ULL;
 	sum += word[14] * 0x589965cc75374cc3ULL;
 	sum += word[15] * 0x1d8e4e27c47d124fULL;
+	sum += word[16] * 0x8cb92ba72f3d8dd7ULL;
+	sum += word[17] * 0xaaaaaaaaaaaaaaabULL;
+	sum += word[18] * 0xc2b2ae3d27d4eb4fULL;
+	sum += word[19] * 0x165667b19e3779f9ULL;
 	return (__u32)(sum >> 32) & ~1U;
 }
 
@@ -199,10 +257,15 @@ static inline __u32 identity_tag(__u64 hash)
 	return (__u32)hash | 1;
 }
 
-/* Whose a record is, as far as the room in a bucket is concerned: the user, and 1 for UDP. */
-static inline __u32 identity_owner(__u32 uid, __u8 protocol)
+/*
+ * Whose a record is, as far as the room in a bucket is concerned: the user, and 1 for what
+ * never takes the place of what has 0: a datagram that of TCP, and in conn_identity_in an
+ * accepted connection that of a socket that listens.
+ */
+static inline __u32 identity_owner(__u32 uid, __u8 protocol, __u8 kind)
 {
-	return uid << 1 | (protocol == 17);
+	return uid << 1 |
+	       (kind & IDENTITY_IN ? (kind & IDENTITY_OWNER) != IDENTITY_LISTENER : protocol == 17);
 }
 
 /* Which of the header's unseen[] is KEY's: by destination and its port, whatever the source. */

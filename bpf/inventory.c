@@ -11,7 +11,8 @@
  *   object NAME CHECKSUM MAP...
  *   programs OBJECT NAME...
  *   program OBJECT NAME HOW HOOK
- *   known NAME HOW                    of the first object that has a program of this name
+ *   known NAME HOW                    of the first object that has a program of this name,
+ *                                     or of an older build
  *   directories NAME...               of pins, in the order of the table
  *   directory NAME FEATURE...         "-": those that no program of their own serves
  *   feature NAME N...                 its rungs, in order
@@ -121,7 +122,7 @@ static void describe(const struct bpf_program *program, char how[128], char hook
 	if (strncmp(section, "fentry/", 7) == 0 || strncmp(section, "fexit/", 6) == 0 ||
 	    strncmp(section, "tp_btf/", 7) == 0) {
 		strcpy(how, "tracing");
-	} else if (strncmp(section, "iter/", 5) == 0) {
+	} else if (strncmp(section, "iter/", 5) == 0 || strncmp(section, "iter.s/", 7) == 0) {
 		strcpy(how, "iterator");
 	} else if (strncmp(section, "tracepoint/", 11) == 0) {
 		snprintf(how, 128, "tracepoint:%s", target + 1);
@@ -299,7 +300,8 @@ static void check_condition(const char *condition)
 	char words[128], *name;
 
 	if (strcmp(condition, "-") == 0 || strcmp(condition, "root-cgroup") == 0 ||
-	    strncmp(condition, "btf:", 4) == 0 || strncmp(condition, "no-btf:", 7) == 0)
+	    strncmp(condition, "btf:", 4) == 0 || strncmp(condition, "no-btf:", 7) == 0 ||
+	    strncmp(condition, "setting:", 8) == 0)
 		return;
 	if (strncmp(condition, "with:", 5) != 0 || strlen(condition) >= sizeof(words))
 		stop("there is no condition %s", condition);
@@ -407,7 +409,8 @@ static void each_line(const char *path, const char *word, void (*call)(const cha
 			call(text);
 		else if (*text && *text != '#' && strncmp(text, "map ", 4) != 0 &&
 			 strncmp(text, "rung ", 5) != 0 && strncmp(text, "link ", 5) != 0 &&
-			 strncmp(text, "gone directory ", 15) != 0)
+			 strncmp(text, "gone directory ", 15) != 0 &&
+			 strncmp(text, "gone program ", 13) != 0)
 			stop("a line of %s is of no known kind: %s", path, text);
 	}
 	fclose(file);
@@ -425,6 +428,17 @@ static void read_link(const char *text)
 static void read_gone(const char *text)
 {
 	ADD_WORD(gone, text + strlen("gone directory "));
+}
+
+static void print_gone_program(const char *text)
+{
+	char name[64], how[128];
+
+	if (sscanf(text, "gone program %63s %127s", name, how) != 2)
+		stop("not a line of a program that is gone: %s", text);
+	if (first_with(name))
+		stop("program %s is not gone", name);
+	line(2, "known %s %s", name, how);
 }
 
 int main(int argc, char **argv)
@@ -458,6 +472,7 @@ int main(int argc, char **argv)
 	each_line(argv[1], "rung ", print_rung);
 	each_line(argv[1], "link ", read_link);
 	each_line(argv[1], "gone directory ", read_gone);
+	each_line(argv[1], "gone program ", print_gone_program);
 	print_groups();
 	print_list("directories", "", directories);
 	print_list("links", "", links);

@@ -20,11 +20,19 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_tracing.h>
 
+/*
+ * Keeps clang from making one load through a computed pointer out of two, which
+ * the verifier refuses for sockets and contexts.
+ */
+#define READ_ONCE(x) (*(volatile typeof(x) *)&(x))
+
 /* Kernel ABI values that no uapi header carries in a form usable here. */
 #define EEXIST 17 /* include/uapi/asm-generic/errno-base.h */
+#define EPIPE 32  /* likewise */
 #define ENONET 64 /* include/uapi/asm-generic/errno.h, as those that follow */
 #define ENETUNREACH 101
 #define ECONNABORTED 103
+#define ECONNRESET 104
 #define ETIMEDOUT 110
 #define ECONNREFUSED 111
 #define EHOSTDOWN 112
@@ -39,8 +47,25 @@
 #define IPPROTO_UDP 17	      /* include/uapi/linux/in.h */
 #define PF_KTHREAD 0x00200000 /* include/linux/sched.h, as the next */
 #define PF_IO_WORKER 0x10     /* of io_uring */
-#define RTN_LOCAL 2	      /* include/uapi/linux/rtnetlink.h */
-#define RTF_LOCAL (1U << 31)  /* include/uapi/linux/ipv6_route.h */
+#define TCP_ESTABLISHED 1     /* include/net/tcp_states.h, as those that follow */
+#define TCP_SYN_SENT 2
+#define TCP_SYN_RECV 3
+#define TCP_FIN_WAIT1 4
+#define TCP_FIN_WAIT2 5
+#define TCP_TIME_WAIT 6
+#define TCP_CLOSE 7
+#define TCP_LAST_ACK 9
+#define TCP_LISTEN 10
+#define TCP_CLOSING 11
+#define TCP_NEW_SYN_RECV 12
+#define RTN_LOCAL 2	     /* include/uapi/linux/rtnetlink.h */
+#define RTF_LOCAL (1U << 31) /* include/uapi/linux/ipv6_route.h */
+
+/*
+ * Keeps clang from making one load through a computed pointer out of two, which
+ * the verifier refuses for sockets and contexts.
+ */
+#define READ_ONCE(x) (*(volatile typeof(x) *)&(x))
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
@@ -147,6 +172,7 @@ struct file;
 
 /* include/linux/net.h */
 struct socket {
+	short type; /* SOCK_* */
 	struct file *file;
 	struct sock *sk;
 };
@@ -161,13 +187,57 @@ struct inode {
 	struct super_block *i_sb;
 };
 
+/* include/net/sock.h */
+struct socket_alloc {
+	struct socket socket;
+	struct inode vfs_inode;
+};
+
+/* include/linux/dcache.h */
+struct qstr {
+	__u32 len; /* bytes, without the NUL */
+	const unsigned char *name;
+};
+
+struct hlist_bl_node {
+	struct hlist_bl_node **pprev; /* NULL: it is in no hash table */
+};
+
+struct dentry {
+	struct hlist_bl_node d_hash;
+	struct dentry *d_parent; /* its own, of the root of a file system */
+	struct qstr d_name;
+};
+
+/* include/linux/mount.h */
+struct vfsmount {
+	struct dentry *mnt_root;
+};
+
+/* fs/mount.h */
+struct mount {
+	struct mount *mnt_parent; /* its own, of the root of all */
+	struct dentry *mnt_mountpoint;
+	struct vfsmount mnt;
+};
+
+/* include/linux/path.h */
+struct path {
+	struct vfsmount *mnt;
+	struct dentry *dentry;
+};
+
+/* include/linux/fs.h */
 struct file {
+	struct path f_path;
 	struct inode *f_inode;
 	void *private_data; /* of a socket's: struct socket */
 };
 
 /* include/linux/mm_types.h */
 struct mm_struct {
+	unsigned long arg_start; /* where the arguments are in the memory of the process */
+	unsigned long arg_end;
 	struct file *exe_file;
 };
 
@@ -194,7 +264,10 @@ struct task_struct {
 	int pid;	    /* the thread, as numbered in the initial PID namespace */
 	int tgid;	    /* the process, likewise */
 	struct task_struct *group_leader;
+	struct task_struct *real_parent;
 	__u64 start_boottime; /* ns */
+	kuid_t loginuid;      /* with CONFIG_AUDIT, as the next */
+	unsigned int sessionid;
 	const struct cred *cred;
 	char comm[16];
 	struct mm_struct *mm;
@@ -219,6 +292,7 @@ struct sock_common {
 	__u16 skc_dport;
 	__u16 skc_num; /* the local port, host byte order */
 	unsigned char skc_state;
+	unsigned char skc_reuseport : 1; /* SO_REUSEPORT */
 	possible_net_t skc_net;
 	atomic64_t skc_cookie;	      /* 0 until someone asks for it */
 	struct in6_addr skc_v6_daddr; /* with CONFIG_IPV6, as the next */
@@ -230,7 +304,13 @@ struct sock {
 	struct sock_common __sk_common;
 	__u16 sk_protocol;
 	int sk_err;
+	struct socket *sk_socket; /* NULL when it is closed */
 	struct sock_cgroup_data sk_cgrp_data;
+};
+
+/* net/packet/internal.h */
+struct packet_sock {
+	__u16 num; /* the EtherType, network byte order */
 };
 
 /* include/linux/tcp.h */
@@ -239,6 +319,9 @@ struct tcp_sock {
 	bool is_mptcp;		   /* a subflow; with CONFIG_MPTCP */
 	__u8 fastopen_connect : 1; /* TCP_FASTOPEN_CONNECT is on: the SYN may wait for data */
 	__u32 segs_out;		   /* segments sent, SYN and retransmissions among them */
+	__u32 snd_una;		   /* the first byte that is not acknowledged */
+	__u32 snd_nxt;		   /* the next one to send */
+	__u64 bytes_acked;	   /* with the SYN of who opens */
 	__u64 bytes_sent;	   /* payload, retransmissions among it */
 	__u64 bytes_retrans;
 	__u64 bytes_received; /* in order; a FIN counts as a byte */
@@ -271,6 +354,14 @@ struct mptcp_subflow_context {
 struct bpf_iter_meta {
 	struct seq_file *seq;
 	__u64 seq_num; /* of the objects of one reading, from 0 */
+};
+
+/* kernel/bpf/task_iter.c */
+struct bpf_iter__task_file {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
+	__u32 fd;
+	struct file *file;
 };
 
 /* net/ipv4/tcp_ipv4.c */

@@ -13,11 +13,15 @@ struct opened {
 	struct conn_key_v6 key; /* IPv4 as ::ffff:a.b.c.d */
 	__u32 src_ip[4];	/* likewise; all 0: the socket has none yet */
 	__u64 netns_cookie;
+	__u64 hash; /* identity_hash() of the key, once expect_identity() was called */
 	__u32 netns;
 	__u8 flags;    /* OPENED_* */
 	__u8 is_again; /* it may be a datagram more of what is known */
 	__u8 of_nobody;
-	__u8 pad;
+	__u8 is_reply; /* see udp_asked.bpf.h: it takes no room but what is left over */
+	__u8 kind;     /* IDENTITY_* of identity.h */
+	__u8 is_known; /* nothing is written but in the place of a record that is there */
+	__u8 pad[6];
 };
 
 static __always_inline void set_v4(__u32 ip[4], __u32 address)
@@ -38,7 +42,7 @@ static __always_inline void set_src_v4(__u32 ip[4], __u32 address)
  * The number of a network namespace that is never used again, unlike that of its inode:
  * what SO_NETNS_COOKIE tells. From 6.18 on ns_id is the same. 0: this kernel has neither.
  */
-static __always_inline __u64 cookie_of(const struct net *net)
+static __always_inline __u64 netns_cookie_of(const struct net *net)
 {
 	if (bpf_core_field_exists(net->net_cookie))
 		return net->net_cookie;
@@ -52,9 +56,32 @@ static __always_inline void set_netns(struct opened *opened, const struct sock *
 #ifndef PID_ONLY
 	const struct net *net = sk->__sk_common.skc_net.net;
 
-	opened->netns_cookie = cookie_of(net);
+	opened->netns_cookie = netns_cookie_of(net);
 	opened->netns = net->ns.inum;
 #endif
+}
+
+/* Ports, addresses, protocol and namespace of SK, whose type the verifier knows. */
+static __always_inline void set_connection(struct opened *opened, const struct sock *sk)
+{
+	const struct sock_common *common = &sk->__sk_common;
+
+	opened->key.src_port = common->skc_num;
+	opened->key.dst_port = bpf_ntohs(common->skc_dport);
+	opened->key.protocol = sk->sk_protocol;
+	set_netns(opened, sk);
+	if (common->skc_family == AF_INET) {
+		set_v4(opened->key.dst_ip, common->skc_daddr);
+		set_src_v4(opened->src_ip, common->skc_rcv_saddr);
+		return;
+	}
+	/* Without CONFIG_IPV6 there is no such socket, and no such member. */
+	if (!bpf_core_field_exists(common->skc_v6_daddr))
+		return;
+	for (int i = 0; i < 4; i++) {
+		opened->key.dst_ip[i] = common->skc_v6_daddr.in6_u.u6_addr32[i];
+		opened->src_ip[i] = common->skc_v6_rcv_saddr.in6_u.u6_addr32[i];
+	}
 }
 
 #endif

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * port_tracker: records which process opens a TCP connection (sock_ops) or
- * sends a UDP datagram (cgroup/sendmsg4, cgroup/sendmsg6).
+ * sends a UDP datagram (cgroup/sendmsg4, cgroup/sendmsg6), and counts the state changes of
+ * TCP from the same sock_ops program (tcp_events.bpf.h): a program more at that hook would
+ * run some thirteen times in the life of a connection to find the same socket.
  *
  * It observes and always allows. All three hooks run in the task that made the
- * system call, so the process is `current`; none runs in softirq. (A deferred
+ * system call where a process is recorded, so that is `current`; none does in softirq. (A deferred
  * Fast Open connect is recorded in the first writer, which is who sends it.) The
  * exceptions: a connect that a kernel thread makes, for NFS, which no process owns; and
  * the further subflows of an MPTCP connection, which a kernel thread opens or whoever
@@ -18,23 +20,31 @@
 #include "port_tracker.bpf.h"
 
 /*
- * Which of the hooks are in this object: all, or where the kernel refuses one of them, one
- * object each (bpf/variants).
+ * What is in this object: all, or where the kernel refuses one of them, or CGROUP is not
+ * the root, some (bpf/variants).
  */
 #define TCP_OPENS 1
 #define UDP_SENDS_V4 2
 #define UDP_SENDS_V6 4
+#define TCP_EVENTS 8
 #ifndef PARTS
-#define PARTS (TCP_OPENS | UDP_SENDS_V4 | UDP_SENDS_V6)
+#define PARTS TCP_OPENS | UDP_SENDS_V4 | UDP_SENDS_V6 | TCP_EVENTS
+#endif
+#define HAS(parts) ((PARTS) & (parts))
+
+#if HAS(TCP_OPENS) && !defined(PLAIN) && !defined(PID_ONLY)
+#define HAS_INBOUND
+#include "inbound.bpf.h"
+#endif
+#if HAS(TCP_OPENS | TCP_EVENTS)
+#include "tcp_events.bpf.h"
+#include "tcp_opens.bpf.h"
+#endif
+#if !HAS(TCP_EVENTS)
+char LICENSE[] SEC("license") = "GPL";
 #endif
 
-/*
- * Keeps clang from making one load through a computed pointer out of two, which
- * the verifier refuses for sockets and contexts.
- */
-#define READ_ONCE(x) (*(volatile typeof(x) *)&(x))
-
-#if PARTS & (UDP_SENDS_V4 | UDP_SENDS_V6)
+#if HAS(UDP_SENDS_V4 | UDP_SENDS_V6)
 /*
  * The socket's network namespace. Nearly always the sender's, whose number is at
  * hand; a socket's own takes three more calls, because a context gives no BTF pointer.
@@ -47,7 +57,7 @@ static __always_inline void set_netns_of_sender(struct opened *opened, struct bp
 	struct sock *sk;
 
 	opened->netns_cookie = bpf_get_netns_cookie(ctx);
-	if (opened->netns_cookie == cookie_of(net))
+	if (opened->netns_cookie == netns_cookie_of(net))
 		opened->netns = net->ns.inum;
 	else if (bpf_core_read(&sk, sizeof(sk), &kern->sk) == 0)
 		opened->netns = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
@@ -55,74 +65,65 @@ static __always_inline void set_netns_of_sender(struct opened *opened, struct bp
 }
 #endif
 
-#if PARTS & TCP_OPENS
+#if HAS(TCP_OPENS | TCP_EVENTS)
 #ifndef PID_ONLY
-/* Whether the connect is of a further subflow of an MPTCP connection. */
-static __always_inline bool is_join(struct tcp_sock *tp)
+static __always_inline struct tcp_sock *socket_of(struct bpf_sock_ops *ctx)
 {
-	struct mptcp_subflow_context *subflow;
+	struct bpf_sock *sk = ctx->sk;
 
-	if (!bpf_core_field_exists(tp->is_mptcp) || !tp->is_mptcp)
-		return false;
-	subflow = BPF_CORE_READ((struct inet_connection_sock *)tp, icsk_ulp_data);
-	return BPF_CORE_READ_BITFIELD_PROBED(subflow, request_join);
+	return sk ? bpf_skc_to_tcp_sock(sk) : NULL;
 }
 
-/* What SK itself has to tell. False when it can't be looked at. */
-static __always_inline bool look_at_socket(struct opened *opened, struct bpf_sock *sk)
-{
-	struct tcp_sock *tp = sk ? bpf_skc_to_tcp_sock(sk) : NULL;
-
-	if (!tp)
-		return false;
-	opened->of_nobody = is_join(tp);
-	set_netns(opened, (struct sock *)tp);
-	return true;
-}
-#else
-/* A further subflow that "ip mptcp" asked for can't be told: it is that command's. */
-static __always_inline bool look_at_socket(struct opened *opened, struct bpf_sock *sk)
-{
-	return true;
-}
-#endif
-
+/* Called some thirteen times in the life of a connection: most of them leave at once. */
 SEC("sockops")
 int handle_sockops(struct bpf_sock_ops *ctx)
 {
-	struct opened opened = {};
+	__u32 op = ctx->op;
+	struct tcp_sock *tp;
+	bool is_new;
 
-	/* One of about nine calls in the life of a connection: the others leave here. */
-	if (ctx->op != BPF_SOCK_OPS_TCP_CONNECT_CB)
+	if (op == BPF_SOCK_OPS_TCP_CONNECT_CB) {
+		tp = socket_of(ctx);
+		if (!tp)
+			return 1;
+		is_new = begin_connect(ctx, tp);
+		record_connect(ctx, tp);
+		count_connect(tp, is_new);
 		return 1;
-
-	if (!look_at_socket(&opened, ctx->sk))
-		return 1;
-	opened.key.src_port = ctx->local_port;
-	opened.key.dst_port = bpf_ntohl(ctx->remote_port);
-	opened.key.protocol = IPPROTO_TCP;
-
-	/* The route is known by now, and with it the source address. */
-	if (ctx->family == AF_INET) {
-		set_v4(opened.key.dst_ip, ctx->remote_ip4);
-		set_src_v4(opened.src_ip, ctx->local_ip4);
-		record_v4(&opened);
-	} else if (ctx->family == AF_INET6) {
-		opened.key.dst_ip[0] = READ_ONCE(ctx->remote_ip6[0]);
-		opened.key.dst_ip[1] = READ_ONCE(ctx->remote_ip6[1]);
-		opened.key.dst_ip[2] = READ_ONCE(ctx->remote_ip6[2]);
-		opened.key.dst_ip[3] = READ_ONCE(ctx->remote_ip6[3]);
-		opened.src_ip[0] = READ_ONCE(ctx->local_ip6[0]);
-		opened.src_ip[1] = READ_ONCE(ctx->local_ip6[1]);
-		opened.src_ip[2] = READ_ONCE(ctx->local_ip6[2]);
-		opened.src_ip[3] = READ_ONCE(ctx->local_ip6[3]);
-		record_either(&opened);
+	}
+#ifdef HAS_INBOUND
+	if (op == BPF_SOCK_OPS_TCP_LISTEN_CB || op == BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB) {
+		tp = socket_of(ctx);
+		if (!tp)
+			return 1;
+		if (op == BPF_SOCK_OPS_TCP_LISTEN_CB) {
+			record_listener(tp, HAS(TCP_EVENTS) ? IDENTITY_WATCHED : 0);
+			/* To be told when it is closed. */
+			begin_listen(ctx, tp);
+			return 1;
+		}
+		record_inbound(tp, HAS(TCP_EVENTS) ? IDENTITY_WATCHED : 0);
+	}
+#endif
+	if (is_event(ctx, op)) {
+		tp = socket_of(ctx);
+		if (tp)
+			count_event(ctx, op, tp);
 	}
 	return 1;
 }
+#else
+SEC("sockops")
+int handle_sockops(struct bpf_sock_ops *ctx)
+{
+	if (ctx->op == BPF_SOCK_OPS_TCP_CONNECT_CB)
+		record_connect(ctx, NULL);
+	return 1;
+}
+#endif
 #endif
 
-#if PARTS & UDP_SENDS_V4
+#if HAS(UDP_SENDS_V4)
 /*
  * Also runs for an AF_INET6 socket that sends to an IPv4-mapped address, and
  * for a connected socket that sends with a control message: then the context
@@ -158,12 +159,12 @@ int handle_sendmsg4(struct bpf_sock_addr *ctx)
 	opened.key.dst_port = dst_port;
 	opened.key.protocol = IPPROTO_UDP;
 	set_netns_of_sender(&opened, ctx);
-	record_v4(&opened);
+	record_v4(&opened, ctx);
 	return 1;
 }
 #endif
 
-#if PARTS & UDP_SENDS_V6
+#if HAS(UDP_SENDS_V6)
 SEC("cgroup/sendmsg6")
 int handle_sendmsg6(struct bpf_sock_addr *ctx)
 {
@@ -207,9 +208,7 @@ int handle_sendmsg6(struct bpf_sock_addr *ctx)
 	opened.src_ip[2] = src2;
 	opened.src_ip[3] = src3;
 	set_netns_of_sender(&opened, ctx);
-	record_v6(&opened);
+	record_v6(&opened, ctx);
 	return 1;
 }
 #endif
-
-char LICENSE[] SEC("license") = "GPL";

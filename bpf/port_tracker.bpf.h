@@ -13,6 +13,7 @@
 
 #ifndef PID_ONLY
 #include "identity.bpf.h"
+#include "udp_asked.bpf.h"
 #endif
 
 struct {
@@ -61,24 +62,48 @@ static __always_inline conn_pid current_pid(void)
 }
 #endif
 
+/* Whether OPENED, which the socket of SENDER sends, is a reply; SENDER is NULL where none can be.
+ */
+static __always_inline bool is_reply(const struct opened *opened, struct bpf_sock_addr *sender)
+{
+#ifndef PID_ONLY
+	return sender && was_asked(bpf_get_socket_cookie(sender), &opened->key);
+#else
+	return false;
+#endif
+}
+
 /*
  * Writes only when something changed. A rewrite of an existing key takes a
  * fresh element from the LRU, and when that is full throws others out; the
  * look-up that avoids it also costs less than half as much. Not in place: the element
  * may have gone to another key since the look-up. Without a PID the entry of an earlier
- * owner goes: this is no connection of that one any more. 0: written; -EEXIST: nothing had
- * changed; else the kernel's refusal.
+ * owner goes: this is no connection of that one any more. A reply gets no entry of its own,
+ * but takes over that of an earlier owner. 0: written; -EEXIST: nothing had changed; else
+ * the kernel's refusal.
  */
-static __always_inline long record(void *map, const void *key, conn_pid pid)
+static __always_inline long record(void *map, const void *key, conn_pid pid, struct opened *opened,
+				   struct bpf_sock_addr *sender)
 {
 	conn_pid *known = bpf_map_lookup_elem(map, key);
 
 	if (pid ? known && *known == pid : !known)
 		return -EEXIST;
+	if (!known && is_reply(opened, sender)) {
+		opened->is_reply = 1;
+		return -EEXIST;
+	}
 	if (pid)
 		return bpf_map_update_elem(map, key, &pid, BPF_ANY);
 	bpf_map_delete_elem(map, key);
 	return -EEXIST;
+}
+
+static __always_inline void expect_record(struct opened *opened)
+{
+#ifndef PID_ONLY
+	expect_identity(opened);
+#endif
 }
 
 /* Whose it is beyond the PID, which the variant without identities leaves out. */
@@ -88,15 +113,16 @@ static __always_inline void record_identity(struct opened *opened, conn_pid pid,
 	/* A connect is another connection each time, a datagram another of the same. */
 	opened->is_again = rc == -EEXIST && opened->key.protocol == IPPROTO_UDP;
 	opened->of_nobody = !pid;
-	identify(opened);
+	identify_process(opened);
 #endif
 }
 
 /*
  * The owner of OPENED is the process of now, or nobody when that is a kernel thread or
- * can't be told. Its destination is an IPv4-mapped address; below, any other.
+ * can't be told. Its destination is an IPv4-mapped address; below, any other. SENDER is the
+ * context of a datagram of a socket that may be a server's, or NULL.
  */
-static __always_inline void record_v4(struct opened *opened)
+static __always_inline void record_v4(struct opened *opened, struct bpf_sock_addr *sender)
 {
 	conn_pid pid = opened->of_nobody ? 0 : current_pid();
 	struct conn_key_v4 key = {
@@ -105,8 +131,10 @@ static __always_inline void record_v4(struct opened *opened)
 		.dst_port = opened->key.dst_port,
 		.protocol = opened->key.protocol,
 	};
-	long rc = record(&conn_to_pid_v4, &key, pid);
+	long rc;
 
+	expect_record(opened);
+	rc = record(&conn_to_pid_v4, &key, pid, opened, sender);
 	record_identity(opened, pid, rc);
 	if (rc == -EEXIST)
 		return;
@@ -118,11 +146,13 @@ static __always_inline void record_v4(struct opened *opened)
 		COUNT_TRACKER(recorded_udp_v4);
 }
 
-static __always_inline void record_v6(struct opened *opened)
+static __always_inline void record_v6(struct opened *opened, struct bpf_sock_addr *sender)
 {
 	conn_pid pid = opened->of_nobody ? 0 : current_pid();
-	long rc = record(&conn_to_pid_v6, &opened->key, pid);
+	long rc;
 
+	expect_record(opened);
+	rc = record(&conn_to_pid_v6, &opened->key, pid, opened, sender);
 	record_identity(opened, pid, rc);
 	if (rc == -EEXIST)
 		return;
@@ -134,13 +164,13 @@ static __always_inline void record_v6(struct opened *opened)
 		COUNT_TRACKER(recorded_udp_v6);
 }
 
-/* The same, whichever family it is of. */
+/* The same, whichever family it is of, and no reply. */
 static __always_inline void record_either(struct opened *opened)
 {
 	if (is_v4_mapped(opened->key.dst_ip[0], opened->key.dst_ip[1], opened->key.dst_ip[2]))
-		record_v4(opened);
+		record_v4(opened, NULL);
 	else
-		record_v6(opened);
+		record_v6(opened, NULL);
 }
 
 #endif

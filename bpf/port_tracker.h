@@ -6,6 +6,8 @@
  * Both sides include this file, and readers written in other languages may
  * rely on it byte for byte: the layouts never change under these names.
  *
+ * Not recorded are replies of an unconnected UDP socket to who sent to it first (udp_asked.h).
+ *
  * The key has no source address: a socket that is not bound has none yet when
  * it is recorded. The source port tells connections apart, unless two sockets have it at
  * different addresses.
@@ -71,9 +73,11 @@ struct tracker_metrics {
 	__u64 refused_v6;	/* calls that ipv6_blocker refused */
 	__u64 evicted_tcp;	/* records that made room for one of another connection */
 	__u64 evicted_udp;
+	__u64 dropped_in; /* the same two of conn_identity_in */
+	__u64 evicted_in;
 };
 
-_Static_assert(sizeof(struct tracker_metrics) == 80, "a new layout needs a new map");
+_Static_assert(sizeof(struct tracker_metrics) == 96, "a new layout needs a new map");
 _Static_assert(sizeof(struct conn_key_v4) == 12, "conn_key_v4 is 12 bytes for ever");
 _Static_assert(sizeof(struct conn_key_v6) == 24, "conn_key_v6 is 24 bytes for ever");
 _Static_assert(sizeof(conn_pid) == 4, "the value is 4 bytes for ever");

@@ -10,13 +10,6 @@
 #include "tcp_monitor.h"
 
 /* States of enum in include/net/tcp_states.h: userspace ABI through /proc/net/tcp. */
-#define TCP_ESTABLISHED 1
-#define TCP_SYN_SENT 2
-#define TCP_SYN_RECV 3
-#define TCP_TIME_WAIT 6
-#define TCP_CLOSE 7
-#define TCP_LISTEN 10
-#define TCP_NEW_SYN_RECV 12
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

@@ -284,6 +284,16 @@ static __always_inline int close_socket(__u64 cookie, struct sock *sk, struct kn
 	return CHANGE_IS_FIRST;
 }
 
+/* Who opened the connection of the socket with COOKIE, as in struct tcp_socket. */
+static __always_inline __u32 direction_of(__u64 cookie)
+{
+	struct tcp_socket_group *group = group_of(cookie);
+	__u32 i = group ? place_of_cookie(cookie) : TCP_SOCKETS_GROUP;
+
+	barrier_var(i);
+	return i < TCP_SOCKETS_GROUP ? group->sockets[i].direction : TCP_UNKNOWN;
+}
+
 /* The socket with COOKIE begins another life, of which nobody else may tell. */
 static __always_inline void forget_closed(__u64 cookie)
 {

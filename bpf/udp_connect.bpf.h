@@ -26,7 +26,7 @@ static __always_inline void on_connected_v4(const struct sock *sk, int ret)
 	opened.key.dst_port = bpf_ntohs(sk->__sk_common.skc_dport);
 	opened.key.protocol = IPPROTO_UDP;
 	set_netns(&opened, sk);
-	record_v4(&opened);
+	record_v4(&opened, NULL);
 }
 
 /* An IPv4-mapped address is left in the socket as such. */

@@ -14,6 +14,7 @@
  */
 #include "udp_connect.bpf.h"
 
+#include "descriptor.bpf.h"
 #include "udp_connect.h"
 
 struct {
@@ -121,13 +122,10 @@ static __always_inline void on_connect(struct bpf_sock_addr *ctx, struct opened 
 		return;
 	}
 	opened->netns_cookie = bpf_get_netns_cookie(ctx);
-	if (opened->netns_cookie == cookie_of(net))
+	if (opened->netns_cookie == netns_cookie_of(net))
 		opened->netns = net->ns.inum;
 	record_either(opened);
 }
-
-/* See port_tracker.bpf.c. */
-#define READ_ONCE(x) (*(volatile typeof(x) *)&(x))
 
 SEC("cgroup/connect4")
 int handle_connect4(struct bpf_sock_addr *ctx)
@@ -175,25 +173,6 @@ int handle_connect6(struct bpf_sock_addr *ctx)
 	return 1;
 }
 
-/*
- * The socket that the descriptor names, or NULL: of who is in none of the cgroups that the
- * two above are attached to. The kernel takes an int, whatever else is in the register.
- */
-static __always_inline struct sock *socket_of(struct task_struct *task, unsigned int fd)
-{
-	struct file **files = task->files->fdt->fd, *file = NULL;
-	struct socket *socket;
-
-	if (fd >= task->files->fdt->max_fds)
-		return NULL;
-	bpf_probe_read_kernel(&file, sizeof(file), files + fd);
-	socket = BPF_CORE_READ(file, private_data);
-	/* Another thread may have closed it meanwhile, and opened something else. */
-	if (!socket || BPF_CORE_READ(socket, file) != file)
-		return NULL;
-	return BPF_CORE_READ(socket, sk);
-}
-
 /* The socket whose connect has just ended, or NULL. */
 static __always_inline struct sock *connected_socket(struct task_struct *task)
 {
@@ -202,7 +181,8 @@ static __always_inline struct sock *connected_socket(struct task_struct *task)
 	__u64 cookie;
 
 	if (!slot || slot->tid != (__u32)task->pid)
-		return socket_of(task, ((struct pt_regs *)bpf_task_pt_regs(task))->FIRST_ARGUMENT);
+		return socket_of_fd(task,
+				    ((struct pt_regs *)bpf_task_pt_regs(task))->FIRST_ARGUMENT);
 	sk = (struct sock *)slot->socket;
 	cookie = slot->cookie;
 	/* An exchange, for the barrier: all of it was read before another may have the slot. */
@@ -211,45 +191,20 @@ static __always_inline struct sock *connected_socket(struct task_struct *task)
 	return (__u64)BPF_CORE_READ(sk, __sk_common.skc_cookie.counter) == cookie ? sk : NULL;
 }
 
-/* The same as in udp_connect.bpf.h, of a pointer that the verifier knows nothing of. */
 static __always_inline void record_connected(struct sock *sk)
 {
-	struct net *net = BPF_CORE_READ(sk, __sk_common.skc_net.net);
 	struct opened opened = {};
 
-	opened.key.src_port = BPF_CORE_READ(sk, __sk_common.skc_num);
-	opened.key.dst_port = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
-	opened.key.protocol = IPPROTO_UDP;
+	set_connection_of(&opened, sk);
 	/* connect(2) with AF_UNSPEC disconnects. */
-	if (!opened.key.dst_port)
-		return;
-	if (BPF_CORE_READ(sk, __sk_common.skc_family) == AF_INET) {
-		set_v4(opened.key.dst_ip, BPF_CORE_READ(sk, __sk_common.skc_daddr));
-		set_src_v4(opened.src_ip, BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr));
-	} else if (bpf_core_field_exists(sk->__sk_common.skc_v6_daddr)) {
-		bpf_core_read(opened.key.dst_ip, sizeof(opened.key.dst_ip),
-			      &sk->__sk_common.skc_v6_daddr);
-		bpf_core_read(opened.src_ip, sizeof(opened.src_ip),
-			      &sk->__sk_common.skc_v6_rcv_saddr);
-	}
-	if (bpf_core_field_exists(net->net_cookie))
-		opened.netns_cookie = BPF_CORE_READ(net, net_cookie);
-	else if (bpf_core_field_exists(net->ns.ns_id))
-		opened.netns_cookie = BPF_CORE_READ(net, ns.ns_id);
-	opened.netns = BPF_CORE_READ(net, ns.inum);
-	record_either(&opened);
+	if (opened.key.dst_port)
+		record_either(&opened);
 }
-
-/* What perf_syscall_exit() of kernel/trace/trace_syscalls.c passes. */
-struct sys_exit_context {
-	__u64 regs;
-	__u64 number;
-	__s64 ret;
-};
 
 SEC("tracepoint/syscalls/sys_exit_connect")
 int on_exit_connect(struct sys_exit_context *ctx)
 {
+	/* Of who is in none of the cgroups that the two above are attached to as well. */
 	struct sock *sk = connected_socket(bpf_get_current_task_btf());
 
 	if (ctx->ret == 0 && sk && BPF_CORE_READ(sk, sk_protocol) == IPPROTO_UDP)

@@ -221,7 +221,7 @@ async function readEntries(response) {
       }
       try {
         const e = JSON.parse(line);
-        found.push({ protocol: e.protocol, dst: e.dst_ip, sport: e.src_port, dport: e.dst_port, pid: e.pid, comm: e.comm ?? null, status: e.status ?? null, age: e.age_seconds ?? null });
+        found.push({ protocol: e.protocol, dst: e.dst_ip, src: e.src_ip ?? null, sport: e.src_port, dport: e.dst_port, pid: e.pid, comm: e.comm ?? null, status: e.status ?? null, age: e.age_seconds ?? null, state: e.state ?? null, ended: e.ended ?? null });
       } catch {
         unreadable++;
       }
@@ -247,7 +247,7 @@ async function renewList(asked) {
   loading = true;
   const start = performance.now();
   try {
-    const response = await fetch('cgi-bin/list?encoding=gzip', { cache: 'no-store' });
+    const response = await fetch(`cgi-bin/list?encoding=gzip&direction=${byId('by-direction').value}`, { cache: 'no-store' });
     if (!response.ok) {
       entries = [];
       filterEntries();
@@ -293,6 +293,7 @@ function makeRow(e, index) {
     byId('dst').value = e.dst;
     byId('dport').value = e.dport;
     byId('sport').value = e.sport;
+    byId('src').value = e.src ?? '';
     byId('protocol').value = e.protocol;
     lookUp();
   });
@@ -302,6 +303,7 @@ function makeRow(e, index) {
   if (e.comm !== null) process.append(make('span', 'foreign', show(e.comm)), ' ');
   // A name that is not given: an entry whose identity was overwritten.
   if (e.status !== 'live') process.append(make('span', 'dim', show(e.status ?? 'not recorded')));
+  if (e.state === 'closed') process.append(' ', make('span', 'dim', show(e.ended ?? 'closed')));
   row.append(make('td', 'number', showAge(e.age)), process, make('td', 'number', show(e.pid)),
     make('td', '', show(`${e.protocol} ${e.dst.includes(':') ? `[${e.dst}]` : e.dst}:${e.dport}`)), make('td', 'number', show(e.sport)), last);
   return row;
@@ -345,9 +347,42 @@ function drawRows() {
   if (lost) box.focus({ preventScroll: true });
 }
 
+// ---- sockets that are neither TCP nor UDP -----------------------------------
+
+const SOCKETS = 50; // that are shown
+
+function drawSockets(found) {
+  const age = (s) => (s.age_seconds ?? 1e9) + (s.held === false ? 2e9 : 0); // closed ones last
+  found.sort((a, b) => age(a) - age(b));
+  const open = found.filter((s) => s.held !== false).length;
+  byId('sockets-state').textContent = `${whole.format(open)} held, ${whole.format(found.length - open)} closed` +
+    (found.length > SOCKETS ? `; the first ${SOCKETS} are shown. All: conn-list --sockets.` : '.');
+  byId('socket-rows').replaceChildren(...found.slice(0, SOCKETS).map((s) => {
+    const row = make('tr');
+    const process = make('td');
+    process.append(make('span', 'foreign', show(s.comm)), ' ');
+    if (s.status !== 'live') process.append(make('span', 'dim', show(s.status)));
+    row.append(make('td', 'number', showAge(s.age_seconds)), make('td', '', show(s.kind)),
+      make('td', 'number', show(s.protocol ?? '?')), process, make('td', 'number', show(s.pid)),
+      make('td', s.held === false ? 'dim' : '', { true: 'held', false: 'closed' }[s.held] ?? 'not known'));
+    return row;
+  }));
+}
+
+async function renewSockets() {
+  try {
+    const response = await fetch('cgi-bin/list?sockets=1', { cache: 'no-store' });
+    if (response.ok) return drawSockets((await response.text()).split('\n').filter(Boolean).map((line) => JSON.parse(line)));
+    byId('sockets-state').textContent = await refusal(response);
+  } catch {
+    byId('sockets-state').textContent = 'The list can\'t be read.';
+  }
+  byId('socket-rows').replaceChildren();
+}
+
 // ---- the lookup form ----------------------------------------------------
 
-const FIELDS = ['pid', 'status', 'comm', 'exe', 'cmdline', 'ppid', 'uid', 'gid', 'cgroup', 'age_seconds'];
+const FIELDS = ['pid', 'status', 'comm', 'exe', 'cmdline', 'direction', 'owner', 'state', 'ended', 'ppid', 'parent_comm', 'uid', 'gid', 'cgroup', 'age_seconds'];
 let question = 0;
 
 function drawAnswer(answer) {
@@ -365,6 +400,8 @@ async function lookUp() {
   const mine = ++question;
   const query = new URLSearchParams();
   for (const id of ['dst', 'sport', 'dport', 'protocol']) query.set(id, byId(id).value.trim());
+  const source = byId('src').value.trim();
+  if (source) query.set('src', source);
   const answer = byId('answer');
   try {
     const response = await fetch(`cgi-bin/lookup?${query}`, { cache: 'no-store' });
@@ -384,7 +421,7 @@ let timer = 0;
 
 async function renew() {
   clearTimeout(timer);
-  if (!document.hidden) await Promise.all([renewMetrics(), renewList(false)]);
+  if (!document.hidden) await Promise.all([renewMetrics(), renewList(false), renewSockets()]);
   clearTimeout(timer);
   const seconds = Number(byId('every').value);
   if (seconds) timer = setTimeout(renew, seconds * 1000);
@@ -404,6 +441,7 @@ byId('filter').addEventListener('input', () => {
   filterTimer = setTimeout(filterEntries, 100);
 });
 byId('reload').addEventListener('click', () => renewList(true));
+byId('by-direction').addEventListener('change', () => renewList(true));
 byId('scroll').addEventListener('scroll', () => {
   cancelAnimationFrame(frame);
   frame = requestAnimationFrame(drawRows);

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
 /*
- * attach-tracing: attach a pinned tracing program and pin its link.
+ * attach-tracing: attach pinned tracing programs and pin their links.
  *
- * bpftool 7.1 loads and pins tracing programs but attaches none. The pinned link
- * keeps the program attached when this process is gone; removing the pin
- * detaches it. The pin of an iterator runs the program when it is read.
+ * bpftool 7.1 loads and pins tracing programs but attaches none. A pinned link keeps its
+ * program attached when this process is gone, and removing the pin detaches it. Reading the
+ * pin of an iterator runs the program.
  */
-#include "bpf.h"
-#include "text.h"
+#include "lib/bpf.h"
+#include "lib/number.h"
+#include "lib/text.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -52,8 +53,8 @@ static int fail(const char *what, const char *path, int rc)
 }
 
 /*
- * The number that perf_event_open(2) knows a tracepoint by, or -errno. It stands in
- * tracefs, which need not be mounted: this instance of it has no place in the tree.
+ * The number by which perf_event_open(2) knows a tracepoint, or -errno. It is read from an
+ * instance of tracefs of our own, so that none has to be mounted on this host.
  */
 static int64_t tracepoint_id(const char *name)
 {

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 /*
- * carry-counters: put what a map of counters holds into one of a newer layout.
+ * carry-counters: copy the counters of a map into one of a newer layout.
  *
- * The sum over all CPUs and keys goes to the last key of the new map, which no
- * program counts in: nothing that is counted meanwhile can be lost.
+ * The sums over all CPUs and keys go to the last key of the new map. No program counts at
+ * that key, so nothing that is counted meanwhile is lost.
  */
-#include "bpf.h"
-#include "counters.h"
-#include "text.h"
+#include "lib/bpf.h"
+#include "lib/counters.h"
+#include "lib/text.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -29,7 +29,7 @@ static int fail(const char *what, const char *path, int rc)
 	return EXIT_UNAVAILABLE;
 }
 
-/* The sums count as if the first CPU had counted them. */
+/* Write the sums as what the first CPU has counted. */
 static int carry(int map, const __u64 *sum)
 {
 	struct bpf_map_info info;
@@ -41,7 +41,7 @@ static int carry(int map, const __u64 *sum)
 		return rc;
 	if (info.max_entries < 2 || info.value_size % 8)
 		return -EINVAL;
-	/* More than there are CPUs: the kernel takes what it needs. */
+	/* Room for more CPUs than any kernel has: it reads as many values as it needs. */
 	values = calloc(8192, info.value_size);
 	if (!values)
 		return -ENOMEM;

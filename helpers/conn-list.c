@@ -1,22 +1,36 @@
 // SPDX-License-Identifier: MIT
 /* conn-list: which connections are tracked? */
-#include "conn.h"
-#include "follow.h"
-#include "list.h"
-#include "text.h"
+#include "lib/conn.h"
+#include "lib/directories.h"
+#include "lib/follow.h"
+#include "lib/list.h"
+#include "lib/number.h"
+#include "lib/other_sockets.h"
+#include "lib/text.h"
 
 #include <getopt.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 static const char usage[] =
-	"usage: conn-list [-j] [-f | -w SECONDS] [-p tcp|udp] [--dst ADDRESS]\n"
+	"usage: conn-list [-j] [-f | -w SECONDS] [--out] [--in] [--listen] [--open | --closed]\n"
+	"                 [-p tcp|udp] [--dst ADDRESS]\n"
 	"                 [--src-port PORT] [--dst-port PORT] [--pid PID] [--comm NAME]\n"
+	"       conn-list --sockets [-j] [-w SECONDS] [--pid PID] [--comm NAME]\n"
 	"\n"
-	"Print every tracked connection, a line each:\n"
+	"Print every tracked connection that was opened here, a line each:\n"
 	"PROTOCOL DST SRC_PORT DST_PORT PID STATUS COMM\n"
-	"STATUS is live, exited, reused or unknown; COMM is the name that the process had.\n"
+	"STATUS is live, exited, reused or unknown, COMM the name that the process had.\n"
 	"\n"
+	"  --out               those that were opened here, as without the next two\n"
+	"  --in                those that were accepted here\n"
+	"  --listen            the sockets that listen; DST_PORT is 0\n"
+	"  --open, --closed    only those that are open, or have ended; with -f --closed\n"
+	"                      each connection as it ends\n"
+	"  --sockets           the sockets that are neither TCP nor UDP instead:\n"
+	"                      KIND PROTOCOL PID STATUS HELD COMM, HELD being held,\n"
+	"                      closed, or - when that is not known\n"
 	"  -p, --protocol P    only tcp, or only udp\n"
 	"  --dst ADDRESS       only those to this address\n"
 	"  --src-port PORT     only those from this local port\n"
@@ -31,7 +45,31 @@ static const char usage[] =
 	"  -V, --version       the version\n"
 	"\n"
 	"Exit status: 0 done, 2 bad arguments, 3 the maps can't be read.\n"
-	"Environment: PIN_DIR, where the maps are pinned (/sys/fs/bpf/connpin).\n";
+	"Environment: PIN_DIR, where the maps are pinned (" PIN_DIR_DEFAULT ").\n";
+
+/* False when nothing more is to be printed. */
+static bool wait_for_next(bool json, uint64_t seconds)
+{
+	if (!seconds)
+		return false;
+	if (!json)
+		out_str("\n");
+	if (out_flush())
+		return false;
+	(void)nanosleep(&(struct timespec) { .tv_sec = (time_t)seconds }, NULL);
+	return true;
+}
+
+/* The exit status after reading WHAT has ended with RC. */
+static int end_list(int rc, const char *what)
+{
+	/* finish() reports it when writing failed instead. */
+	if (rc && !out_flush()) {
+		warn_parts("cannot read ", what, ": ", strerror(-rc), NULL);
+		return EXIT_UNAVAILABLE;
+	}
+	return finish(EXIT_FOUND);
+}
 
 static int list_all(const struct entry_filter *filter, bool json, uint64_t seconds)
 {
@@ -40,37 +78,54 @@ static int list_all(const struct entry_filter *filter, bool json, uint64_t secon
 
 	if (list_open(&list))
 		return EXIT_UNAVAILABLE;
-	for (;;) {
-		rc = list_print(&list, filter, json, NULL);
-		if (rc || !seconds)
-			break;
-		if (!json)
-			out_str("\n");
-		rc = out_flush();
-		if (rc)
-			break;
-		(void)nanosleep(&(struct timespec) { .tv_sec = (time_t)seconds }, NULL);
+	while (!(rc = list_print(&list, filter, json, NULL)) && wait_for_next(json, seconds))
 		list_refresh(&list);
-	}
-	/* A failed write is finish()'s to tell. */
-	if (rc && !out_flush()) {
-		warn_parts("cannot read the connection table: ", strerror(-rc), NULL);
-		return EXIT_UNAVAILABLE;
-	}
-	return finish(EXIT_FOUND);
+	return end_list(rc, "the connection table");
 }
 
-enum { OPTION_DST = 256, OPTION_SRC_PORT, OPTION_DST_PORT, OPTION_PID, OPTION_COMM };
+static int list_sockets(const struct entry_filter *filter, bool json, uint64_t seconds)
+{
+	int map, rc;
+
+	do {
+		map = others_open();
+		if (map < 0)
+			return EXIT_UNAVAILABLE;
+		rc = others_print(map, filter, json, NULL);
+		close(map);
+	} while (!rc && wait_for_next(json, seconds));
+	return end_list(rc, "the other sockets");
+}
+
+enum {
+	OPTION_OUT = 256,
+	OPTION_IN,
+	OPTION_LISTEN,
+	OPTION_OPEN,
+	OPTION_CLOSED,
+	OPTION_DST,
+	OPTION_SRC_PORT,
+	OPTION_DST_PORT,
+	OPTION_PID,
+	OPTION_COMM,
+	OPTION_SOCKETS
+};
 
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "protocol", required_argument, NULL, 'p' },
+		{ "out", no_argument, NULL, OPTION_OUT },
+		{ "in", no_argument, NULL, OPTION_IN },
+		{ "listen", no_argument, NULL, OPTION_LISTEN },
+		{ "open", no_argument, NULL, OPTION_OPEN },
+		{ "closed", no_argument, NULL, OPTION_CLOSED },
 		{ "dst", required_argument, NULL, OPTION_DST },
 		{ "src-port", required_argument, NULL, OPTION_SRC_PORT },
 		{ "dst-port", required_argument, NULL, OPTION_DST_PORT },
 		{ "pid", required_argument, NULL, OPTION_PID },
 		{ "comm", required_argument, NULL, OPTION_COMM },
+		{ "sockets", no_argument, NULL, OPTION_SOCKETS },
 		{ "follow", no_argument, NULL, 'f' },
 		{ "json", no_argument, NULL, 'j' },
 		{ "watch", required_argument, NULL, 'w' },
@@ -79,7 +134,7 @@ int main(int argc, char **argv)
 		{ NULL, 0, NULL, 0 },
 	};
 	struct entry_filter filter = { 0 };
-	bool json = false, is_following = false;
+	bool json = false, is_following = false, is_sockets = false;
 	uint64_t seconds = 0;
 	conn_error error;
 	int c;
@@ -91,6 +146,21 @@ int main(int argc, char **argv)
 		switch (c) {
 		case 'p':
 			error = conn_parse_protocol(optarg, &filter.protocol);
+			break;
+		case OPTION_OUT:
+			filter.want_out = true;
+			break;
+		case OPTION_IN:
+			filter.want_in = true;
+			break;
+		case OPTION_LISTEN:
+			filter.want_listeners = true;
+			break;
+		case OPTION_OPEN:
+		case OPTION_CLOSED:
+			if (filter.state && (filter.state == STATE_OPEN) != (c == OPTION_OPEN))
+				return misuse("--open and --closed exclude each other", "");
+			filter.state = c == OPTION_OPEN ? STATE_OPEN : STATE_CLOSED;
 			break;
 		case OPTION_DST:
 			error = conn_parse_address(optarg, &filter.dst);
@@ -108,6 +178,9 @@ int main(int argc, char **argv)
 			break;
 		case OPTION_COMM:
 			filter.comm = optarg;
+			break;
+		case OPTION_SOCKETS:
+			is_sockets = true;
 			break;
 		case 'f':
 			is_following = true;
@@ -138,5 +211,9 @@ int main(int argc, char **argv)
 
 	if (is_following && seconds)
 		return misuse("-f and -w exclude each other", "");
+	if (is_sockets && (is_following || !others_fit(&filter)))
+		return misuse("--sockets goes with -j, -w, --pid and --comm alone", "");
+	if (is_sockets)
+		return list_sockets(&filter, json, seconds);
 	return is_following ? follow(&filter, json) : list_all(&filter, json, seconds);
 }

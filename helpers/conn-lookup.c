@@ -4,11 +4,12 @@
  *
  * One question on the command line, or with "-" one a line on standard input.
  */
-#include "answer.h"
-#include "batch.h"
-#include "conn.h"
-#include "lookup.h"
-#include "text.h"
+#include "lib/answer.h"
+#include "lib/batch.h"
+#include "lib/conn.h"
+#include "lib/directories.h"
+#include "lib/lookup.h"
+#include "lib/text.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -16,31 +17,34 @@
 
 static const char usage[] =
 	"usage: conn-lookup [-p|--protocol tcp|udp] [-j|--json] [-q|--quiet]\n"
-	"                   [--src ADDRESS] [--netns PID|PATH|any] [--all] [--no-cmdline]\n"
-	"                   DST SRC_PORT DST_PORT\n"
+	"                   [--src ADDRESS] [--netns PID|PATH|any] [--all]\n"
+	"                   [--no-cmdline] [--ancestors] DST SRC_PORT DST_PORT\n"
 	"       conn-lookup [--netns PID|PATH|any] [--no-cmdline] -\n"
 	"\n"
-	"Print the process that opened the TCP connection, or sent the UDP datagram,\n"
-	"from local port SRC_PORT to DST_PORT of the address DST, and whether it is live,\n"
-	"exited, or its process id reused by another; unknown when that can't be told.\n"
+	"Print the process that opened or accepted the TCP connection, or sent the UDP\n"
+	"datagram, between local port SRC_PORT and DST_PORT of the address DST, and its\n"
+	"status: live,\n"
+	"exited, reused (another process has its id now), or unknown.\n"
 	"\n"
 	"  -p, --protocol P  tcp (default) or udp\n"
 	"  -j, --json        one JSON object on one line\n"
 	"  -q, --quiet       the process id alone\n"
 	"  --src ADDRESS     only the connection from this local address\n"
-	"  --netns N         only connections of this network namespace: that of a process,\n"
-	"                    or the file at a path; any: the latest of all. Without it those\n"
-	"                    of the own one; with --src, when the address is none of the own\n"
-	"                    one's, those of any other\n"
-	"  --all             every record of this connection, of the own namespace first\n"
-	"  --no-cmdline      leave the command line out: it may hold secrets\n"
-	"  -                 read \"PROTOCOL DST SRC_PORT DST_PORT [SRC]\" lines, answer each\n"
-	"                    with a JSON object, in order, until end of file\n"
+	"  --netns N         only connections of this network namespace: that of process\n"
+	"                    N, or the one that is a file at the path N, or any. Without\n"
+	"                    it that of the caller; but with --src, if the caller's has\n"
+	"                    no such address, any\n"
+	"  --all             every record of this connection, those of the caller's\n"
+	"                    namespace first\n"
+	"  --ancestors       its parent, the parent of that, and so on to the first\n"
+	"  --no-cmdline      leave out the command line, which may hold secrets\n"
+	"  -                 read lines \"PROTOCOL DST SRC_PORT DST_PORT [SRC]\" and answer\n"
+	"                    each with a JSON object, in order, until end of file\n"
 	"  -h, --help        this text\n"
 	"  -V, --version     the version\n"
 	"\n"
 	"Exit status: 0 found, 1 not found, 2 bad arguments, 3 the maps can't be read.\n"
-	"Environment: PIN_DIR, where the maps are pinned (/sys/fs/bpf/connpin).\n";
+	"Environment: PIN_DIR, where the maps are pinned (" PIN_DIR_DEFAULT ").\n";
 
 enum format { FORMAT_TEXT, FORMAT_JSON, FORMAT_QUIET };
 
@@ -50,53 +54,54 @@ static int bad_operand(const char *name, const char *value, conn_error error)
 	return EXIT_MISUSE;
 }
 
-static void print_answer(const struct answer *answer, enum format format, bool want_cmdline)
-{
-	struct process process;
-
-	if (format == FORMAT_QUIET) {
-		out_u64(answer->pid);
-		out_str("\n");
-		return;
-	}
-	answer_inspect(answer, &process, want_cmdline);
-	if (format == FORMAT_JSON) {
-		answer_print_json(answer, &process);
-		out_str("\n");
-	} else {
-		answer_print_text(answer, &process);
-	}
-}
-
 struct question {
 	uint8_t protocol;
 	enum format format;
 	bool all;
 	bool want_cmdline;
+	bool want_ancestors;
 	struct netns_choice netns;
 	struct conn_source source;
 };
 
+static void print_answer(const struct answer *answer, const struct question *question)
+{
+	struct process process;
+	struct facts facts;
+
+	if (question->format == FORMAT_QUIET) {
+		out_u64(answer->pid);
+		out_str("\n");
+		return;
+	}
+	facts = answer_inspect(answer, &process, question->want_cmdline);
+	facts.want_ancestors = question->want_ancestors;
+	if (question->format == FORMAT_JSON) {
+		answer_print_json(&facts);
+		out_str("\n");
+	} else {
+		answer_print_text(&facts);
+	}
+}
+
 static int answer_one(char **operand, const struct question *question)
 {
-	struct answer answers[IDENTITY_WAYS];
+	struct answer answers[LOOKUP_RECORDS];
 	struct lookup lookup = { .netns = question->netns, .want_all = question->all };
 	struct identity_query query;
-	struct conn conn;
-	uint16_t src_port, dst_port;
+	struct conn conn = { .protocol = question->protocol };
 	conn_error error;
 	int count;
 
-	error = conn_parse_address(operand[0], &conn);
+	error = conn_parse_address(operand[0], &conn.dst);
 	if (error)
 		return bad_operand("DST", operand[0], error);
-	error = conn_parse_port(operand[1], &src_port);
+	error = conn_parse_port(operand[1], &conn.src_port);
 	if (error)
 		return bad_operand("SRC_PORT", operand[1], error);
-	error = conn_parse_port(operand[2], &dst_port);
+	error = conn_parse_port(operand[2], &conn.dst_port);
 	if (error)
 		return bad_operand("DST_PORT", operand[2], error);
-	conn_set_ports(&conn, question->protocol, src_port, dst_port);
 
 	lookup_open(&lookup);
 	identity_query(&query, &lookup.identities, &conn);
@@ -115,12 +120,12 @@ static int answer_one(char **operand, const struct question *question)
 	for (int i = 0; i < (question->all ? count : 1); i++) {
 		if (i > 0 && question->format == FORMAT_TEXT)
 			out_str("\n");
-		print_answer(&answers[i], question->format, question->want_cmdline);
+		print_answer(&answers[i], question);
 	}
 	return finish(EXIT_FOUND);
 }
 
-enum { OPTION_SRC = 256, OPTION_NETNS, OPTION_ALL, OPTION_NO_CMDLINE };
+enum { OPTION_SRC = 256, OPTION_NETNS, OPTION_ALL, OPTION_NO_CMDLINE, OPTION_ANCESTORS };
 
 int main(int argc, char **argv)
 {
@@ -134,6 +139,7 @@ int main(int argc, char **argv)
 		{ "netns", required_argument, NULL, OPTION_NETNS },
 		{ "all", no_argument, NULL, OPTION_ALL },
 		{ "no-cmdline", no_argument, NULL, OPTION_NO_CMDLINE },
+		{ "ancestors", no_argument, NULL, OPTION_ANCESTORS },
 		{ NULL, 0, NULL, 0 },
 	};
 	struct question question = { .protocol = 6, .want_cmdline = true };
@@ -173,6 +179,9 @@ int main(int argc, char **argv)
 		case OPTION_NO_CMDLINE:
 			question.want_cmdline = false;
 			break;
+		case OPTION_ANCESTORS:
+			question.want_ancestors = true;
+			break;
 		case 'h':
 			out_str(usage);
 			return finish(EXIT_FOUND);
@@ -187,7 +196,7 @@ int main(int argc, char **argv)
 	argv += optind;
 	if (argc == 1 && strcmp(argv[0], "-") == 0) {
 		if (protocol_name || question.format == FORMAT_QUIET || question.all ||
-		    question.source.is_asked)
+		    question.source.is_asked || question.want_ancestors)
 			return misuse("with - protocol and source are in each line, and each gets "
 				      "one JSON object",
 				      "");

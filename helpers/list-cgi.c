@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: MIT
 /*
- * list-cgi: GET /cgi-bin/list?protocol=udp&dst=A&sport=N&dport=N&pid=N, what conn-list -j
- * prints, an object a line.
+ * list-cgi: answer GET /cgi-bin/list?protocol=udp&dst=A&sport=N&dport=N&pid=N&direction=any&
+ * state=open with what conn-list -j prints, an object a line; GET
+ * /cgi-bin/list?sockets=1&pid=N with what conn-list -j --sockets prints.
  *
- * With encoding=gzip in that content encoding: httpd does not tell what else the client
- * would accept.
+ * A client that wants the answer compressed asks for it with encoding=gzip, because httpd does
+ * not pass on the header Accept-Encoding.
  */
-#include "list.h"
-#include "request.h"
-#include "text.h"
+#include "lib/list.h"
+#include "lib/http_request.h"
+#include "lib/number.h"
+#include "lib/other_sockets.h"
+#include "lib/text.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,9 +23,9 @@
 
 extern char **environ;
 
-enum { PROTOCOL, DST, SPORT, DPORT, PID, ENCODING, PARAMETERS };
+enum { PROTOCOL, DST, SPORT, DPORT, PID, DIRECTION, STATE, SOCKETS, ENCODING, PARAMETERS };
 
-/* NULL, or what is wrong with the value. */
+/* Put the value into the filter. NULL, or what is wrong with it. */
 static conn_error read_parameter(int which, const char *value, struct entry_filter *filter)
 {
 	switch (which) {
@@ -38,18 +41,34 @@ static conn_error read_parameter(int which, const char *value, struct entry_filt
 	case PID:
 		return parse_number(value, 1, UINT32_MAX, &filter->pid) ? NULL
 									: "is not a process id";
+	case DIRECTION:
+		filter->want_in = strcmp(value, "in") == 0 || strcmp(value, "any") == 0;
+		filter->want_out = strcmp(value, "out") == 0 || strcmp(value, "any") == 0;
+		filter->want_listeners = strcmp(value, "listen") == 0;
+		return filter->want_in || filter->want_out || filter->want_listeners
+			       ? NULL
+			       : "is not a direction: in, out, any or listen";
+	case STATE:
+		filter->state = strcmp(value, "open") == 0     ? STATE_OPEN
+				: strcmp(value, "closed") == 0 ? STATE_CLOSED
+							       : ANY_STATE;
+		return filter->state ? NULL : "is not a state: open or closed";
+	case SOCKETS:
+		return strcmp(value, "1") == 0 ? NULL : "is not 1";
 	default:
 		return strcmp(value, "gzip") == 0 ? NULL : "is not an encoding: gzip";
 	}
 }
 
 /* False when the query was refused. */
-static bool read_filter(struct entry_filter *filter, bool *is_gzip)
+static bool read_filter(struct entry_filter *filter, bool *is_sockets, bool *is_gzip)
 {
 	struct parameter parameters[PARAMETERS] = {
 		[PROTOCOL] = { .name = "protocol" }, [DST] = { .name = "dst" },
 		[SPORT] = { .name = "sport" },	     [DPORT] = { .name = "dport" },
-		[PID] = { .name = "pid" },	     [ENCODING] = { .name = "encoding" },
+		[PID] = { .name = "pid" },	     [DIRECTION] = { .name = "direction" },
+		[STATE] = { .name = "state" },	     [SOCKETS] = { .name = "sockets" },
+		[ENCODING] = { .name = "encoding" },
 	};
 
 	if (!request_read_query(parameters, PARAMETERS))
@@ -64,6 +83,12 @@ static bool read_filter(struct entry_filter *filter, bool *is_gzip)
 			return false;
 		}
 	}
+	*is_sockets = *parameters[SOCKETS].value;
+	if (*is_sockets && !others_fit(filter)) {
+		request_refuse("sockets",
+			       "goes with pid alone: these have no address and no ports");
+		return false;
+	}
 	*is_gzip = *parameters[ENCODING].value;
 	return true;
 }
@@ -72,13 +97,13 @@ static bool read_filter(struct entry_filter *filter, bool *is_gzip)
 
 /* --- gzip ------------------------------------------------------------------- */
 
-/* Between us and the answer. */
+/* The gzip through which the list goes. */
 static struct {
-	pid_t pid; /* 0: none is wanted, or none could be started */
+	pid_t pid; /* 0: the list is not compressed */
 	int to, from;
 } gzip;
 
-/* False when it can't be started. */
+/* False when gzip can't be started. */
 static bool start_gzip(void)
 {
 	static char *const argv[] = { "gzip", "-1", NULL };
@@ -105,7 +130,7 @@ static bool start_gzip(void)
 	close(out[1]);
 	gzip.to = in[1];
 	gzip.from = out[0];
-	/* We must not wait for it while it waits for us. */
+	/* If both sides waited for the other to read, neither would go on. */
 	if (!rc && fcntl(gzip.to, F_SETFL, O_NONBLOCK) == 0)
 		return true;
 	close(gzip.to);
@@ -114,7 +139,7 @@ static bool start_gzip(void)
 	return false;
 }
 
-/* What has come out of it, into the answer. 0 at its end, 1, or -errno. */
+/* Move what gzip has written into the answer. 1, 0 at its end, or -errno. */
 static int take_from_gzip(void)
 {
 	char bytes[16384];
@@ -127,7 +152,7 @@ static int take_from_gzip(void)
 	return rc ? rc : 1;
 }
 
-/* For out_with(). */
+/* The writer for out_with(): hands bytes to gzip. */
 static int put_into_gzip(const char *bytes, size_t len)
 {
 	while (len > 0) {
@@ -156,7 +181,7 @@ static int put_into_gzip(const char *bytes, size_t len)
 	return 0;
 }
 
-/* All that it has been given is in the answer, or the answer is not whole. */
+/* Move the rest into the answer and end gzip; if it failed, the answer ends as incomplete. */
 static void end_gzip(void)
 {
 	int rc = out_flush(), status = 0;
@@ -193,34 +218,54 @@ static void begin_gzip(void)
 		out_with(put_into_gzip);
 }
 
+/* End the answer after reading WHAT has ended with RC. */
+static void end_list(int rc, const char *what)
+{
+	if (gzip.pid)
+		end_gzip();
+	/* When writing failed there is no client any more. */
+	if (rc && !out_flush())
+		warn_parts("cannot read ", what, ": ", strerror(-rc), NULL);
+}
+
 static void answer_list(const struct entry_filter *filter, bool is_gzip)
 {
 	struct list list;
-	int rc;
 
-	gzip.pid = 0;
 	if (list_open(&list))
 		return;
-	rc = list_print(&list, filter, true, is_gzip ? begin_gzip : begin);
-	if (gzip.pid)
-		end_gzip();
-	/* A failed write has nobody to tell. */
-	if (rc && !out_flush())
-		warn_parts("cannot read the connection table: ", strerror(-rc), NULL);
+	end_list(list_print(&list, filter, true, is_gzip ? begin_gzip : begin),
+		 "the connection table");
+}
+
+static void answer_sockets(const struct entry_filter *filter, bool is_gzip)
+{
+	int map = others_open();
+
+	if (map < 0)
+		return;
+	end_list(others_print(map, filter, true, is_gzip ? begin_gzip : begin),
+		 "the other sockets");
+	close(map);
 }
 
 int main(int argc, char **argv)
 {
 	struct entry_filter filter = { 0 };
 	struct asker asker;
-	bool is_gzip = false;
+	bool is_sockets = false, is_gzip = false;
 
 	(void)argc;
 	set_program_name(argv[0]);
-	if (request_begin() && request_asker(&asker) && read_filter(&filter, &is_gzip)) {
+	if (request_begin() && request_asker(&asker) &&
+	    read_filter(&filter, &is_sockets, &is_gzip)) {
 		filter.has_uid = !asker.sees_all;
 		filter.uid = asker.uid;
-		answer_list(&filter, is_gzip);
+		gzip.pid = 0;
+		if (is_sockets)
+			answer_sockets(&filter, is_gzip);
+		else
+			answer_list(&filter, is_gzip);
 	}
 	return request_end();
 }

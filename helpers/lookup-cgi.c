@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
 /*
- * lookup-cgi: GET /cgi-bin/lookup?dst=A&sport=N&dport=N&protocol=tcp&src=A, what
+ * lookup-cgi: answer GET /cgi-bin/lookup?dst=A&sport=N&dport=N&protocol=tcp&src=A with what
  * conn-lookup -j prints.
  */
-#include "lookup.h"
-#include "request.h"
-#include "text.h"
+#include "lib/lookup.h"
+#include "lib/http_request.h"
+#include "lib/text.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,16 +23,15 @@ static bool read_question(struct conn *conn, struct conn_source *source)
 		[SRC] = { .name = "src" },
 	};
 	conn_error errors[PARAMETERS] = { NULL };
-	uint16_t src_port = 0, dst_port = 0;
-	uint8_t protocol = 6;
 
 	if (!request_read_query(parameters, PARAMETERS))
 		return false;
-	errors[DST] = conn_parse_address(parameters[DST].value, conn);
-	errors[SPORT] = conn_parse_port(parameters[SPORT].value, &src_port);
-	errors[DPORT] = conn_parse_port(parameters[DPORT].value, &dst_port);
+	errors[DST] = conn_parse_address(parameters[DST].value, &conn->dst);
+	errors[SPORT] = conn_parse_port(parameters[SPORT].value, &conn->src_port);
+	errors[DPORT] = conn_parse_port(parameters[DPORT].value, &conn->dst_port);
+	conn->protocol = IPPROTO_TCP;
 	if (*parameters[PROTOCOL].value)
-		errors[PROTOCOL] = conn_parse_protocol(parameters[PROTOCOL].value, &protocol);
+		errors[PROTOCOL] = conn_parse_protocol(parameters[PROTOCOL].value, &conn->protocol);
 	if (*parameters[SRC].value)
 		errors[SRC] = conn_parse_source(parameters[SRC].value, source);
 	for (int i = 0; i < PARAMETERS; i++) {
@@ -41,16 +41,16 @@ static bool read_question(struct conn *conn, struct conn_source *source)
 			return false;
 		}
 	}
-	conn_set_ports(conn, protocol, src_port, dst_port);
 	return true;
 }
 
 static void answer_question(const struct asker *asker, const struct conn *conn,
 			    const struct conn_source *source)
 {
-	struct answer answers[IDENTITY_WAYS];
+	struct answer answers[LOOKUP_RECORDS];
 	struct identity_query query;
 	struct process process;
+	struct facts facts;
 	struct lookup lookup = { .netns = { .kind = NETNS_OWN },
 				 .want_user = !asker->sees_all,
 				 .uid = asker->uid };
@@ -63,14 +63,14 @@ static void answer_question(const struct asker *asker, const struct conn *conn,
 	count = lookup_answers(&lookup, conn, &query, answers);
 	if (count == 0)
 		request_fail("404 Not Found", "not found");
-	else if (count < 0 && count != -ENODEV) /* that one was told */
+	else if (count < 0 && count != -ENODEV) /* of which there was a message */
 		warn_parts("cannot read the connection table: ", strerror(-count), NULL);
 	if (count <= 0)
 		return;
 	/* A command line may hold secrets. */
-	answer_inspect(&answers[0], &process, cmdline && strcmp(cmdline, "yes") == 0);
+	facts = answer_inspect(&answers[0], &process, cmdline && strcmp(cmdline, "yes") == 0);
 	request_answer(CGI_HEAD("200 OK", "application/json"));
-	answer_print_json(&answers[0], &process);
+	answer_print_json(&facts);
 	out_str("\n");
 }
 

@@ -6,9 +6,9 @@
  * one for each pin. Works without CAP_SYS_ADMIN, as in a container: what is pinned is
  * opened by its path, and programs of others are told by their ids.
  */
-#include "bpf.h"
-#include "clock.h"
-#include "text.h"
+#include "lib/bpf.h"
+#include "lib/clock.h"
+#include "lib/text.h"
 
 #include <dirent.h>
 #include <errno.h>

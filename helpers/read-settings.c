@@ -1,31 +1,35 @@
 // SPDX-License-Identifier: MIT
-/* read-settings: the settings, checked, for the scripts. */
-#include "settings.h"
-#include "text.h"
+/* read-settings: read and check the settings, for the scripts. */
+#include "lib/settings.h"
+#include "lib/text.h"
 
 #include <getopt.h>
 
 static const char usage[] =
 	"usage: read-settings [--lenient] [--for NAME] [FILE]\n"
+	"       read-settings --table\n"
 	"\n"
-	"Print every setting as NAME:LINE=value. LINE is where FILE has it, 0 when it is\n"
-	"of the environment, which goes first, or the default.\n"
+	"Print every setting as NAME:LINE=value. LINE is the line of FILE, or 0 when the\n"
+	"value is that of the environment, which goes first, or the default.\n"
 	"\n"
 	"  --for NAME     the name in front of messages\n"
-	"  --lenient      leave out what is wrong, and tell it, unless it says where\n"
-	"                 connpin is attached\n"
+	"  --lenient      report a setting that is wrong and use its default, unless it\n"
+	"                 says where connpin is attached\n"
+	"  --table        print the name, the default and the range of each setting\n"
+	"                 with a tab between two, and read nothing\n"
 	"  -h, --help     this text\n"
 	"  -V, --version  the version\n"
 	"\n"
-	"Exit status: 0 done, 2 FILE is missing or a setting is wrong, 3 FILE can't be read.\n";
+	"Exit status: 0 done, 2 FILE is missing or a setting wrong, 3 FILE can't be read.\n";
 
-enum { OPTION_LENIENT = 256, OPTION_FOR };
+enum { OPTION_LENIENT = 256, OPTION_FOR, OPTION_TABLE };
 
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "lenient", no_argument, NULL, OPTION_LENIENT },
 		{ "for", required_argument, NULL, OPTION_FOR },
+		{ "table", no_argument, NULL, OPTION_TABLE },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'V' },
 		{ NULL, 0, NULL, 0 },
@@ -43,6 +47,9 @@ int main(int argc, char **argv)
 		case OPTION_FOR:
 			set_program_name(optarg);
 			break;
+		case OPTION_TABLE:
+			print_settings_table();
+			return finish(EXIT_FOUND);
 		case 'h':
 			out_str(usage);
 			return finish(EXIT_FOUND);

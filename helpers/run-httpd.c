@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: MIT
 /*
- * run-httpd: a busybox httpd for each address, and a bound on their clients.
+ * run-httpd: run a busybox httpd for each address, and bound their clients.
  *
- * httpd listens at one address, starts a process for each client and lets one that
- * sends a byte a minute stay for days. This parent ends connections that are too
- * old or too many, the oldest first, and everything when one of the servers ends.
- * When it is killed itself, the kernel kills the servers: see tie().
+ * httpd listens at one address and starts a process for each client, which may stay for days
+ * if it sends a byte a minute. This parent ends connections that are too old or too many, the
+ * oldest first, and all servers when one of them ends. When the parent itself is killed, the
+ * kernel kills the servers: see tie().
  */
-#include "text.h"
+#include "lib/clock.h"
+#include "lib/number.h"
+#include "lib/proc_stat.h"
+#include "lib/text.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -38,9 +41,9 @@ static const char usage[] =
 	"Exit status: 0 ended by a signal, 2 bad arguments, 3 a server ended.\n";
 
 #define SERVERS_MAX 16
-#define SPARE_PROCESSES 32	 /* the servers, and what a burst needs between two looks */
-#define CHILDREN_BYTES (1 << 20) /* of a list of process ids */
-#define CHILDREN_MAX 131072	 /* that many have room there, with 7 digits each */
+#define SPARE_PROCESSES 32	 /* for the servers, and for a burst between two looks */
+#define CHILDREN_BYTES (1 << 20) /* room for a list of process ids as text */
+#define CHILDREN_MAX 131072	 /* as many have room there, with 7 digits each */
 
 static struct {
 	uint64_t clients; /* 0: no bound */
@@ -52,8 +55,8 @@ static struct {
 static pid_t servers[SERVERS_MAX];
 static int server_count;
 /*
- * A pipe each, which nothing is written to. The write end is ours alone: when we are gone,
- * the read end has no writer any more.
+ * A pipe for each server, to which nothing is written. Only this process has the write end, so
+ * when it is gone the read end has no writer any more.
  */
 static struct lifeline {
 	int read_end, write_end;
@@ -61,69 +64,42 @@ static struct lifeline {
 
 /* --- connections ---------------------------------------------------------- */
 
-/* When PID was started, in seconds since boot, and its parent. False when it is gone. */
-static bool read_stat(pid_t pid, pid_t *parent, double *started)
+/* False when PID is gone. */
+static bool read_stat(pid_t pid, struct proc_stat *stat)
 {
-	char path[64] = "/proc/", text[1024], *p;
-	ssize_t n;
-	int fd;
+	char path[sizeof("/proc//stat") + NUMBER_DIGITS] = "/proc/";
 
 	format_u64(path + strlen(path), (uint64_t)pid);
 	strcat(path, "/stat");
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return false;
-	n = read(fd, text, sizeof(text) - 1);
-	close(fd);
-	if (n <= 0)
-		return false;
-	text[n] = '\0';
-	/* The name in parentheses may hold anything: count the fields from its end. */
-	p = strrchr(text, ')');
-	if (!p || strlen(p) < 4)
-		return false;
-	*parent = (pid_t)strtol(p + 4, NULL, 10);
-	for (int field = 2; field < 22 && p; field++)
-		p = strchr(p + 1, ' ');
-	if (!p)
-		return false;
-	*started = (double)strtoull(p, NULL, 10) / (double)sysconf(_SC_CLK_TCK);
-	return true;
+	return read_proc_stat(AT_FDCWD, path, stat) == 0;
 }
 
-static double seconds_since_boot(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_BOOTTIME, &now);
-	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
-
-/* By a descriptor, since the number may be another process's by now. */
+/* A descriptor of the process is used because its PID may be reused at any time. */
 static void end_connection(pid_t server, pid_t pid)
 {
 	int fd = (int)syscall(SYS_pidfd_open, pid, 0);
-	double started;
-	pid_t parent;
+	struct proc_stat stat;
 
 	if (fd < 0)
 		return;
-	if (read_stat(pid, &parent, &started) && parent == server)
+	if (read_stat(pid, &stat) && stat.parent == (uint32_t)server)
 		(void)syscall(SYS_pidfd_send_signal, fd, SIGTERM, NULL, 0);
 	close(fd);
 }
 
 struct children {
 	size_t count;
-	pid_t pids[CHILDREN_MAX]; /* the oldest first */
+	pid_t pids[CHILDREN_MAX]; /* the oldest comes first */
 };
 
 /* The kernel lists children in the order in which they were started. */
 static bool read_children(pid_t server, struct children *children)
 {
 	static char text[CHILDREN_BYTES];
-	char path[64] = "/proc/", *p, *end;
+	char path[64] = "/proc/";
+	const char *p = text;
 	size_t len = 0;
+	uint64_t pid;
 	ssize_t n;
 	int fd;
 
@@ -139,18 +115,14 @@ static bool read_children(pid_t server, struct children *children)
 	close(fd);
 	text[len] = '\0';
 	children->count = 0;
-	for (p = text; children->count < CHILDREN_MAX; p = end) {
-		pid_t pid = (pid_t)strtol(p, &end, 10);
-
-		if (end == p)
-			break;
-		children->pids[children->count++] = pid;
-	}
+	/* A space follows each number. */
+	for (; children->count < CHILDREN_MAX && (p = scan_u64(p, &pid)); p += *p == ' ')
+		children->pids[children->count++] = (pid_t)pid;
 	return true;
 }
 
 struct child {
-	double started;
+	uint64_t started; /* in ticks since boot */
 	pid_t pid;
 };
 
@@ -163,22 +135,25 @@ static int compare_ages(const void *a, const void *b)
 	return (x->pid > y->pid) - (x->pid < y->pid);
 }
 
-/* The same from every process's entry: a kernel without CONFIG_PROC_CHILDREN has no list. */
+/*
+ * Find the same in the entries of all processes, for a kernel that has no list of children
+ * (CONFIG_PROC_CHILDREN).
+ */
 static bool find_children(pid_t server, struct children *children)
 {
 	static struct child found[CHILDREN_MAX];
 	DIR *proc = opendir("/proc");
+	struct proc_stat stat;
 	struct dirent *entry;
 	uint64_t pid;
-	pid_t parent;
 	size_t n = 0;
 
 	if (!proc)
 		return false;
 	while (n < CHILDREN_MAX && (entry = readdir(proc)))
 		if (parse_number(entry->d_name, 1, INT32_MAX, &pid) &&
-		    read_stat((pid_t)pid, &parent, &found[n].started) && parent == server)
-			found[n++].pid = (pid_t)pid;
+		    read_stat((pid_t)pid, &stat) && stat.parent == (uint32_t)server)
+			found[n++] = (struct child) { .started = stat.start, .pid = (pid_t)pid };
 	closedir(proc);
 	qsort(found, n, sizeof(found[0]), compare_ages);
 	for (size_t i = 0; i < n; i++)
@@ -187,7 +162,7 @@ static bool find_children(pid_t server, struct children *children)
 	return true;
 }
 
-/* Once: the server goes on, within what the kernel allows its user. */
+/* Tell it once. The servers go on, within the limit of processes that their user has. */
 static void tell_unbounded(void)
 {
 	static bool is_told;
@@ -202,14 +177,15 @@ static void tell_unbounded(void)
 static void bound_connections(pid_t server)
 {
 	static struct children children;
-	double now = seconds_since_boot(), started;
+	uint64_t now = clock_ns(CLOCK_BOOTTIME) / TICK_NS;
+	uint64_t ticks = settings.seconds * (NS_PER_SECOND / TICK_NS);
 	uint64_t most = settings.clients / (uint64_t)server_count;
+	struct proc_stat stat;
 	size_t excess = 0;
-	pid_t parent;
 
 	if ((!read_children(server, &children) && !find_children(server, &children)) ||
-	    !read_stat(server, &parent, &started)) {
-		/* Nobody but us can have reaped it, so it is there. */
+	    !read_stat(server, &stat)) {
+		/* Only this process can reap the server, so it is there but can't be seen. */
 		tell_unbounded();
 		return;
 	}
@@ -219,10 +195,10 @@ static void bound_connections(pid_t server)
 		excess = children.count - most;
 	for (size_t i = 0; i < children.count; i++) {
 		if (i >= excess) {
-			/* Those behind this one are younger. */
-			if (!settings.seconds || !read_stat(children.pids[i], &parent, &started))
+			/* When this one is young enough, so are all that follow. */
+			if (!settings.seconds || !read_stat(children.pids[i], &stat))
 				continue;
-			if (now - started < (double)settings.seconds)
+			if (now < stat.start + ticks)
 				return;
 		}
 		end_connection(server, children.pids[i]);
@@ -238,10 +214,10 @@ static int fail(const char *what, int error)
 }
 
 /*
- * Let the kernel kill SERVER's process group when we are gone, whatever ended us: when the
- * last writer of a pipe goes, the owner of its read end gets a signal (O_ASYNC), as long as
- * anyone has that end open, and the servers have. PR_SET_PDEATHSIG would be lost when httpd
- * becomes the user of -u. False when that can't be had.
+ * Have the kernel kill SERVER's process group when this process is gone, whatever ended it.
+ * When the last writer of a pipe goes, the owner of the read end gets a signal (O_ASYNC), as
+ * long as some process has that end open, and the servers have. PR_SET_PDEATHSIG would not
+ * do: the kernel forgets it when httpd becomes the user of -u. False when the kernel refuses.
  */
 static bool tie(const struct lifeline *lifeline, pid_t server)
 {
@@ -250,7 +226,7 @@ static bool tie(const struct lifeline *lifeline, pid_t server)
 	       fcntl(lifeline->read_end, F_SETFL, O_ASYNC) == 0;
 }
 
-/* In the server's process: false also when the parent had gone before that. */
+/* Called in the server's process. False also when the parent has gone already. */
 static bool tie_to_parent(const struct lifeline *lifeline)
 {
 	struct pollfd gone = { .fd = lifeline->read_end };
@@ -288,7 +264,7 @@ static void start_server(char *home, char *conf, char *address, char *user)
 	}
 	pid = fork();
 	if (pid > 0) {
-		/* In both: whichever runs first. */
+		/* Parent and child both do this, as either may run first. */
 		(void)setpgid(pid, pid);
 		servers[server_count++] = pid;
 		return;
@@ -306,7 +282,7 @@ static void start_server(char *home, char *conf, char *address, char *user)
 	_exit(fail("run busybox", errno));
 }
 
-/* By their process groups: connections end with their server. */
+/* Signals go to the process groups, so that connections end with their server. */
 static void end_servers(void)
 {
 	for (int i = 0; i < server_count; i++)
@@ -314,8 +290,8 @@ static void end_servers(void)
 }
 
 /*
- * Whether a server has ended. As the first process of a container this one is also the
- * parent of whoever lost its own, and what ends then may be anything.
+ * Whether a server has ended. Other children may end as well: the first process of a container
+ * becomes the parent of every process that loses its own.
  */
 static bool has_server_ended(void)
 {
@@ -329,8 +305,9 @@ static bool has_server_ended(void)
 }
 
 /*
- * httpd binds its port and then becomes the user. Not before each has: as that user we
- * could not end one that is still root. False when one ended instead.
+ * Wait until each httpd has bound its port and become the user of -u. If this process became
+ * that user earlier, it could not end a server that is still root's. False when one ended
+ * instead.
  */
 static bool wait_for_servers(void)
 {
@@ -359,8 +336,8 @@ static int become_user(void)
 	if (setgroups(0, NULL) || setgid((gid_t)settings.gid) || setuid((uid_t)settings.uid))
 		return fail("become the user of -u", errno);
 	/*
-	 * A pipe's owner is signalled with the permissions of who named it. In a user
-	 * namespace its root has none over another user; the user itself has.
+	 * The kernel signals the owner of a pipe with the permissions of the user who set it.
+	 * In a user namespace root may have none over the user of -u, who has over itself.
 	 */
 	for (int i = 0; i < server_count; i++)
 		if (!tie(&lifelines[i], servers[i]))
@@ -368,7 +345,7 @@ static int become_user(void)
 	return 0;
 }
 
-/* No more processes than that for the user, whoever starts them. */
+/* Bound how many processes the user of the servers may have, whoever starts them. */
 static int limit_processes(void)
 {
 	struct rlimit limit;
@@ -438,7 +415,7 @@ int main(int argc, char **argv)
 	if (argc < 3 || argc - 2 > SERVERS_MAX)
 		return misuse("needed: HOME CONF and 1 to 16 of ADDRESS", "");
 
-	/* Whoever ignores it bequeaths that, and then the end of a server is not told. */
+	/* A parent that ignores SIGCHLD passes that on, and then no end of a server is reported. */
 	signal(SIGCHLD, SIG_DFL);
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGCHLD);

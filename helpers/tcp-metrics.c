@@ -2,8 +2,9 @@
 /*
  * tcp-metrics: how is TCP doing? The counters as Prometheus text.
  */
-#include "metrics.h"
-#include "text.h"
+#include "lib/directories.h"
+#include "lib/metrics.h"
+#include "lib/text.h"
 
 #include <string.h>
 
@@ -17,8 +18,7 @@ static const char usage[] =
 	"  -V, --version  the version\n"
 	"\n"
 	"Exit status: 0 done, 2 bad arguments, 3 the map can't be read.\n"
-	"Environment: PIN_DIR, where the maps are pinned "
-	"(/sys/fs/bpf/connpin).\n";
+	"Environment: PIN_DIR, where the maps are pinned (" PIN_DIR_DEFAULT ").\n";
 
 int main(int argc, char **argv)
 {

@@ -63,6 +63,20 @@ note_older_sockets() {
 	}
 }
 
+# The connections that are open already, and who has them, of all network namespaces.
+note_open_before() {
+	pin=$PIN_DIR/links/on_read_files
+	[ ! -e "$pin" ] || cat "$pin" >/dev/null ||
+		note "the connections of before are not known: cannot read $pin"
+}
+
+# The same of sockets that are neither TCP nor UDP.
+note_older_others() {
+	pin=$PIN_DIR/links/on_read_holders
+	[ ! -e "$pin" ] || cat "$pin" >/dev/null ||
+		note "the other sockets of before are not known: cannot read $pin"
+}
+
 main() {
 	answer_help "$@"
 	VERBOSE=${V-}
@@ -104,11 +118,18 @@ main() {
 	case $STAGED in
 	*tcp_monitor*) note_older_sockets ;;
 	esac
-	apply_settings 0
+	case $STAGED in
+	*port_tracker* | *open_sockets*) note_open_before ;;
+	esac
+	case $STAGED in
+	*other*) note_older_others ;;
+	esac
 	list gone
 	for directory in $listed; do
 		[ ! -d "$PIN_DIR/$directory" ] || discard "$directory"
 	done
+	# Not before: what an older build counts beside this one counts once while they settle.
+	apply_settings 0
 	[ -n "$STAGED" ] || note "already attached: nothing to do"
 	count_features
 	[ "$weak" -eq 0 ] || note "attached; $weak of $all features are degraded or off: see connpin status"

@@ -1,8 +1,8 @@
 # shellcheck shell=sh
 # SPDX-License-Identifier: MIT
 #
-# config.sh: the settings, from etc/connpin.conf and the environment, as read-settings has
-# checked them.
+# config.sh: load_settings reads the settings from etc/connpin.conf and the environment and
+# sets a variable for each. read-settings checks them; helpers/lib/settings.c has the list.
 
 SYSCONFDIR=@SYSCONFDIR@ # put in by make install
 
@@ -13,13 +13,13 @@ elif [ -f "$ROOT/etc/connpin.conf" ]; then
 	config_path=$ROOT/etc/connpin.conf
 fi
 
-# For detach.sh, who has to work whatever else is in the file.
+# Set by detach.sh, which has to work even if other settings in the file are wrong.
 LENIENT=
 
-# Where each setting of the file stands, " NAME:LINE" each; 0 when it is not the file's.
+# The line of the file that each setting is on, as " NAME:LINE"; 0 when it is not the file's.
 SETTING_LINES=
 
-# setting NAME VALUE: its description for a message, with file and line.
+# setting NAME VALUE: print how a message names the setting, with file and line.
 setting() {
 	setting_line=${SETTING_LINES#*" $1:"}
 	setting_line=${setting_line%% *}
@@ -29,34 +29,8 @@ setting() {
 	esac
 }
 
-# shellcheck disable=SC2034 # for those who source this
-set_value() {
-	case $1 in
-	PIN_DIR) PIN_DIR=$2 ;;
-	PIN_GROUP) PIN_GROUP=$2 ;;
-	CGROUP) CGROUP=$2 ;;
-	CONN_V4_ENTRIES) CONN_V4_ENTRIES=$2 ;;
-	CONN_V6_ENTRIES) CONN_V6_ENTRIES=$2 ;;
-	TCP_SOCKETS) TCP_SOCKETS=$2 ;;
-	CGROUP_SERIES) CGROUP_SERIES=$2 ;;
-	CGROUP_LINGER) CGROUP_LINGER=$2 ;;
-	RUN_DIR) RUN_DIR=$2 ;;
-	HTTP_RUN_DIR) HTTP_RUN_DIR=$2 ;;
-	LISTEN) LISTEN=$2 ;;
-	HTTP_USER) HTTP_USER=$2 ;;
-	HTTP_PASSWD) HTTP_PASSWD=$2 ;;
-	HTTP_NAMES) HTTP_NAMES=$2 ;;
-	HTTP_CLIENTS) HTTP_CLIENTS=$2 ;;
-	HTTP_SECONDS) HTTP_SECONDS=$2 ;;
-	LOOKUP_ALLOW) LOOKUP_ALLOW=$2 ;;
-	LOOKUP_USERS) LOOKUP_USERS=$2 ;;
-	LOOKUP_CMDLINE) LOOKUP_CMDLINE=$2 ;;
-	*) die "read-settings is of another build: there is no setting $1" ;;
-	esac
-}
-
-# set_listen_address ADDRESS:PORT: where a client on this host reaches it: LISTEN_ADDRESS
-# and LISTEN_PORT, and both as LISTEN_URL.
+# set_listen_address ADDRESS:PORT: set LISTEN_ADDRESS and LISTEN_PORT to what a client on this
+# host uses to reach the server, and LISTEN_URL to both.
 set_listen_address() {
 	LISTEN_PORT=${1##*:}
 	LISTEN_ADDRESS=${1%:*}
@@ -73,7 +47,7 @@ set_listen_address() {
 	esac
 }
 
-# Nothing in the file is ever run.
+# load_settings: set a variable for each setting. Nothing in the file is ever run.
 load_settings() {
 	[ -x "$HELPERS/read-settings" ] || die "nothing is built: run make first"
 	set -- --for "$PROGRAM" ${LENIENT:+--lenient}
@@ -85,14 +59,17 @@ load_settings() {
 		setting_value=${setting_text#*=}
 		setting_name=${setting_text%%=*} # NAME:LINE
 		SETTING_LINES="$SETTING_LINES $setting_name"
-		set_value "${setting_name%:*}" "$setting_value"
-	done <<-END
+		# This sets the variable of that name. read-settings prints no name but its own.
+		IFS= read -r "${setting_name%:*}" <<-END
+			$setting_value
+		END
+	done <<-SETTINGS
 		$settings
-	END
+	SETTINGS
 	set_listen_address "${LISTEN%% *}"
-	# What the helpers and the CGI programs read.
+	# The helpers and the CGI programs read these.
 	export PIN_DIR RUN_DIR LOOKUP_ALLOW LOOKUP_USERS LOOKUP_CMDLINE
-	# Not by its own name: a client sets HTTP_NAMES with a line "Names:" of its request.
+	# HTTP_NAMES has another name there: a client sets it with a line "Names:" in a request.
 	SERVER_NAMES=$HTTP_NAMES
 	export SERVER_NAMES
 }

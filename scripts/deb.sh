@@ -42,6 +42,7 @@ documents() {
 	changelog | gzip -9n >"$doc/changelog.gz"
 	gzip -9nc "$ROOT/CHANGELOG.md" >"$doc/NEWS.gz"
 	gzip -9nc "$ROOT/README.md" >"$doc/README.md.gz"
+	gzip -9nc "$ROOT/SECURITY.md" >"$doc/SECURITY.md.gz"
 	licence >"$deb/licence"
 	sed -e "/^@MIT@/{r $deb/licence
 d}" "$ROOT/etc/deb/copyright" >"$doc/copyright"

@@ -66,6 +66,11 @@ holds() {
 		unmet="CGROUP is not the root: changes that come while the same program is interrupted are missed"
 		! is_root_cgroup || return 0
 		;;
+	setting:*)
+		unmet="the setting ${1#setting:} is 0"
+		set_entries "${1#setting:}" 0
+		[ "$entries" -eq 0 ] || return 0
+		;;
 	with:*)
 		set_words "${1#with:}"
 		for with_object in $words; do
@@ -283,6 +288,7 @@ join_reasons() {
 serve() {
 	first=
 	last=
+	refused=
 	first_hook=
 	list feature "$1"
 	for rung in $listed; do
@@ -297,7 +303,12 @@ serve() {
 		case "$rung_object $LOADED " in
 		"- "* | *" $rung_object "*) ;;
 		*)
-			! has_program_of "${rung_pin%/*}" "$rung_object" || continue
+			if has_program_of "${rung_pin%/*}" "$rung_object"; then
+				# That does less, because this one was refused.
+				! is_denied "$rung_object" || refused="$rung_hook: $BPF_ERROR"
+				first_hook=${first_hook:-$rung_hook}
+				continue
+			fi
 			if ! try "${rung_pin%/*}" "$rung_object"; then
 				last="$rung_hook: $BPF_ERROR"
 				[ -n "$first" ] || first=$last
@@ -315,7 +326,7 @@ serve() {
 		fi
 		return 0
 	done
-	join_reasons "$first" "$last"
+	join_reasons "${first:-$refused}" "$last"
 	feature "$1" off "${first_hook:--}" "$joined"
 }
 
@@ -555,7 +566,7 @@ is_as_before() {
 	done
 }
 
-# What tcp_events counts is left to it, once it is there. The slots of cgroups are tidied
+# What handle_sockops counts is left to it, once it does. The slots of cgroups are tidied
 # by an iterator: without it none is given out. A run that sees to other directories alone
 # writes none of it.
 #

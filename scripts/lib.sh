@@ -94,7 +94,7 @@ take_lock() {
 		flock -w "$LOCK_SECONDS" 9 ||
 			die "process ${holder:-unknown} holds $lock for more than $LOCK_SECONDS s: end it, then run this again"
 	fi
-	printf '%-10s\n' "$$" >"$lock"
+	{ printf '%-10s\n' "$$" >"$lock"; } 2>/dev/null || die "cannot write $lock"
 }
 
 # Facts for a later run, a file each in RUN_DIR, whole or not there at all.

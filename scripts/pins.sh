@@ -110,6 +110,10 @@ set_entries() {
 	CONN_V6_ENTRIES) entries=$CONN_V6_ENTRIES ;;
 	# A record for each entry of both, eight in a bucket, and the header.
 	identities) entries=$(((CONN_V4_ENTRIES + CONN_V6_ENTRIES) / 8 + 1)) ;;
+	CONN_IN_ENTRIES) entries=$((CONN_IN_ENTRIES / 8 + 1)) ;;
+	OTHER_SOCKETS) entries=$(((OTHER_SOCKETS + 7) / 8)) ;;
+	# Four in a bucket.
+	processes) entries=$((CONN_PROCESSES / 4)) ;;
 	TCP_SOCKETS)
 		# Groups of eight, found by the low bits of a number.
 		entries=128
@@ -210,6 +214,8 @@ ensure_map() {
 	split $found
 	type=$word1 number=$word2 key=$word3 value=$word4 flags=$word6 upgrade=$word8
 	set_entries "$word9" "$word5"
+	# Nothing that has it will be attached.
+	[ "$entries" -gt 0 ] || return 0
 	map_pin=$PIN_DIR/maps/$1
 	if set_map "$1"; then
 		case $map_layout in

@@ -113,6 +113,19 @@ show_maps() {
 		}'
 }
 
+# What other sock_ops programs of the host did to ours, which counts all the same.
+show_interference() {
+	"$HELPERS/tcp-metrics" 2>/dev/null | awk '
+		sub(/^connpin_sock_ops_interference_total[{]by="/, "") && split($0, words, /"[}] /) == 2 && words[2] > 0 {
+			total += words[2]
+			by = by (by ? ", " : "") words[1] " " words[2]
+		}
+		END {
+			if (total)
+				printf "%-16s another sock_ops program of this host spoiled %d state changes for ours (%s); they were counted all the same\n", "", total, by
+		}'
+}
+
 main() {
 	answer_help "$@"
 	[ $# -eq 0 ] || misuse "unexpected argument $1"
@@ -128,6 +141,7 @@ main() {
 	printf 'connpin on Linux %s, pinned at %s, cgroup %s\n' "$(uname -r)" "$PIN_DIR" "$CGROUP"
 	features
 	[ "$ATTACHED" -eq 1 ] || die "nothing is attached: run attach.sh"
+	show_interference
 	[ ! -d "$PIN_DIR/port_tracker" ] || show_maps
 	[ "$DEGRADED" -eq 0 ] || exit "$STATUS_DEGRADED"
 }

@@ -13,12 +13,12 @@ ROOT=$(cd "$(dirname "$(readlink -f "$0")")/.." && pwd)
 # on the kernel runs on others as well, and with -a, which takes two hours where the
 # machines are emulated, whatever can. One CPU is enough for some, and cheaper to emulate
 # than two, which others need.
-CORE=machine/machine,lookup,ipv6_block
+CORE=machine/machine,lookup,ipv6_block,other_sockets
 ALL=identity,metrics,attach,reconcile,neighbours,rewriters,sockets,upgrade,forgery,udp_shared
 machines() {
 	cat <<-END
-		6.12      6.12   initrd  2 ash  $CORE,machine/place,udp_shared${WITH_ALL:+,$ALL,http,serve,container,machine/netem}
-		6.1       6.1    initrd  2 dash $CORE${WITH_ALL:+,$ALL,cli,machine/missing,machine/broken,machine/openrc}
+		6.12      6.12   initrd  2 ash  $CORE,machine/place,udp_shared,replies${WITH_ALL:+,$ALL,http,serve,container,machine/netem}
+		6.1       6.1    initrd  2 dash $CORE${WITH_ALL:+,$ALL,cli,replies,machine/missing,machine/broken,machine/openrc}
 		refusals  6.12   initrd  1 dash machine/machine,machine/refusals lsm=lockdown,yama,bpf
 		arm64     arm64  arm64   2 ash  machine/machine,lookup${WITH_ALL:+,metrics,identity,soak/records}
 		newest    newest initrd  2 dash $CORE${WITH_ALL:+,metrics,identity}

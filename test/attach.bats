@@ -34,8 +34,8 @@ break_object() {
 
 # Nothing of the tracker can be had.
 break_tracker() {
-	break_object port_tracker tracker_tcp tracker_udp4 tracker_udp6 tracker_pid_tcp tracker_pid_udp4 \
-		tracker_pid_udp6
+	break_object port_tracker tracker tracker_sockops tracker_tcp tracker_udp4 tracker_udp6 \
+		tracker_pid_tcp tracker_pid_udp4 tracker_pid_udp6
 }
 
 count_attached() {
@@ -236,7 +236,7 @@ own_ids() {
 }
 
 @test "attach.sh (each optional object does not load) attaches the rest and names what is off" {
-	for optional in udp_connect:connected_udp tcp_events:tcp_events tcp_states:tcp_states \
+	for optional in udp_connect:connected_udp udp_asked:udp_replies port_tracker:tcp_events tcp_states:tcp_states \
 		resets_sent:resets_sent resets_received:resets_received tcp_live:live_sockets; do
 		rm -rf "$BATS_TEST_TMPDIR/tree"
 		broken_tree
@@ -244,6 +244,7 @@ own_ids() {
 			break_object "$(basename "$object" .bpf.o)"
 		done
 		[ "${optional%%:*}" != tcp_states ] || break_object tcp_counters tcp_counters_tp tcp_counters_raw
+		[ "${optional%%:*}" != port_tracker ] || break_object tracker_sockops
 		run -0 "$BROKEN/scripts/attach.sh"
 		[[ $output = *"attach.sh: ${optional#*:} is off: "* ]]
 		run -1 "$BROKEN/scripts/status.sh"

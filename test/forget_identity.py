@@ -14,7 +14,7 @@ import sys
 
 SYS_BPF = {"x86_64": 321, "aarch64": 280}[os.uname().machine]
 BPF_OBJ_GET = 7
-BUCKET, WAYS, HEAD, RECORD, PID = 1152, 8, 128, 128, 56
+BUCKET, WAYS, HEAD, RECORD, PID = 1408, 8, 128, 160, 56
 
 SRC_PORT, DST_PORT = 24, 26
 # Of identity_check(): the first is that of netns, the others of the words behind it.

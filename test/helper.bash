@@ -53,7 +53,7 @@ has() {
 	if [ ! -f "$answer" ]; then
 		case $1 in
 		readonly_pins) has_readonly_pins ;;
-		mptcp) [ "$("$TRAFFIC" try-socket mptcp 4)" = ok ] ;;
+		mptcp | sctp | vsock | xdp) [ "$("$TRAFFIC" try-socket "$1" 4)" = ok ] ;;
 		*)
 			[ -f "$TREE/test/probe/$1.bpf.c" ] || {
 				echo "has: unknown word $1"

@@ -216,3 +216,11 @@ told() {
 	run ! "${nobody[@]}" cat "$pin"
 	[[ $output = *"Permission denied"* ]]
 }
+
+@test "tcp-metrics (RUN_DIR in the file of settings) finds there which features are on" {
+	printf 'RUN_DIR=%s\n' "$RUN_DIR" >"$BATS_TEST_TMPDIR/conf"
+	CONNPIN_CONF=$BATS_TEST_TMPDIR/conf run -0 env -u RUN_DIR "$HELPERS/tcp-metrics"
+	[[ $output = *'connpin_feature_info{feature="tcp_opens"'* ]]
+	CONNPIN_CONF=/nonexistent RUN_DIR=/nonexistent run -0 "$HELPERS/tcp-metrics"
+	[[ $output != *connpin_feature_info* ]]
+}

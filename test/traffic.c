@@ -38,8 +38,10 @@
  *                               sends after: a TIME_WAIT socket answers with a reset;
  *   late COUNT linger           so long a TCP_LINGER2 that the full socket does
  *   try connect|send ADDR PORT  print "ok" or the errno text
- *   try-socket KIND 4|6         make one of raw, ping, udplite, tcp, udp, mptcp; print "ok" or the
- * errno text
+ *   try-socket KIND 4|6         make one of raw, raw-own, ping, udplite, sctp, tcp, udp, mptcp,
+ *                               unix, packet, xdp, vsock; print "ok" or the errno text
+ *   hold-socket KIND 4|6 [COUNT]  make COUNT (1), print "PID INODE" of the last, hold all
+ *   make-sockets KIND 4|6 COUNT N  make COUNT, and close each at once but every Nth
  *
  * An address with a colon makes an AF_INET6 socket, ::ffff:a.b.c.d too. Port 0 of
  * listen prints "ready PORT". Exit 1 with a message when a call fails.

@@ -15,9 +15,9 @@ setup() {
 
 teardown() {
 	stop_all
-	[ ! -e "$SECOND" ] || bpftool cgroup detach "$CGROUP_ROOT" sock_ops pinned "$SECOND" || true
-	rm -f "$SECOND" "$SECOND"_links/*
-	rm -rf "$SECOND"_links "$SECOND"_programs
+	[ ! -e "$SECOND" ] || bpftool cgroup detach "$CGROUP_ROOT" sock_ops pinned "$SECOND/handle_sockops" || true
+	rm -f "$SECOND"_links/*
+	rm -rf "$SECOND" "$SECOND"_links "$SECOND"_programs
 	detach
 	poll rmdir "$WORK" 2>/dev/null
 }
@@ -33,7 +33,7 @@ other_build() {
 
 tags() {
 	local pin
-	for pin in "$PIN_DIR"/port_tracker/* "$PIN_DIR"/tcp_events/* "$PIN_DIR"/tcp_monitor/*; do
+	for pin in "$PIN_DIR"/port_tracker/* "$PIN_DIR"/tcp_monitor/*; do
 		bpftool prog show pinned "$pin" | sed -n '1s/.*name \([^ ]*\)  tag \([^ ]*\).*/\1 \2/p'
 	done
 }
@@ -74,18 +74,36 @@ tags() {
 	[ "$(cgroup_metric failed_connections)" -eq 0 ]
 }
 
-# The programs that count, of another build, beside those that attach.sh attached.
-attach_second() {
-	local words=() map states=tcp_states pin found
-	has fentry || states=tcp_states_tp
-	. "$TREE/.output/bpf/inventory"
-	inventory object tcp_events
+@test "attach.sh (a program of an older build that this one has not) takes it off" {
+	bpftool prog loadall "$TREE/.output/test/neighbour.bpf.o" "$SECOND"_programs 2>/dev/null
+	mkdir "$PIN_DIR/tcp_events"
+	mv "$SECOND"_programs/ask_changes "$PIN_DIR/tcp_events/on_tcp_event"
+	bpftool cgroup attach "$CGROUP_ROOT" sock_ops pinned "$PIN_DIR/tcp_events/on_tcp_event" multi
+	run -0 "$SCRIPTS/attach.sh"
+	[ ! -e "$PIN_DIR/tcp_events" ]
+	no_line ask_changes bpftool cgroup show "$CGROUP_ROOT"
+}
+
+# with_maps OBJECT: the words that make it use the pinned maps.
+with_maps() {
+	local map found
+	inventory object "$1"
+	words=()
 	# Behind the checksum.
 	for map in ${found#* }; do
 		words+=(map name "$map" pinned "$PIN_DIR/maps/$map")
 	done
-	bpftool prog load "$TREE/.output/test/upgrade/tcp_events.bpf.o" "$SECOND" "${words[@]}" 2>/dev/null
-	bpftool cgroup attach "$CGROUP_ROOT" sock_ops pinned "$SECOND" multi
+}
+
+# The programs that count, of another build, beside those that attach.sh attached.
+attach_second() {
+	local words=() states=tcp_states pin
+	has fentry || states=tcp_states_tp
+	. "$TREE/.output/bpf/inventory"
+	with_maps port_tracker
+	bpftool prog loadall "$TREE/.output/test/upgrade/port_tracker.bpf.o" "$SECOND" "${words[@]}" 2>/dev/null
+	bpftool cgroup attach "$CGROUP_ROOT" sock_ops pinned "$SECOND/handle_sockops" multi
+	with_maps "$states"
 	bpftool prog loadall "$TREE/.output/test/upgrade/$states.bpf.o" "${SECOND}_programs" "${words[@]}" 2>/dev/null
 	mkdir "${SECOND}_links"
 	for pin in "${SECOND}_programs"/*; do

@@ -5,9 +5,12 @@
  *
  * Each set of pinned programs has its turn once a round: attach it, do some
  * hundred operations, take it off. The CPU time of this process is what counts,
- * the kernel's receiving side included: on loopback it runs in the sender; and that
- * of the agent, which has started, runs for the turn, and is then asked to end (SIGINT).
- * Each set is reported on beside the first.
+ * the kernel's receiving side included: on loopback it runs in the sender (but for "http",
+ * with a server of its own, where it is the time until the answer); and that of the agent, which
+ * has started, runs for the turn, and is then asked to end (SIGINT). Each set is reported on beside
+ * the first. In the end each has one more turn, which is not timed, with the kernel's statistics of
+ * programs on: a line "runs SET PROGRAM" with how often that ran for each operation, and the
+ * nanoseconds of one run, those of taking the time among them.
  *
  * Each turn goes to another address of 127.0.0.0/8, so that every connection is
  * a new key of the table; only "tcp-known" and "udp-same" stay at one address. The
@@ -17,7 +20,7 @@
  */
 #include "measure.h"
 
-#include "../../helpers/bpf.c"
+#include "../../helpers/lib/bpf.c"
 
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -50,6 +53,9 @@ static const struct {
 	{ "empty_sendmsg4", BPF_CGROUP_UDP4_SENDMSG },
 	{ "handle_sendmsg4", BPF_CGROUP_UDP4_SENDMSG },
 	{ "handle_sendmsg6", BPF_CGROUP_UDP6_SENDMSG },
+	{ "handle_recvmsg4", BPF_CGROUP_UDP4_RECVMSG },
+	{ "handle_recvmsg6", BPF_CGROUP_UDP6_RECVMSG },
+	{ "empty_recvmsg4", BPF_CGROUP_UDP4_RECVMSG },
 	{ "block_sendmsg6", BPF_CGROUP_UDP6_SENDMSG },
 	{ "block_connect6", BPF_CGROUP_INET6_CONNECT },
 	{ "block_sock_create", BPF_CGROUP_INET_SOCK_CREATE },
@@ -411,6 +417,71 @@ static void receive_all(void)
 		;
 }
 
+/* A server is bound to its port by its number, which this one had before. */
+static void prepare_serve(void)
+{
+	struct sockaddr_in any;
+
+	open_server(SOCK_DGRAM);
+	close(server);
+	any = at(INADDR_ANY);
+	server = open_socket(SOCK_DGRAM);
+	if (bind(server, (struct sockaddr *)&any, sizeof(any)))
+		die("cannot bind", "a socket");
+	sender = open_socket(SOCK_DGRAM);
+}
+
+/* A question from FD and the server's reply, which the peer reads without its address. */
+static void ask(int fd, uint32_t address)
+{
+	struct sockaddr_in from;
+	socklen_t len = sizeof(from);
+	char byte;
+
+	send_datagram(fd, address);
+	if (recvfrom(server, &byte, 1, 0, (struct sockaddr *)&from, &len) != 1 ||
+	    sendto(server, "", 1, 0, (struct sockaddr *)&from, len) != 1 ||
+	    recv(fd, &byte, 1, 0) != 1)
+		die("cannot answer", "a datagram");
+}
+
+static void ask_again(uint32_t address)
+{
+	ask(sender, address);
+}
+
+static void ask_from_new_socket(uint32_t address)
+{
+	int fd = open_socket(SOCK_DGRAM);
+
+	ask(fd, address);
+	close(fd);
+}
+
+/* "http:PORT": somebody else's server, which closes when it has answered. */
+static void ask_server(uint32_t address)
+{
+	static const char request[] = "GET / HTTP/1.0\r\n\r\n";
+	struct sockaddr_in to = at(INADDR_LOOPBACK), from;
+	int client = open_socket(SOCK_STREAM);
+	socklen_t len = sizeof(from);
+	char answer[4096];
+	ssize_t n, all = 0;
+
+	(void)address;
+	if (connect(client, (struct sockaddr *)&to, sizeof(to)) ||
+	    getsockname(client, (struct sockaddr *)&from, &len))
+		die("cannot connect to", "the server");
+	if (send(client, request, sizeof(request) - 1, 0) < 0)
+		die("cannot ask", "the server");
+	while ((n = recv(client, answer, sizeof(answer), 0)) > 0)
+		all += n;
+	if (n < 0 || !all)
+		die("no answer from", "the server");
+	close(client);
+	note_port(ntohs(from.sin_port));
+}
+
 static void nothing(void)
 {
 }
@@ -419,15 +490,24 @@ static const struct operation {
 	const char *name;
 	unsigned count; /* in one turn: some 2 ms */
 	bool stays;	/* at one address */
+	clockid_t clock;
 	void (*prepare)(void);
 	void (*run)(uint32_t address);
 	void (*tidy)(void);
 } operations[] = {
-	{ "tcp", 100, false, prepare_tcp, connect_accept_reset, nothing },
-	{ "tcp-known", 100, true, prepare_tcp, connect_accept_reset, nothing },
-	{ "refused", 200, false, prepare_refused, connect_refused, nothing },
-	{ "udp-same", 4000, true, prepare_udp, send_again, receive_all },
-	{ "udp-new", 1000, false, prepare_udp, send_from_new_socket, receive_all },
+	{ "tcp", 100, false, CLOCK_PROCESS_CPUTIME_ID, prepare_tcp, connect_accept_reset, nothing },
+	{ "tcp-known", 100, true, CLOCK_PROCESS_CPUTIME_ID, prepare_tcp, connect_accept_reset,
+	  nothing },
+	{ "refused", 200, false, CLOCK_PROCESS_CPUTIME_ID, prepare_refused, connect_refused,
+	  nothing },
+	{ "udp-same", 4000, true, CLOCK_PROCESS_CPUTIME_ID, prepare_udp, send_again, receive_all },
+	{ "udp-new", 1000, false, CLOCK_PROCESS_CPUTIME_ID, prepare_udp, send_from_new_socket,
+	  receive_all },
+	{ "serve-same", 1000, true, CLOCK_PROCESS_CPUTIME_ID, prepare_serve, ask_again, nothing },
+	{ "serve-new", 500, false, CLOCK_PROCESS_CPUTIME_ID, prepare_serve, ask_from_new_socket,
+	  nothing },
+	/* What it takes until the answer is there: the server is another process. */
+	{ "http", 100, true, CLOCK_MONOTONIC, nothing, ask_server, nothing },
 };
 
 /* --- turns ----------------------------------------------------------------- */
@@ -445,16 +525,64 @@ static int64_t turn_ns(const struct operation *operation, struct set *set, uint3
 	if (has_agents)
 		sleep_ms(SETTLE_MS);
 	agents = agent_ns();
-	start = now_ns(CLOCK_PROCESS_CPUTIME_ID);
+	start = now_ns(operation->clock);
 	for (unsigned i = 0; i < operation->count; i++)
 		operation->run(address);
-	start = now_ns(CLOCK_PROCESS_CPUTIME_ID) - start;
+	start = now_ns(operation->clock) - start;
 	if (set->agent)
 		sleep_ms(SETTLE_MS);
 	start += agent_ns() - agents;
 	detach(set, operation->count);
 	operation->tidy();
 	return start / operation->count;
+}
+
+/* --- where the time goes --------------------------------------------------- */
+
+#define COUNTED_TURNS 20 /* as many operations as in so many turns */
+
+static struct bpf_prog_info info_of(const struct program *program)
+{
+	struct bpf_prog_info info;
+
+	if (bpf_program_info(program->fd, &info, NULL, 0))
+		die("cannot ask for the runs of", program->pin);
+	return info;
+}
+
+/* How often each program of SET runs for one operation, and for how long. */
+static void report_runs(const struct operation *operation, struct set *set, uint32_t address)
+{
+	const unsigned count = operation->count * COUNTED_TURNS;
+	struct bpf_prog_info before[PROGRAMS_MAX], after;
+	union bpf_attr attr;
+	int statistics;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.enable_stats.type = BPF_STATS_RUN_TIME;
+	statistics = sys_bpf(BPF_ENABLE_STATS, &attr);
+	if (statistics < 0)
+		die("cannot have", "the statistics of programs");
+	attach(set);
+	for (unsigned i = 0; i < set->count; i++)
+		before[i] = info_of(&set->programs[i]);
+	for (unsigned i = 0; i < count; i++) {
+		operation->run(address);
+		if (i % operation->count == 0)
+			operation->tidy();
+	}
+	for (unsigned i = 0; i < set->count; i++) {
+		after = info_of(&set->programs[i]);
+		after.run_cnt -= before[i].run_cnt;
+		after.run_time_ns -= before[i].run_time_ns;
+		if (after.run_cnt)
+			printf("runs %s %s %.2f %.0f\n", set->name, after.name,
+			       (double)after.run_cnt / count,
+			       (double)after.run_time_ns / (double)after.run_cnt);
+	}
+	detach(set, 0);
+	operation->tidy();
+	close(statistics);
 }
 
 /* NAME [PIN...] -- NAME + COMMAND [ARGUMENT...] */
@@ -479,6 +607,12 @@ static unsigned parse_sets(char **argv, struct set *sets)
 
 static const struct operation *find_operation(const char *name)
 {
+	const char *of_server = strchr(name, ':');
+
+	if (of_server && strncmp(name, "http:", 5) == 0) {
+		port = htons((uint16_t)count_argument(of_server + 1));
+		name = "http";
+	}
 	for (size_t i = 0; i < sizeof(operations) / sizeof(*operations); i++)
 		if (strcmp(operations[i].name, name) == 0)
 			return &operations[i];
@@ -494,7 +628,9 @@ int main(int argc, char **argv)
 	uint32_t address = FIRST_ADDRESS;
 
 	if (argc < 5) {
-		fputs("usage: attached tcp|tcp-known|refused|udp-same|udp-new ROUNDS CGROUP\n"
+		fputs("usage: attached "
+		      "tcp|tcp-known|refused|udp-same|udp-new|serve-same|serve-new|\n"
+		      "                http:PORT ROUNDS CGROUP\n"
 		      "                SET [PROGRAM_PIN...|+ COMMAND...] [-- SET ...]\n",
 		      stderr);
 		return 2;
@@ -523,6 +659,9 @@ int main(int argc, char **argv)
 	}
 	for (unsigned i = 0; i < count; i++)
 		report(sets[i].name, sets[i].samples, sets[0].samples, rounds);
+	for (unsigned i = 0; i < count; i++, address++)
+		if (sets[i].count)
+			report_runs(operation, &sets[i], address);
 	if (agent_memory)
 		printf("agent_kB %llu\n", (unsigned long long)agent_memory);
 	if (recorded)

@@ -18,6 +18,7 @@ ROOT=$(cd "$(dirname "$(readlink -f "$0")")/../.." && pwd)
 
 BENCH=$ROOT/.output/test/bench
 EXPORTER_LISTEN=127.0.0.1:9389
+NGINX_PORT=9387
 # What the scripts and the helpers read.
 PIN_DIR=/sys/fs/bpf/connpin_bench
 RUN_DIR=/run/connpin_bench
@@ -269,14 +270,65 @@ pins_of() {
 	# tcp_live runs when somebody reads it, and only then; udp_connect, for UDP sockets
 	# that connect, and nobody does here.
 	everything)
-		echo "$PIN_DIR"/port_tracker/* "$PIN_DIR"/ipv6_blocker/* "$PIN_DIR"/tcp_monitor*/* \
-			"$OTHERS"/tcp_events/*
+		echo "$OTHERS"/everything/* "$PIN_DIR"/udp_asked/* "$PIN_DIR"/ipv6_blocker/* "$PIN_DIR"/tcp_monitor/*
 		;;
-	tracker) echo "$PIN_DIR"/port_tracker/* ;;
-	monitor) echo "$PIN_DIR"/tcp_monitor*/* "$OTHERS"/tcp_events/* ;;
+	tracker) echo "$PIN_DIR"/port_tracker/* "$PIN_DIR"/udp_asked/* ;;
+	senders) echo "$PIN_DIR"/port_tracker/* ;;
+	monitor) echo "$OTHERS"/events_alone/* "$PIN_DIR"/tcp_monitor/* ;;
 	plain) echo "$OTHERS"/plain_tracker/* ;;
 	empty) echo "$OTHERS"/empty_hooks/* ;;
 	esac
+}
+
+# show_runs SET...: where the time goes, program by program.
+show_runs() {
+	for set; do
+		awk -v set="$set" '$1 == "runs" && $2 == set {
+			line = line sprintf("%s %s %.0f x %d ns", line == "" ? "" : ",", $3, $4, $5)
+		} END { if (line != "") printf "  (%s:%s)\n", set, line }' "$WORK/samples"
+	done
+}
+
+# nginx as Debian builds it, with a new connection for each request.
+nginx_rows() {
+	heading 'a request to nginx, attached / bare'
+	if ! command -v nginx >/dev/null; then
+		not_measured 'nginx: everything' 'apt-get install --no-install-recommends nginx-light'
+		return 0
+	fi
+	mkdir "$WORK/nginx"
+	cat >"$WORK/nginx.conf" <<-END
+		daemon off;
+		worker_processes 1;
+		pid $WORK/nginx/pid;
+		error_log $WORK/nginx/error;
+		events { worker_connections 512; }
+		http {
+			access_log off;
+			client_body_temp_path $WORK/nginx/body;
+			proxy_temp_path $WORK/nginx/proxy;
+			fastcgi_temp_path $WORK/nginx/fastcgi;
+			uwsgi_temp_path $WORK/nginx/uwsgi;
+			scgi_temp_path $WORK/nginx/scgi;
+			server {
+				listen 127.0.0.1:$NGINX_PORT;
+				location / { return 200 "connpin"; }
+			}
+		}
+	END
+	(
+		echo 0 >"$CGROUP/cgroup.procs"
+		exec nginx -c "$WORK/nginx.conf"
+	) >"$WORK/error" 2>&1 &
+	NGINX=$!
+	tries=50
+	until [ -s "$WORK/nginx/pid" ] || [ "$tries" -eq 0 ]; do
+		tries=$((tries - 1))
+		sleep 0.1
+	done
+	attached_rows "http:$NGINX_PORT" 'nginx' 1.02 everything empty
+	stop "$NGINX"
+	NGINX=
 }
 
 # attached_rows OPERATION TITLE GOAL SET...: each set against nothing attached. The
@@ -302,14 +354,16 @@ attached_rows() {
 		case $set in
 		everything) row "$title: everything" "$set" bare ${goal:+most "$goal"} ;;
 		plain) row "$title: a plain tracker" "$set" bare ;;
+		senders) row "$title: without udp_asked" senders bare ;;
 		empty) row "$title: empty programs" "$set" bare ;;
-		monitor) row "$title: tcp_monitor alone" "$set" bare most 1.02 ;;
+		monitor) row "$title: tcp_monitor alone" "$set" bare most 1.06 ;;
 		*) row "$title: $set" "$set" bare ;;
 		esac
 	done
 	case "$operation $* " in
-	tcp*' everything '*' plain '*) quotient_row "$title: everything / a plain tracker" everything plain 1.02 ;;
+	tcp*' everything '*' plain '*) quotient_row "$title: everything / a plain tracker" everything plain 1.05 ;;
 	esac
+	show_runs "$@"
 	awk '$1 == "known" {
 		printf "  (%.0f %% of the source ports had been used with that address before)\n",
 			100 * $2 / $3 }' "$WORK/samples"
@@ -339,18 +393,26 @@ agent_rows() {
 	AGENT_MEMORY="$(field 2 agent_kB) kB"
 }
 
-# attach.sh attaches it to the root alone. The third of the settings makes it count.
-load_events() {
+# load_with_maps OBJECT DIRECTORY WITHOUT: all the maps of port_tracker, but for those that
+# the pattern WITHOUT names.
+load_with_maps() {
 	# shellcheck disable=SC1091 # built
 	. "$OBJECTS/inventory"
-	inventory object tcp_events
+	inventory object port_tracker
 	arguments=
 	# shellcheck disable=SC2154 # inventory() sets it
 	for map in ${found#* }; do
-		arguments="$arguments map name $map pinned $PIN_DIR/maps/$map"
+		echo "$map" | grep -qxE "${3:-none}" || arguments="$arguments map name $map pinned $PIN_DIR/maps/$map"
 	done
 	# shellcheck disable=SC2086 # words
-	bpftool prog loadall "$OBJECTS/tcp_events.bpf.o" "$OTHERS/tcp_events" $arguments &&
+	bpftool prog loadall "$1" "$OTHERS/$2" $arguments
+}
+
+# attach.sh attaches what counts by sock_ops to the root alone. The third of the settings
+# makes the programs that are traced leave to it what it counts.
+load_events() {
+	load_with_maps "$OBJECTS/port_tracker.bpf.o" everything '' &&
+		load_with_maps "$BENCH/events_alone.bpf.o" events_alone 'conn_.*|tracker_metrics' &&
 		bpftool map update pinned "$PIN_DIR/maps/tcp_settings" key 0 0 0 0 \
 			value 0 1 0 0 44 1 0 0 1 0 0 0 0 0 0 0
 }
@@ -370,13 +432,21 @@ attachment_rows() {
 		not_measured 'attached / bare' "$(why)"
 		return 0
 	fi
-	# This takes the tracing programs off; the program below attaches and detaches.
+	# This takes the tracing programs off; the program below attaches and detaches. It takes
+	# off what it is to attach, and the programs of attach.sh may not be among that.
 	rm -f "$PIN_DIR"/links/*
-	attached_rows tcp 'TCP, new key' 1.06 everything tracker monitor plain empty
-	attached_rows tcp-known 'TCP, known key' 1.06 everything tracker monitor plain empty
-	attached_rows refused 'TCP refused' '' everything tracker monitor plain
-	attached_rows udp-same 'UDP, same key' 1.10 everything tracker plain empty
-	attached_rows udp-new 'UDP, new socket' 1.08 everything tracker plain empty
+	for hook in sockops sendmsg4 sendmsg6; do
+		bpftool cgroup detach "$CGROUP" "$(echo "$hook" | sed s/sockops/sock_ops/)" \
+			pinned "$PIN_DIR/port_tracker/handle_$hook"
+	done
+	attached_rows tcp 'TCP, new key' 1.12 everything tracker monitor plain empty
+	attached_rows tcp-known 'TCP, known key' 1.10 everything tracker monitor plain empty
+	attached_rows refused 'TCP refused' 1.14 everything tracker monitor plain
+	attached_rows udp-same 'UDP, same key' 1.09 everything tracker plain empty
+	attached_rows udp-new 'UDP, new socket' 1.13 everything tracker plain empty
+	attached_rows serve-same 'UDP server, same client' '' everything senders plain empty
+	attached_rows serve-new 'UDP server, new client' '' everything senders plain empty
+	nginx_rows
 	agent_rows
 }
 
@@ -410,11 +480,13 @@ memory_rows() {
 
 HOLDER=
 EXPORTER=
+NGINX=
 
 clean_up() {
 	trap '' HUP INT TERM
 	[ -z "$HOLDER" ] || stop "$HOLDER"
 	[ -z "$EXPORTER" ] || stop "$EXPORTER"
+	[ -z "$NGINX" ] || stop "$NGINX"
 	"$ROOT/scripts/serve.sh" -k 2>/dev/null || true
 	rm -rf "$OTHERS"
 	"$ROOT/scripts/detach.sh" 2>"$WORK/error" || cat "$WORK/error" >&2

@@ -17,6 +17,12 @@ int empty_sendmsg4(struct bpf_sock_addr *ctx)
 	return 1;
 }
 
+SEC("cgroup/recvmsg4")
+int empty_recvmsg4(struct bpf_sock_addr *ctx)
+{
+	return 1;
+}
+
 SEC("tp_btf/inet_sock_set_state")
 int empty_set_state(void *ctx)
 {

@@ -7,7 +7,7 @@
  */
 #include "measure.h"
 
-#include "../../helpers/bpf.c"
+#include "../../helpers/lib/bpf.c"
 
 #include "../../bpf/port_tracker.h"
 

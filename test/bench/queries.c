@@ -11,7 +11,7 @@
 #include "measure.h"
 
 #include "../../bpf/port_tracker.h"
-#include "../../helpers/bpf.c"
+#include "../../helpers/lib/bpf.c"
 
 #include <arpa/inet.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* The header Accept, as GET /cgi-bin/metrics reads it. */
-#include "../../helpers/accept.h"
+#include "../../helpers/lib/http_accept.h"
 #include "fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

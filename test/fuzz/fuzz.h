@@ -6,7 +6,7 @@
 #ifndef CONNPIN_FUZZ_H
 #define CONNPIN_FUZZ_H
 
-#include "../../helpers/text.h"
+#include "../../helpers/lib/text.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -6,7 +6,7 @@ load ../helper
 
 takes() {
 	local object
-	for object in tcp_events tcp_states_tp tcp_counters_tp tcp_counters_raw tcp_live; do
+	for object in port_tracker tcp_states_tp tcp_counters_tp tcp_counters_raw tcp_live; do
 		/usr/bin/python3 "$TREE/test/host/other_btf.py" "$TREE/.output/bpf/$object.bpf.o" "$1"
 	done
 }

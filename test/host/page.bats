@@ -56,6 +56,11 @@ page() {
 	page lookup 127.0.0.1 "$PORT" "$(client_port)" "$PID" errors
 }
 
+@test "the page shows who made a socket that is neither TCP nor UDP" {
+	start packet "$TRAFFIC" hold-socket packet 4
+	page sockets "$PID"
+}
+
 # hostile SHOWN HEX: a client that calls itself so, with arguments no better.
 hostile() {
 	start "hostile$1" /usr/bin/python3 "$HERE/hostile.py" "$PORT" "$2"

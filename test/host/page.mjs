@@ -103,6 +103,14 @@ const checks = {
     await page.waitForSelector('#answer dl');
     assert.match(await text(page, '#answer dl'), new RegExp(`^pid\\s+${pid}\\b`));
     assert.equal(await page.evaluate(() => document.activeElement.id), 'answer');
+    // From another address of this host, and from its own.
+    await page.fill('#src', '127.0.0.2');
+    await page.press('#src', 'Enter');
+    await page.waitForFunction(() => document.querySelector('#answer .trouble')?.textContent === 'not found');
+    await page.fill('#src', ' 127.0.0.1 ');
+    await page.press('#src', 'Enter');
+    await page.waitForSelector('#answer dl');
+    assert.match(await text(page, '#answer dl'), new RegExp(`^pid\\s+${pid}\\b`));
     // One that is not there, and one that is refused.
     await page.fill('#sport', '1');
     await page.press('#sport', 'Enter');
@@ -113,10 +121,12 @@ const checks = {
     // By the button of its row.
     await page.fill('#by-port', sport);
     await listed(page, '^1 ');
+    await page.fill('#src', '');
     await page.focus('#rows button');
     await page.keyboard.press('Enter');
     await page.waitForSelector('#answer dl');
     assert.match(await text(page, '#answer dl'), new RegExp(`^pid\\s+${pid}\\b`));
+    assert.equal(await page.inputValue('#src'), '127.0.0.1');
     trouble.splice(0); // the 404 and the 400 that were asked for are logged by Chromium
   },
 
@@ -148,6 +158,16 @@ const checks = {
     }
     await picture(page, 'hostile');
     assert.ok(before > 50);
+  },
+
+  // sockets URL PID: its packet socket is in the table of sockets that are neither TCP nor UDP.
+  async sockets(page) {
+    await page.waitForFunction((pid) => [...document.querySelectorAll('#socket-rows tr')].some((row) =>
+      row.children[4].textContent === pid), words[0]);
+    const row = await page.evaluate((pid) => [...document.querySelectorAll('#socket-rows tr')].find((row) =>
+      row.children[4].textContent === pid).innerText.split(/\s+/).slice(-6), words[0]);
+    assert.deepEqual(row, ['s', 'packet', '2054', 'traffic', words[0], 'held']);
+    assert.match(await text(page, '#sockets-state'), /^[0-9,]+ held, [0-9,]+ closed/);
   },
 
   // axe URL: nothing that the checker objects to, light, dark and on a phone.

@@ -23,7 +23,7 @@ refuses() {
 	echo "$output"
 	# shellcheck disable=SC2053 # a pattern, if it has stars
 	[[ $output = *"attach.sh: "$1* ]]
-	said=$(grep -cv '^+ \|undoing\|^groupadd:' <<<"$output")
+	said=$(grep -cv '^+ \|^map create \|undoing\|^groupadd:' <<<"$output")
 	[ "$said" -eq 1 ]
 	unchanged_since "$BEFORE"
 }
@@ -72,7 +72,7 @@ refuses() {
 
 @test "attach.sh (RUN_DIR read-only) says so" {
 	mkdir -p /run/connpin
-	refuses "cannot write /run/connpin/lock" "mount -t tmpfs -o ro none /run/connpin"
+	refuses "cannot write /run/connpin/attach.lock" "mount -t tmpfs -o ro none /run/connpin"
 }
 
 @test "attach.sh (no space left in RUN_DIR) says so and undoes what it did" {
@@ -84,7 +84,7 @@ refuses() {
 @test "attach.sh (not enough memory for a map) says so and undoes what it did" {
 	# 16 million entries are more than this machine has memory for.
 	export CONN_V4_ENTRIES=16777216
-	refuses "cannot create map conn_to_pid_v4 with 16777216 entries: " true
+	refuses "cannot attach the tracker: "*"cannot create map conn_to_pid_v4 with 16777216 entries: not enough memory: " true
 	unset CONN_V4_ENTRIES
 	attach
 }
@@ -94,7 +94,7 @@ refuses() {
 	mkdir -p /sys/fs/cgroup/small
 	echo 24M >/sys/fs/cgroup/small/memory.max
 	export CONN_V4_ENTRIES=1048576
-	refuses "cannot create map conn_to_pid_v4 with 1048576 entries: " "echo 0 >/sys/fs/cgroup/small/cgroup.procs"
+	refuses "cannot attach the tracker: "*"cannot create map conn_to_pid_v4 with 1048576 entries: not enough memory: " "echo 0 >/sys/fs/cgroup/small/cgroup.procs"
 	unset CONN_V4_ENTRIES
 	attach
 	rmdir /sys/fs/cgroup/small
@@ -111,11 +111,11 @@ refuses() {
 
 @test "attach.sh (another one is at work) says that it waits" {
 	mkdir -p /run/connpin
-	exec {held}>>/run/connpin/lock
+	exec {held}>>/run/connpin/attach.lock
 	flock "$held"
 	"$SCRIPTS/attach.sh" >"$BATS_TEST_TMPDIR/said" 2>&1 3>&- {held}>&- &
 	pid=$!
-	poll grep -q 'another connpin script is at work: waiting for it' "$BATS_TEST_TMPDIR/said"
+	poll grep -q 'another connpin script is at work (process unknown): waiting for it' "$BATS_TEST_TMPDIR/said"
 	[ ! -e "$PIN_DIR" ]
 	exec {held}>&-
 	wait "$pid"

@@ -17,7 +17,7 @@ declare -gA COMMAND=([create]=0 [load]=5 [attach]=8 [open_tracepoint]=17 [create
 declare -gA TYPE=([any]=-1 [tracepoint]=5 [cgroup_sock]=9 [sock_ops]=13 [raw_tracepoint]=17
 	[cgroup_sock_addr]=18 [tracing]=26 [hash]=1 [percpu_array]=6)
 declare -gA ATTACH_TYPE=([any]=-1 [sock_create]=2 [sock_ops]=3 [connect6]=11 [sendmsg4]=14
-	[sendmsg6]=15 [tp_btf]=23 [fentry]=24 [fexit]=25 [iter]=28)
+	[sendmsg6]=15 [recvmsg4]=19 [recvmsg6]=20 [tp_btf]=23 [fentry]=24 [fexit]=25 [iter]=28)
 declare -gA FUNCTION=([any]=-1 [bpf_probe_read_kernel]=113 [bpf_get_netns_cookie]=122
 	[bpf_skc_to_tcp_sock]=137 [bpf_get_current_task_btf]=158)
 declare -gA ERROR=([EPERM]=-1 [ENOMEM]=-12 [EACCES]=-13 [EINVAL]=-22)
@@ -243,6 +243,16 @@ blocks_with() {
 	runs_with udp_sends_v6:off
 }
 
+@test "attach.sh (cgroup/recvmsg4 programs refused) does not know replies of UDP servers" {
+	refuse load type=cgroup_sock_addr attach=recvmsg4
+	runs_with udp_replies:off
+}
+
+@test "attach.sh (cgroup/sock_create programs refused) runs without raw, ping and other sockets of IP" {
+	refuse load type=cgroup_sock
+	runs_with other_ip:off
+}
+
 @test "attach.sh (fentry programs refused) counts by tracepoint" {
 	refuse load type=tracing attach=fentry
 	runs_with tcp_states:degraded resets_received:degraded
@@ -251,13 +261,13 @@ blocks_with() {
 @test "attach.sh (fexit programs refused) records connected UDP by tracepoint" {
 	# The program that sees who listens is one.
 	refuse load type=tracing attach=fexit
-	runs_with connected_udp:degraded tcp_states:degraded
+	runs_with connected_udp:degraded accepted:degraded tcp_states:degraded other_families:degraded
 }
 
 @test "attach.sh (fexit and tracepoint programs refused) runs without connected UDP" {
 	refuse load type=tracing attach=fexit
 	refuse load type=tracepoint
-	runs_with connected_udp:off tcp_states:degraded
+	runs_with connected_udp:off accepted:off tcp_states:degraded other_families:off
 }
 
 @test "attach.sh (fentry and tp_btf programs refused) counts opened, accepted and failed connections" {
@@ -271,18 +281,20 @@ blocks_with() {
 	refuse load type=tracing attach=fexit
 	refuse load type=tracing attach=tp_btf
 	runs_with tcp_states:degraded resets_received:degraded connected_udp:degraded \
-		live_sockets:off older_sockets:off by_cgroup:off
+		accepted:degraded live_sockets:off older_sockets:off by_cgroup:off other_families:degraded
 }
 
 @test "attach.sh (iterators refused) runs without live sockets and statistics of programs" {
 	refuse load type=tracing attach=iter
-	runs_with live_sockets:off older_sockets:off program_stats:off by_cgroup:off
+	runs_with live_sockets:off older_sockets:off program_stats:off by_cgroup:off \
+		open_before:off older_other:off held_other:off
 }
 
 @test "attach.sh (all tracing programs refused) runs with those for cgroups and tracepoints" {
 	refuse load type=tracing
 	runs_with tcp_states:degraded resets_received:degraded connected_udp:degraded \
-		live_sockets:off older_sockets:off program_stats:off by_cgroup:off
+		live_sockets:off older_sockets:off program_stats:off by_cgroup:off \
+		accepted:degraded open_before:off other_families:degraded older_other:off held_other:off
 }
 
 # libbpf takes a refused tracepoint for a kernel without bpf_probe_read_kernel().
@@ -317,15 +329,21 @@ blocks_with() {
 	runs_with udp_sends_v6:off
 }
 
+@test "attach.sh (attaching to recvmsg6 refused) does not know replies of UDP servers" {
+	refuse attach attach=recvmsg6
+	runs_with udp_replies:off
+}
+
 @test "attach.sh (links of iterators refused) runs without live sockets and statistics of programs" {
 	refuse create_link attach=iter
-	runs_with live_sockets:off older_sockets:off program_stats:off by_cgroup:off
+	runs_with live_sockets:off older_sockets:off program_stats:off by_cgroup:off \
+		open_before:off older_other:off held_other:off
 }
 
 @test "attach.sh (opening tracepoints refused) runs with the programs for cgroups and iterators" {
 	refuse open_tracepoint
 	runs_with tcp_states:off resets_received:off resets_sent:off connected_udp:degraded \
-		live_sockets:off older_sockets:off by_cgroup:off
+		accepted:degraded live_sockets:off older_sockets:off by_cgroup:off other_families:degraded
 }
 
 # --- maps --------------------------------------------------------------------

@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static void report_and_hold(int fd)
@@ -144,32 +146,78 @@ static int do_try(const char *how, const char *address, const char *port)
 	return 0;
 }
 
-static int do_try_socket(const char *kind, const char *version)
+/* A socket of KIND, or -1 with errno; exits when there is no such kind. */
+static int socket_of_kind(const char *kind, const char *version)
 {
 	static const struct {
 		const char *name;
 		int type, v4, v6;
+		int family; /* 0: AF_INET or AF_INET6 */
 	} kinds[] = {
-		{ "raw", SOCK_RAW, IPPROTO_ICMP, IPPROTO_ICMPV6 },
-		{ "ping", SOCK_DGRAM, IPPROTO_ICMP, IPPROTO_ICMPV6 },
-		{ "udplite", SOCK_DGRAM, IPPROTO_UDPLITE, IPPROTO_UDPLITE },
-		{ "tcp", SOCK_STREAM, 0, 0 },
-		{ "udp", SOCK_DGRAM, 0, 0 },
-		{ "mptcp", SOCK_STREAM, IPPROTO_MPTCP, IPPROTO_MPTCP },
+		{ "raw", SOCK_RAW, IPPROTO_ICMP, IPPROTO_ICMPV6, 0 },
+		{ "raw-own", SOCK_RAW, 253, 253, 0 }, /* for experiments, RFC 3692 */
+		{ "ping", SOCK_DGRAM, IPPROTO_ICMP, IPPROTO_ICMPV6, 0 },
+		{ "udplite", SOCK_DGRAM, IPPROTO_UDPLITE, IPPROTO_UDPLITE, 0 },
+		{ "sctp", SOCK_STREAM, IPPROTO_SCTP, IPPROTO_SCTP, 0 },
+		{ "tcp", SOCK_STREAM, 0, 0, 0 },
+		{ "udp", SOCK_DGRAM, 0, 0, 0 },
+		{ "mptcp", SOCK_STREAM, IPPROTO_MPTCP, IPPROTO_MPTCP, 0 },
+		{ "unix", SOCK_STREAM, 0, 0, AF_UNIX },
+		{ "packet", SOCK_RAW, 0x0608 /* ARP, network order */, 0, AF_PACKET },
+		{ "xdp", SOCK_RAW, 0, 0, 44 /* AF_XDP */ },
+		{ "vsock", SOCK_STREAM, 0, 0, AF_VSOCK },
 	};
 	int v6 = strcmp(version, "6") == 0;
 
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
-		if (strcmp(kinds[i].name, kind) != 0)
-			continue;
-		if (socket(v6 ? AF_INET6 : AF_INET, kinds[i].type, v6 ? kinds[i].v6 : kinds[i].v4) <
-		    0)
-			puts(strerror(errno));
-		else
-			puts("ok");
-		return 0;
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
+		if (strcmp(kinds[i].name, kind) == 0)
+			return socket(kinds[i].family ? kinds[i].family
+				      : v6	      ? AF_INET6
+						      : AF_INET,
+				      kinds[i].type, v6 ? kinds[i].v6 : kinds[i].v4);
+	fprintf(stderr, "traffic: no kind %s\n", kind);
+	exit(2);
+}
+
+static int do_try_socket(const char *kind, const char *version)
+{
+	puts(socket_of_kind(kind, version) < 0 ? strerror(errno) : "ok");
+	return 0;
+}
+
+/* COUNT sockets, each open until standard input ends. */
+static int do_hold_socket(const char *kind, const char *version, int count)
+{
+	struct stat st;
+	char byte;
+	int fd = -1;
+
+	for (int i = 0; i < count; i++) {
+		fd = socket_of_kind(kind, version);
+		if (fd < 0)
+			die("socket");
 	}
-	return 2;
+	if (fstat(fd, &st))
+		die("fstat");
+	printf("%d %lu\n", (int)getpid(), (unsigned long)st.st_ino);
+	fflush(stdout);
+	while (read(STDIN_FILENO, &byte, 1) > 0)
+		;
+	return 0;
+}
+
+/* COUNT sockets one after the other, of which each that EACH divides is left open. */
+static int do_make_sockets(const char *kind, const char *version, int count, int each)
+{
+	for (int i = 0; i < count; i++) {
+		int fd = socket_of_kind(kind, version);
+
+		if (fd < 0)
+			die("socket");
+		if (i % each)
+			close(fd);
+	}
+	return 0;
 }
 
 int hold_command(int argc, char **argv)
@@ -190,6 +238,10 @@ int hold_command(int argc, char **argv)
 		return do_fan(argv[2], argv[3], atoi(argv[4]));
 	if (!strcmp(what, "try-socket") && argc == 4)
 		return do_try_socket(argv[2], argv[3]);
+	if (!strcmp(what, "hold-socket") && (argc == 4 || argc == 5))
+		return do_hold_socket(argv[2], argv[3], argc == 5 ? atoi(argv[4]) : 1);
+	if (!strcmp(what, "make-sockets") && argc == 6)
+		return do_make_sockets(argv[2], argv[3], atoi(argv[4]), atoi(argv[5]));
 	if (!strcmp(what, "try") && argc == 5)
 		return do_try(argv[2], argv[3], argv[4]);
 	return NOT_MINE;

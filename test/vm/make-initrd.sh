@@ -106,11 +106,14 @@ for dir in "$tree"/.output/vm/*/lib/modules/*; do
 	esac
 	[ -d "$dir" ] || continue
 	mkdir -p "$root/usr/lib/modules/${dir##*/}"
-	number=1
+	number=10
 	# Each after those it needs; tcp_diag needs inet_diag. Elsewhere the kernel loads it when it
 	# is asked.
-	for module in veth sch_netem llc stp bridge inet_diag tcp_diag overlay; do
+	for module in veth sch_netem llc stp bridge inet_diag tcp_diag overlay libcrc32c udp_tunnel \
+		ip6_udp_tunnel sctp vsock; do
 		file=$(find "$dir" -name "$module.ko" -o -name "$module.ko.xz")
+		# Not a module of its own any more.
+		[ -n "$file" ] || [ "$module" != libcrc32c ] || continue
 		[ -n "$file" ] || { printf 'make-initrd.sh: no module %s in %s\n' "$module" "$dir" >&2; exit 1; }
 		case $file in
 		*.xz) xz -dc "$file" >"$root/usr/lib/modules/${dir##*/}/$number-$module.ko" ;;

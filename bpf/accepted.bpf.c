@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * accepted: records who accepts a TCP connection, by fexit on the function that takes it
+ * from the queue, for accept(2), io_uring and MPTCP alike. This is for Linux 6.10 and later,
+ * accepted_early for those before, accepted_tp for kernels that refuse fexit.
+ */
+#include "accepted.bpf.h"
+
+struct proto_accept_arg;
+
+SEC("fexit/inet_csk_accept")
+int BPF_PROG(on_accept, struct sock *listener, struct proto_accept_arg *arg, struct sock *sk)
+{
+	if (sk)
+		on_accepted(sk);
+	return 0;
+}

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The process table as the programs write it. BPF side only.
+ *
+ * A hook's process is `current`, whose memory is at hand; that of another task, as an
+ * iterator has it, may be read by a program that sleeps. Writers that meet on a bucket claim a
+ * record each, by making its check odd; who gets none gives up, since the next connection of the
+ * process tries again.
+ */
+#ifndef CONNPIN_PROCESS_BPF_H
+#define CONNPIN_PROCESS_BPF_H
+
+#include "kernel.h"
+#include "process.h"
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, PROCESS_BUCKETS);
+	__type(key, __u32);
+	__type(value, struct process_bucket);
+} conn_process SEC(".maps");
+
+/* Directories and mounts that a path may go through; a longer one is cut. */
+#define PROCESS_PATH_STEPS 128
+#define PROCESS_NAME_BYTES 255 /* NAME_MAX */
+
+static __always_inline struct process_bucket *process_bucket(__u32 pid)
+{
+	__u32 index = process_index(pid, ((struct bpf_map *)&conn_process)->max_entries);
+
+	return bpf_map_lookup_elem(&conn_process, &index);
+}
+
+/* Where the walk from a file to the root is, and what it writes. */
+struct path_walk {
+	struct dentry *dentry;
+	struct mount *mount;
+	struct conn_process *record;
+	__u32 begin; /* of what is written already */
+	__u32 is_done;
+};
+
+static __always_inline struct mount *mount_of(struct vfsmount *vfsmount)
+{
+	return (void *)vfsmount - bpf_core_field_offset(struct mount, mnt);
+}
+
+/* Write the name of DENTRY and a slash in front of what is there. False: no room. */
+static __always_inline bool prepend_name(struct path_walk *walk, struct dentry *dentry)
+{
+	__u32 length = BPF_CORE_READ(dentry, d_name.len), begin = walk->begin;
+
+	if (length == 0 || length > PROCESS_NAME_BYTES || begin < length + 1)
+		return false;
+	begin -= length;
+	barrier_var(begin);
+	barrier_var(length);
+	if (begin == 0 || begin >= PROCESS_PATH_BYTES || length > PROCESS_NAME_BYTES)
+		return false;
+	/* What may seem to reach beyond the path reaches into the arguments, which come later. */
+	if (bpf_probe_read_kernel(&walk->record->bytes[begin], length,
+				  BPF_CORE_READ(dentry, d_name.name)) < 0)
+		return false;
+	begin--;
+	barrier_var(begin);
+	if (begin >= PROCESS_PATH_BYTES)
+		return false;
+	walk->record->bytes[begin] = '/';
+	walk->begin = begin;
+	return true;
+}
+
+/* One step up: to the parent directory, or from the root of a mount to where it is mounted. */
+static long step_up(__u32 i, struct path_walk *walk)
+{
+	struct dentry *dentry = walk->dentry, *parent;
+	struct mount *mount = walk->mount, *above;
+
+	if (dentry == BPF_CORE_READ(mount, mnt.mnt_root)) {
+		above = BPF_CORE_READ(mount, mnt_parent);
+		if (above == mount) {
+			walk->is_done = 1;
+			return 1;
+		}
+		walk->dentry = BPF_CORE_READ(mount, mnt_mountpoint);
+		walk->mount = above;
+		return 0;
+	}
+	parent = BPF_CORE_READ(dentry, d_parent);
+	if (parent == dentry || !parent) {
+		/* Not below the root of its mount: what is written is all that there is. */
+		walk->is_done = 1;
+		return 1;
+	}
+	if (!prepend_name(walk, dentry))
+		return 1;
+	walk->dentry = parent;
+	return 0;
+}
+
+/* The path of FILE, as /proc/PID/exe has it for a reader of the same mount namespace. */
+static __always_inline void write_exe_path(struct conn_process *record, struct file *file)
+{
+	struct path_walk walk = {
+		.dentry = BPF_CORE_READ(file, f_path.dentry),
+		.mount = mount_of(BPF_CORE_READ(file, f_path.mnt)),
+		.record = record,
+		.begin = PROCESS_PATH_BYTES,
+	};
+	struct dentry *first = walk.dentry;
+
+	bpf_loop(PROCESS_PATH_STEPS, step_up, &walk, 0);
+	/* A file that was never in a directory, as those of memfd_create(2), has a name only. */
+	if (walk.is_done && walk.begin == PROCESS_PATH_BYTES)
+		prepend_name(&walk, first);
+	if (!walk.is_done)
+		record->flags |= PROCESS_PATH_CUT;
+	/* d_unlinked() of include/linux/dcache.h; nobody hashes the root of a file system. */
+	if (!BPF_CORE_READ(first, d_hash.pprev))
+		record->flags |= PROCESS_PATH_DELETED;
+	record->path_begin = walk.begin;
+}
+
+/* How the arguments are read: from the own memory, or from that of any task, which may sleep. */
+enum read_by { BY_ITSELF, BY_ANOTHER };
+
+static __always_inline void write_arguments(struct conn_process *record, struct task_struct *task,
+					    enum read_by by)
+{
+	unsigned long begin = task->mm->arg_start, end = task->mm->arg_end;
+	void *to = &record->bytes[PROCESS_PATH_BYTES];
+	__u64 length = end - begin;
+	long rc;
+
+	record->args_length = 0;
+	if (end <= begin)
+		return;
+	if (length > PROCESS_ARGS_BYTES) {
+		length = PROCESS_ARGS_BYTES;
+		record->flags |= PROCESS_ARGS_CUT;
+	}
+	barrier_var(length);
+	if (length > PROCESS_ARGS_BYTES)
+		return;
+	rc = by == BY_ITSELF ? bpf_probe_read_user(to, length, (void *)begin)
+			     : bpf_copy_from_user_task(to, length, (void *)begin, task, 0);
+	if (rc < 0)
+		record->flags |= PROCESS_ARGS_UNKNOWN;
+	else
+		record->args_length = length;
+}
+
+/* Which record a process of UID takes; PROCESS_WAYS: none can be had. */
+static __always_inline __u32 choose_process(const struct process_bucket *bucket, __u32 uid)
+{
+	__u32 own = 0, best = PROCESS_WAYS, best_own = PROCESS_WAYS;
+	__u64 oldest = ~0ULL, oldest_own = ~0ULL, time;
+
+	for (__u32 i = 0; i < PROCESS_WAYS; i++) {
+		if (bucket->way[i].check & 1)
+			continue;
+		time = bucket->pid[i] ? bucket->way[i].time : 0;
+		if (time < oldest) {
+			oldest = time;
+			best = i;
+		}
+		if (time && bucket->way[i].uid == uid) {
+			own++;
+			if (time < oldest_own) {
+				oldest_own = time;
+				best_own = i;
+			}
+		}
+	}
+	return own >= PROCESS_SHARE && oldest ? best_own : best;
+}
+
+static __always_inline void write_process(struct conn_process *record, struct task_struct *task,
+					  enum read_by by)
+{
+	struct task_struct *leader = task->group_leader, *parent = leader->real_parent;
+	struct mm_struct *mm = task->mm;
+	struct file *file;
+
+	record->pid = task->tgid;
+	record->start_time = leader->start_boottime;
+	record->exec_id = task->self_exec_id;
+	record->uid = task->cred->uid.val;
+	record->parent_pid = BPF_CORE_READ(parent, tgid);
+	bpf_probe_read_kernel(record->parent_comm, sizeof(record->parent_comm),
+			      &BPF_CORE_READ(parent, group_leader)->comm);
+	record->parent_comm[PROCESS_COMM_BYTES - 1] = '\0';
+	record->flags = 0;
+	record->login_uid = PROCESS_NO_ID;
+	record->session_id = PROCESS_NO_ID;
+	if (bpf_core_field_exists(task->loginuid)) {
+		record->login_uid = leader->loginuid.val;
+		record->session_id = leader->sessionid;
+		record->flags = PROCESS_HAS_LOGIN;
+	}
+	record->path_begin = PROCESS_PATH_BYTES;
+	record->args_length = 0;
+	record->exe_inode = 0;
+	record->exe_device = 0;
+	if (!mm)
+		return;
+	write_arguments(record, task, by);
+	file = mm->exe_file;
+	if (!file)
+		return;
+	record->exe_inode = file->f_inode->i_ino;
+	record->exe_device = file->f_inode->i_sb->s_dev;
+	write_exe_path(record, file);
+}
+
+/* Write the process of TASK down, if it is not there. */
+static __always_inline void record_process_of(struct task_struct *task, enum read_by by)
+{
+	__u32 pid = task->tgid, exec_id = task->self_exec_id, way, check;
+	__u64 start_time = task->group_leader->start_boottime;
+	struct process_bucket *bucket = process_bucket(pid);
+	struct conn_process *record;
+
+	if (!bucket || !task->mm)
+		return;
+	for (__u32 i = 0; i < PROCESS_WAYS; i++)
+		if (bucket->pid[i] == pid && bucket->exec_id[i] == exec_id &&
+		    bucket->start_time[i] == start_time)
+			return;
+	way = choose_process(bucket, task->cred->uid.val);
+	barrier_var(way);
+	if (way >= PROCESS_WAYS)
+		return;
+	record = &bucket->way[way];
+	check = record->check;
+	if (check & 1 || __sync_val_compare_and_swap(&record->check, check, check | 1) != check)
+		return;
+	bucket->pid[way] = pid;
+	bucket->exec_id[way] = exec_id;
+	bucket->start_time[way] = start_time;
+	write_process(record, task, by);
+	record->time = bpf_ktime_get_boot_ns();
+	/* An exchange, for the barrier that a plain store lacks. */
+	__sync_lock_test_and_set(&record->check, process_check(record));
+}
+
+/*
+ * The process of now. Global, so that the verifier looks at it once and apart from its
+ * callers.
+ */
+__noinline int record_process(void)
+{
+	record_process_of(bpf_get_current_task_btf(), BY_ITSELF);
+	return 0;
+}
+
+#endif

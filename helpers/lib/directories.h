@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The two directories that a helper has to find by itself, where no script has told it of
+ * the settings: that of the pins and that of what attach.sh wrote down.
+ */
+#ifndef CONNPIN_LIB_DIRECTORIES_H
+#define CONNPIN_LIB_DIRECTORIES_H
+
+#define PIN_DIR_DEFAULT "/sys/fs/bpf/connpin"
+#define RUN_DIR_DEFAULT "/run/connpin"
+
+/* A path of this length or more is too long for a directory. */
+#define DIRECTORY_BYTES 512
+
+/*
+ * PIN_DIR: that of the environment; else the default one, if it is there; else that of the
+ * file of settings, which is $CONNPIN_CONF or /etc/connpin.conf (make's SYSCONFDIR); else
+ * the default one. So a look-up on most hosts reads no file. Decided once.
+ */
+const char *pin_dir(void);
+
+/* RUN_DIR: that of the environment, of the file of settings, or the default. Decided once. */
+const char *run_dir(void);
+
+#endif

@@ -1,0 +1,400 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# Every connection: from either end, from before connpin was attached, and after its process
+# has gone.
+
+# shellcheck disable=SC2153,SC2154 # take() assigns what connections.py prints
+load helper
+
+setup_file() {
+	# Open before the attachment, and held until the file is done.
+	mkfifo "$BATS_FILE_TMPDIR/pairs.in"
+	/usr/bin/python3 "$TREE/test/connections.py" pairs <"$BATS_FILE_TMPDIR/pairs.in" \
+		>"$BATS_FILE_TMPDIR/pairs" 3>&- &
+	echo $! >"$BATS_FILE_TMPDIR/pairs.pid"
+	exec {held}>"$BATS_FILE_TMPDIR/pairs.in"
+	export HELD_BEFORE=$held
+	poll test -s "$BATS_FILE_TMPDIR/pairs"
+	attach
+}
+
+teardown_file() {
+	exec {HELD_BEFORE}>&-
+	kill "$(cat "$BATS_FILE_TMPDIR/pairs.pid")" || true
+	detach
+}
+
+teardown() {
+	stop_all
+}
+
+# open WHAT...: connections.py, and what it prints in variables.
+open() {
+	start "${1}" /usr/bin/python3 "$TREE/test/connections.py" "$@"
+	take "$FIRST"
+}
+
+take() {
+	local word
+	for word in $1; do
+		printf -v "${word%%=*}" %s "${word#*=}"
+	done
+}
+
+# answer OPERAND...: the object of the answer, for has.
+answer() {
+	run -0 "$HELPERS/conn-lookup" -j "$@"
+	echo "$output"
+}
+
+# says NAME VALUE: the last answer has this member; VALUE as JSON.
+says() {
+	/usr/bin/python3 -c 'import json, sys
+answer = json.loads(sys.argv[1])
+if answer.get(sys.argv[2], "absent") != json.loads(sys.argv[3]):
+    sys.exit("%s is %r and not %s" % (sys.argv[2], answer.get(sys.argv[2], "absent"), sys.argv[3]))' \
+		"$output" "$1" "$2"
+}
+
+# --- before --------------------------------------------------------------------
+
+@test "conn-lookup (opened before the attachment) names who holds it, of no known age" {
+	take "$(cat "$BATS_FILE_TMPDIR/pairs")"
+	answer 127.0.0.1 "$client" "$server"
+	says pid "$pid"
+	says owner '"holder"'
+	says direction '"out"'
+	says since '"before"'
+	says age_seconds null
+	says state null
+	answer ::1 "$client6" "$server6"
+	says pid "$pid"
+	says direction '"out"'
+	answer -p udp 127.0.0.1 "$udp" 9
+	says pid "$pid"
+	says owner '"holder"'
+}
+
+@test "conn-lookup (accepted before the attachment) knows the direction, shut down or not" {
+	take "$(cat "$BATS_FILE_TMPDIR/pairs")"
+	answer 127.0.0.1 "$server" "$client"
+	says pid "$pid"
+	says direction '"in"'
+	answer 127.0.0.1 "$server" "$shut"
+	says direction '"in"'
+	answer 127.0.0.1 "$shut" "$server"
+	says direction '"out"'
+	answer ::1 "$server6" "$client6"
+	says direction '"in"'
+}
+
+@test "conn-list --listen (listening before the attachment) shows it" {
+	take "$(cat "$BATS_FILE_TMPDIR/pairs")"
+	run -0 "$HELPERS/conn-list" -j --listen --src-port "$server"
+	says pid "$pid"
+	says owner '"listener"'
+	says dst_port 0
+	says src_ip '"127.0.0.1"'
+}
+
+@test "attach.sh (again) leaves what was recorded since as it is" {
+	open accept itself
+	answer 127.0.0.1 "$client" "$server"
+	says owner '"opener"'
+	"$SCRIPTS/detach.sh" 2>/dev/null
+	attach
+	answer 127.0.0.1 "$client" "$server"
+	says pid "$pid"
+	says owner '"holder"'
+	cat "$PIN_DIR/links/on_read_files" >/dev/null
+	open accept itself
+	cat "$PIN_DIR/links/on_read_files" >/dev/null
+	answer 127.0.0.1 "$client" "$server"
+	says owner '"opener"'
+	says state '"open"'
+}
+
+# --- inbound -------------------------------------------------------------------
+
+@test "conn-lookup (accepted by the process itself, a thread, a child) names who accepted" {
+	for how in itself thread fork; do
+		open accept "$how"
+		answer 127.0.0.1 "$server" "$client"
+		says pid "$accepter"
+		says owner '"accepter"'
+		says direction '"in"'
+		says src_ip '"127.0.0.1"'
+		stop_all
+	done
+}
+
+@test "conn-lookup (not accepted yet) names the listener, and says so" {
+	open accept not
+	answer 127.0.0.1 "$server" "$client"
+	says pid "$pid"
+	says owner '"listener"'
+	says state '"open"'
+}
+
+@test "conn-lookup (accepted and closed at once) names the process" {
+	open accept "at once"
+	answer 127.0.0.1 "$server" "$client"
+	says pid "$pid"
+}
+
+@test "conn-lookup (two listeners of one port, SO_REUSEPORT) names neither until one accepts" {
+	for _ in 1 2 3; do
+		open accept reuseport
+		# Ours never accepts: it is the child's, or nobody's.
+		run "$HELPERS/conn-lookup" -j 127.0.0.1 "$server" "$client"
+		if [ "$status" -eq 0 ]; then
+			says owner '"accepter"'
+			[ "$("$HELPERS/conn-lookup" -q 127.0.0.1 "$server" "$client")" != "$pid" ]
+		else
+			[ "$status" -eq 1 ]
+		fi
+		stop_all
+	done
+}
+
+@test "conn-lookup (a connection that nobody has) finds nothing, though its port listens" {
+	open accept not
+	run -1 "$HELPERS/conn-lookup" 127.0.0.1 "$server" 1
+}
+
+@test "conn-list --in, --out, --listen show each what it says, and nothing else what was accepted" {
+	open accept itself
+	[ "$("$HELPERS/conn-list" --in --src-port "$server" | wc -l)" -eq 1 ]
+	[ "$("$HELPERS/conn-list" --listen --src-port "$server" | wc -l)" -eq 1 ]
+	[ "$("$HELPERS/conn-list" --src-port "$server" | wc -l)" -eq 0 ]
+	[ "$("$HELPERS/conn-list" --in --out --dst-port "$server" | wc -l)" -eq 1 ]
+	[ "$("$HELPERS/conn-list" --dst-port "$server" | wc -l)" -eq 1 ]
+	stop_all
+	poll test -z "$("$HELPERS/conn-list" --listen --src-port "$server")"
+}
+
+@test "conn_to_pid_* (a connection that is accepted) has no entry of it" {
+	open accept itself
+	run -1 /usr/bin/python3 "$TREE/test/ctypes_reader.py" "$PIN_DIR/maps/conn_to_pid_v4" 127.0.0.1 \
+		"$server" "$client" tcp
+	run -0 /usr/bin/python3 "$TREE/test/ctypes_reader.py" "$PIN_DIR/maps/conn_to_pid_v4" 127.0.0.1 \
+		"$client" "$server" tcp
+}
+
+# --- how it went ---------------------------------------------------------------
+
+# ends HOW OUT IN: what the two records say of a connection that ends so.
+ends() {
+	open end "$1"
+	answer 127.0.0.1 "$client" "$server"
+	says state '"closed"'
+	says ended "\"$2\""
+	says sent_bytes 1234
+	says received_bytes 99
+	answer 127.0.0.1 "$server" "$client"
+	says state '"closed"'
+	says ended "\"$3\""
+	says sent_bytes 99
+	says received_bytes 1234
+	stop_all
+}
+
+@test "conn-lookup (closed in order, from either side) says fin, and what was carried" {
+	ends fin fin fin
+	ends peer fin fin
+}
+
+@test "conn-lookup (reset by one side) says which" {
+	ends reset "reset sent" "reset by peer"
+	ends peer-reset "reset by peer" "reset sent"
+}
+
+@test "conn-lookup (refused) says so" {
+	open end refused
+	answer 127.0.0.1 "$client" "$server"
+	says ended '"refused"'
+	says state '"closed"'
+}
+
+@test "conn-lookup (closed) says how long it lasted, and an open one does not" {
+	open end fin
+	answer 127.0.0.1 "$client" "$server"
+	/usr/bin/python3 -c 'import json, sys
+answer = json.loads(sys.argv[1])
+assert 0 < answer["duration_seconds"] < 60, answer
+assert 0 < answer["rtt_seconds"] < 1, answer' "$output"
+	open accept itself
+	answer 127.0.0.1 "$client" "$server"
+	says state '"open"'
+	for name in ended duration_seconds sent_bytes received_bytes retransmitted_segments rtt_seconds; do
+		says "$name" null
+	done
+}
+
+@test "conn-list --open, --closed tell them apart, and -f --closed prints each as it ends" {
+	"$HELPERS/conn-list" -f --closed >"$BATS_TEST_TMPDIR/ended" 3>&- &
+	STARTED="${STARTED-} $!"
+	sleep 0.5
+	open end fin
+	poll grep -q " $client $server " "$BATS_TEST_TMPDIR/ended"
+	[ "$("$HELPERS/conn-list" --closed --src-port "$client" | wc -l)" -eq 1 ]
+	[ "$("$HELPERS/conn-list" --open --src-port "$client" | wc -l)" -eq 0 ]
+	open accept itself
+	[ "$("$HELPERS/conn-list" --open --src-port "$client" | wc -l)" -eq 1 ]
+	no_line " $client $server " cat "$BATS_TEST_TMPDIR/ended"
+}
+
+# --- after its process ---------------------------------------------------------
+
+@test "conn-lookup (exited) still tells executable, arguments and parent" {
+	start_server 127.0.0.1
+	cp /usr/bin/python3 "$BATS_TEST_TMPDIR/my program"
+	open_as "$BATS_TEST_TMPDIR/my program" hold "$PORT"
+	stop_one
+	answer 127.0.0.1 "$client" "$PORT"
+	says status '"exited"'
+	says exe "\"$BATS_TEST_TMPDIR/my program\""
+	says cmdline "\"$BATS_TEST_TMPDIR/my program $TREE/test/connections.py hold $PORT\""
+	/usr/bin/python3 -c 'import json, sys
+answer = json.loads(sys.argv[1])
+assert answer["parent_comm"] and answer["ppid"] > 1, answer' "$output"
+	answer --no-cmdline 127.0.0.1 "$client" "$PORT"
+	says cmdline null
+}
+
+# open_as PROGRAM WHAT...: connections.py by that interpreter, to be ended by stop_one.
+open_as() {
+	mkfifo "$BATS_TEST_TMPDIR/one.in"
+	"$1" "$TREE/test/connections.py" "${@:2}" <"$BATS_TEST_TMPDIR/one.in" >"$BATS_TEST_TMPDIR/one" 3>&- &
+	ONE=$!
+	exec {ONE_FD}>"$BATS_TEST_TMPDIR/one.in"
+	poll test -s "$BATS_TEST_TMPDIR/one"
+	take "$(cat "$BATS_TEST_TMPDIR/one")"
+}
+
+stop_one() {
+	exec {ONE_FD}>&-
+	wait "$ONE" || true
+}
+
+@test "conn-lookup (another program by now) tells the one that connected" {
+	open exec /usr/bin/sleep 60
+	poll grep -q sleep "/proc/$pid/comm"
+	answer 127.0.0.1 "$client" "$server"
+	says status '"live"'
+	says exe_changed true
+	/usr/bin/python3 -c 'import json, sys
+answer = json.loads(sys.argv[1])
+assert "python" in answer["exe"] and "connections.py exec" in answer["cmdline"], answer' "$output"
+}
+
+@test "conn-lookup (the executable was replaced since) tells it apart by its inode" {
+	start_server 127.0.0.1
+	cp /usr/bin/python3 "$BATS_TEST_TMPDIR/replaced"
+	inode=$(stat -c %i "$BATS_TEST_TMPDIR/replaced")
+	open_as "$BATS_TEST_TMPDIR/replaced" hold "$PORT"
+	stop_one
+	mv "$BATS_TEST_TMPDIR/replaced" "$BATS_TEST_TMPDIR/kept"
+	cp /bin/true "$BATS_TEST_TMPDIR/replaced"
+	answer 127.0.0.1 "$client" "$PORT"
+	says exe "\"$BATS_TEST_TMPDIR/replaced\""
+	says exe_inode "$inode"
+	[ "$inode" != "$(stat -c %i "$BATS_TEST_TMPDIR/replaced")" ]
+}
+
+@test "conn-lookup (a deleted executable, one in another mount namespace) tells what it was" {
+	dir=$BATS_TEST_TMPDIR
+	start_server 127.0.0.1 2
+	cat >"$dir/gone.sh" <<-'END'
+		cp "$1" "$2/again"
+		exec 9<"$2/again"
+		rm "$2/again"
+		exec "/proc/self/fd/9" connect 127.0.0.1 "$3"
+	END
+	start two sh "$dir/gone.sh" "$TRAFFIC" "$dir" "$PORT"
+	port=$(client_port) pid=$(client_pid)
+	stop_all
+	poll gone "$pid"
+	answer 127.0.0.1 "$port" "$PORT"
+	says exe "\"$dir/again (deleted)\""
+	start_server 127.0.0.1 3
+	# shellcheck disable=SC2016
+	start three unshare -m sh -ec 'mount -t tmpfs none /mnt; cp "$1" /mnt/inside; exec /mnt/inside connect 127.0.0.1 "$2"' \
+		- "$TRAFFIC" "$PORT"
+	port=$(client_port) pid=$(client_pid)
+	stop_all
+	poll gone "$pid"
+	answer 127.0.0.1 "$port" "$PORT"
+	says exe '"/mnt/inside"'
+}
+
+gone() {
+	[ ! -e "/proc/$1" ]
+}
+
+@test "conn-lookup (a path longer than the room) has its end, and says that it is cut" {
+	start_server 127.0.0.1
+	dir=$BATS_TEST_TMPDIR/$(printf 'd%.0s' {1..200})/$(printf 'e%.0s' {1..200})
+	mkdir -p "$dir"
+	cp "$TRAFFIC" "$dir/program"
+	start one "$dir/program" connect 127.0.0.1 "$PORT"
+	port=$(client_port) pid=$(client_pid)
+	stop_all
+	poll gone "$pid"
+	answer 127.0.0.1 "$port" "$PORT"
+	says exe "\"/$(printf 'e%.0s' {1..200})/program\""
+	says exe_truncated true
+}
+
+@test "conn-lookup (more arguments than there is room for) has the first 256 bytes, and says so" {
+	start_server 127.0.0.1
+	start one "$TRAFFIC" connect 127.0.0.1 "$PORT" "$(printf 'x%.0s' {1..400})"
+	port=$(client_port) pid=$(client_pid)
+	stop_all
+	poll gone "$pid"
+	answer 127.0.0.1 "$port" "$PORT"
+	says cmdline_truncated true
+	/usr/bin/python3 -c 'import json, sys
+assert len(json.loads(sys.argv[1])["cmdline"]) == 256' "$output"
+}
+
+@test "conn-lookup (the first thread has ended, another goes on) tells the executable, then too" {
+	open leader
+	answer 127.0.0.1 "$client" "$server"
+	says status '"live"'
+	/usr/bin/python3 -c 'import json, sys
+answer = json.loads(sys.argv[1])
+assert "python" in answer["exe"] and "leader" in answer["cmdline"], answer' "$output"
+}
+
+@test "conn-lookup --ancestors goes up to the first process, and knows the parent of who has exited" {
+	start_server 127.0.0.1
+	start one "$TRAFFIC" connect 127.0.0.1 "$PORT"
+	port=$(client_port) pid=$(client_pid)
+	run -0 "$HELPERS/conn-lookup" -j --ancestors 127.0.0.1 "$port" "$PORT"
+	/usr/bin/python3 -c 'import json, os, sys
+ancestors = json.loads(sys.argv[1])["ancestors"]
+assert ancestors[0]["pid"] == int(sys.argv[2]) and ancestors[-1]["pid"] == 1, ancestors
+assert ancestors[0]["exe"] == os.readlink("/proc/%s/exe" % sys.argv[2]), ancestors' "$output" $$
+	run -0 "$HELPERS/conn-lookup" --ancestors 127.0.0.1 "$port" "$PORT"
+	[[ $output = *"ancestors: $$ "* ]]
+	stop_all
+	poll gone "$pid"
+	run -0 "$HELPERS/conn-lookup" -j --ancestors 127.0.0.1 "$port" "$PORT"
+	/usr/bin/python3 -c 'import json, sys
+assert [a["pid"] for a in json.loads(sys.argv[1])["ancestors"]] == [int(sys.argv[2])]' "$output" $$
+	run -0 "$HELPERS/conn-lookup" -j 127.0.0.1 "$port" "$PORT"
+	says ancestors '"absent"'
+}
+
+@test "attach.sh (CONN_IN_ENTRIES 0) records nothing that was accepted, and the rest as ever" {
+	"$SCRIPTS/detach.sh" 2>/dev/null
+	CONN_IN_ENTRIES=0 attach
+	open accept itself
+	run -1 "$HELPERS/conn-lookup" 127.0.0.1 "$server" "$client"
+	answer 127.0.0.1 "$client" "$server"
+	says pid "$pid"
+	[ -z "$("$HELPERS/conn-list" --in --listen)" ]
+	"$SCRIPTS/detach.sh" 2>/dev/null
+	attach
+}

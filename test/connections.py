@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: MIT
+"""Connections with both ends on this host, for the tests of who has which end.
+
+usage: connections.py WHAT [ARGUMENT]
+WHAT: pairs       a listener, a connection to it, one that is shut down on one side, one over
+                  IPv6, and a connected UDP socket
+      accept HOW  a listener and a connection to it that is accepted HOW: not; by itself; by a
+                  thread; by a child (fork); at once and closed; by one of two listeners of
+                  one port (reuseport)
+      end HOW     a connection that ends HOW: fin, peer (the peer closes first), reset,
+                  peer-reset, refused, abandoned
+      exec FILE   connect, then execute FILE with its words
+      leader      connect in a thread and let the first thread end
+      hold PORT   connect to PORT of 127.0.0.1
+Prints "NAME=VALUE ..." and holds until standard input ends.
+"""
+import ctypes
+import os
+import socket
+import struct
+import sys
+import threading
+import time
+
+
+def listener(host="127.0.0.1", reuse=False, port=0):
+    s = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    if reuse:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    s.bind((host, port))
+    s.listen(64)
+    return s
+
+
+def connect(s):
+    return socket.create_connection(s.getsockname()[:2])
+
+
+def port(s):
+    return s.getsockname()[1]
+
+
+def tell(**values):
+    print(" ".join(f"{name}={value}" for name, value in values.items()), flush=True)
+
+
+def hold():
+    sys.stdin.read()
+
+
+def reset(s):
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    s.close()
+
+
+def pairs():
+    s, s6 = listener(), listener("::1")
+    c, d, c6 = connect(s), connect(s), connect(s6)
+    a, b, a6 = s.accept()[0], s.accept()[0], s6.accept()[0]
+    c.sendall(b"x" * 1000)
+    a.sendall(b"y")
+    c.recv(1)
+    d.shutdown(socket.SHUT_WR)
+    u = socket.socket(type=socket.SOCK_DGRAM)
+    u.connect(("127.0.0.1", 9))
+    tell(pid=os.getpid(), server=port(s), client=port(c), shut=port(d), server6=port(s6),
+         client6=port(c6), udp=port(u))
+    hold()
+
+
+def accept(how):
+    s = listener(reuse=how == "reuseport")
+    others = [listener(reuse=True, port=port(s))] if how == "reuseport" else []
+    if how == "reuseport" and os.fork() == 0:
+        # One of the two listeners is the child's alone.
+        s.close()
+        if others[0].accept():
+            pass
+        time.sleep(60)
+        os._exit(0)
+    c = connect(s)
+    accepter = os.getpid()
+    if how == "fork":
+        accepter = os.fork()
+        if accepter == 0:
+            c.close()
+            held = s.accept()
+            os.read(0, 1)
+            os._exit(0 if held else 1)
+        time.sleep(0.3)
+    elif how == "thread":
+        thread = threading.Thread(target=lambda: kept.append(s.accept()))
+        kept = []
+        thread.start()
+        thread.join()
+    elif how == "at once":
+        s.accept()[0].close()
+    elif how == "itself":
+        kept = s.accept()
+    tell(pid=os.getpid(), accepter=accepter, server=port(s), client=port(c))
+    hold()
+
+
+def end(how):
+    s = listener()
+    if how == "refused":
+        number = port(s)
+        s.close()
+        c = socket.socket()
+        c.bind(("127.0.0.1", 0))
+        mine = port(c)
+        try:
+            c.connect(("127.0.0.1", number))
+        except ConnectionRefusedError:
+            pass
+        tell(pid=os.getpid(), server=number, client=mine)
+        hold()
+        return
+    c = connect(s)
+    a = s.accept()[0]
+    numbers = dict(pid=os.getpid(), server=port(s), client=port(c))
+    c.sendall(b"x" * 1234)
+    a.sendall(b"y" * 99)
+    while len(a.recv(4096)) == 4096:
+        pass
+    c.recv(4096)
+    first, second = (a, c) if how.startswith("peer") else (c, a)
+    if how.endswith("reset"):
+        reset(first)
+    else:
+        first.close()
+        second.recv(1)
+    time.sleep(0.1)
+    second.close()
+    time.sleep(0.1)
+    tell(**numbers)
+    hold()
+
+
+def run(words):
+    s = listener()
+    c = connect(s)
+    os.set_inheritable(c.fileno(), True)
+    os.set_inheritable(s.fileno(), True)
+    tell(pid=os.getpid(), server=port(s), client=port(c))
+    os.execv(words[0], words)
+
+
+def leader():
+    def connected():
+        s = listener()
+        c = connect(s)
+        time.sleep(0.2)
+        tell(pid=os.getpid(), server=port(s), client=port(c))
+        hold()
+        os._exit(0)
+    threading.Thread(target=connected).start()
+    ctypes.CDLL(None).syscall({"x86_64": 60, "aarch64": 93}[os.uname().machine], 0)
+
+
+what, rest = sys.argv[1], sys.argv[2:]
+if what == "pairs":
+    pairs()
+elif what == "accept":
+    accept(rest[0])
+elif what == "end":
+    end(rest[0])
+elif what == "exec":
+    run(rest)
+elif what == "leader":
+    leader()
+elif what == "hold":
+    kept = socket.create_connection(("127.0.0.1", int(rest[0])))
+    tell(pid=os.getpid(), client=port(kept))
+    hold()
