@@ -35,7 +35,7 @@ while read -r object _; do
 	each 644 "$libexec/bpf" ".output/bpf/$object.bpf.o"
 done <bpf/variants
 each 644 "$libexec/bpf" .output/bpf/inventory
-for name in conn-lookup conn-list tcp-metrics attach-tracing carry-counters run-httpd \
+for name in conn-lookup conn-list tcp-metrics attach-tracing carry-counters move-pins run-httpd \
 	pinned read-settings; do
 	each 755 "$libexec/helpers" ".output/helpers/$name"
 done

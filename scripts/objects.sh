@@ -311,26 +311,31 @@ unload() {
 # replace DIRECTORY...: put what is in DIRECTORY_new in the place of what is in DIRECTORY,
 # and take the old programs off. From here on nothing can fail that undoing would help.
 replace() {
-	old_directories=
+	old_directories='' old_links='' moves=''
 	for directory; do
 		[ ! -d "$PIN_DIR/$directory" ] || old_directories="$old_directories ${directory}_old"
 	done
 	[ -z "$old_directories" ] || look
-	# rename(2) drops an old link as it puts the new one in its place.
-	[ ! -d "$PIN_DIR/links_new" ] || is_empty "$PIN_DIR/links_new" ||
-		mv -f "$PIN_DIR/links_new"/* "$PIN_DIR/links"
+	for link in "$PIN_DIR/links_new"/*; do
+		# rename(2) drops an old link as it puts the new one in its place.
+		[ ! -e "$link" ] || moves="$moves $link $PIN_DIR/links/${link##*/}"
+	done
 	for directory; do
 		if [ -d "$PIN_DIR/$directory" ]; then
 			# A program that is not there any more: its link goes.
 			programs_in "$directory"
 			for old_name in $listed; do
-				[ -e "$PIN_DIR/${directory}_new/$old_name" ] || ! set_how - "$old_name" ||
-					remove_pin "$PIN_DIR/links/$old_name"
+				[ -e "$PIN_DIR/${directory}_new/$old_name" ] || [ ! -e "$PIN_DIR/links/$old_name" ] ||
+					! set_how - "$old_name" || old_links="$old_links $PIN_DIR/links/$old_name"
 			done
-			mv "$PIN_DIR/$directory" "$PIN_DIR/${directory}_old"
+			moves="$moves $PIN_DIR/$directory $PIN_DIR/${directory}_old"
 		fi
-		[ ! -d "$PIN_DIR/${directory}_new" ] || mv "$PIN_DIR/${directory}_new" "$PIN_DIR/$directory"
+		[ ! -d "$PIN_DIR/${directory}_new" ] || moves="$moves $PIN_DIR/${directory}_new $PIN_DIR/$directory"
 	done
+	# shellcheck disable=SC2086 # lists of paths
+	[ -z "$old_links" ] || run rm -f $old_links
+	# shellcheck disable=SC2086
+	[ -z "$moves" ] || "$HELPERS/move-pins" $moves
 	[ -n "$old_directories" ] || return 0
 	look
 	# shellcheck disable=SC2086 # names

@@ -65,7 +65,7 @@ lookup() {
 }
 
 @test "each helper and script (-h) prints usage on stdout and exits 0" {
-	for command in "$HELPERS"/{conn-lookup,conn-list,tcp-metrics,attach-tracing,run-httpd,carry-counters,pinned,read-settings} \
+	for command in "$HELPERS"/{conn-lookup,conn-list,tcp-metrics,attach-tracing,move-pins,run-httpd,carry-counters,pinned,read-settings} \
 		"$SCRIPTS"/{attach,detach,status,ipv6-block,serve,quickstart,test}.sh "$SCRIPTS/connpin"; do
 		for option in -h --help; do
 			run -0 --separate-stderr "$command" "$option"
@@ -76,7 +76,7 @@ lookup() {
 }
 
 @test "each helper and script (unknown argument) exits 2" {
-	for command in "$HELPERS"/{conn-lookup,conn-list,tcp-metrics,attach-tracing,run-httpd,read-settings} \
+	for command in "$HELPERS"/{conn-lookup,conn-list,tcp-metrics,attach-tracing,move-pins,run-httpd,read-settings} \
 		"$SCRIPTS"/{attach,detach,status,ipv6-block,serve,quickstart,test}.sh "$SCRIPTS/connpin"; do
 		run -2 --separate-stderr "$command" --nonsense
 		[ -z "$output" ]
@@ -322,7 +322,7 @@ elsewhere() {
 
 @test "each helper and script (--version) prints its name and the one version" {
 	version=$(sed -n 's/^VERSION := //p' "$TREE/GNUmakefile")
-	for command in "$HELPERS"/{conn-lookup,conn-list,tcp-metrics,attach-tracing,run-httpd,read-settings} \
+	for command in "$HELPERS"/{conn-lookup,conn-list,tcp-metrics,attach-tracing,move-pins,run-httpd,read-settings} \
 		"$SCRIPTS"/{attach,detach,status,ipv6-block,serve,quickstart,test}.sh; do
 		for option in -V --version; do
 			run -0 --separate-stderr "$command" "$option"

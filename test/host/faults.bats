@@ -17,13 +17,15 @@ setup() {
 	for name in $STEPS; do
 		wrap "$name" "$(command -v "$name")" "$BATS_TEST_TMPDIR/bin/$name"
 	done
-	# The same tree, with the helper wrapped that the scripts do not find by PATH.
+	# The same tree, with the helpers wrapped that the scripts do not find by PATH.
 	WRAPPED=$BATS_TEST_TMPDIR/tree
 	mkdir -p "$WRAPPED/.output"
 	cp -a "$TREE/scripts" "$TREE/etc" "$TREE/helpers" "$WRAPPED"
 	ln -s "$TREE/.output/bpf" "$WRAPPED/.output/bpf"
-	rm "$WRAPPED/helpers/attach-tracing"
-	wrap attach-tracing "$HELPERS/attach-tracing" "$WRAPPED/helpers/attach-tracing"
+	for name in attach-tracing move-pins; do
+		rm "$WRAPPED/helpers/$name"
+		wrap "$name" "$HELPERS/$name" "$WRAPPED/helpers/$name"
+	done
 	export COUNT=$BATS_TEST_TMPDIR/count
 }
 
