@@ -23,7 +23,7 @@
 #define CONN_PROCESSES 4096 /* default capacity, setting CONN_PROCESSES */
 #define PROCESS_BUCKETS (CONN_PROCESSES / PROCESS_WAYS)
 
-#define PROCESS_PATH_BYTES 288 /* of the executable's path, without a NUL */
+#define PROCESS_PATH_BYTES 256 /* of the executable's path, without a NUL */
 #define PROCESS_ARGS_BYTES 256 /* of the arguments */
 #define PROCESS_COMM_BYTES 16  /* TASK_COMM_LEN of include/linux/sched.h */
 #define PROCESS_NO_ID (~0U)    /* (uid_t)-1 and (unsigned)-1: no login */
@@ -65,8 +65,8 @@ struct process_bucket {
 
 #define PROCESS_WORDS (sizeof(struct conn_process) / sizeof(__u64))
 
-_Static_assert(sizeof(struct conn_process) == 624, "explicit padding, whole words");
-_Static_assert(sizeof(struct process_bucket) == 64 + 4 * 624, "explicit padding");
+_Static_assert(sizeof(struct conn_process) == 592, "explicit padding, whole words");
+_Static_assert(sizeof(struct process_bucket) == 64 + 4 * 592, "explicit padding");
 
 /*
  * A sum of all words but the check itself, each with a factor of its own; even. A mix of
