@@ -237,6 +237,30 @@ own_ids() {
 	unchanged_since "$BEFORE"
 }
 
+@test "attach.sh (no object with processes and accepted connections loads) records who opened, and says what is off" {
+	broken_tree
+	break_object port_tracker tracker tracker_sockops tracker_tcp tracker_udp4 tracker_udp6 accepted accepted_early \
+		accepted_tp open_sockets udp_connect udp_connect_split udp_connect_tp
+	run -0 "$BROKEN/scripts/attach.sh"
+	run -1 "$BROKEN/scripts/status.sh"
+	echo "$output"
+	[[ $output = *"tcp_opens        on "* ]]
+	[[ $output =~ connected_udp\ +(on|degraded) ]]
+	for off in processes accepted open_before; do
+		[[ $output =~ $off\ +off ]]
+	done
+	start_server 127.0.0.1
+	start client "$TRAFFIC" connect 127.0.0.1 "$PORT"
+	run -0 "$HELPERS/conn-lookup" -j 127.0.0.1 "$(client_port)" "$PORT"
+	[[ $output = *'"status":"live"'*'"owner":"opener"'* ]]
+	run -1 "$HELPERS/conn-lookup" 127.0.0.1 "$PORT" "$(client_port)"
+	start udp "$TRAFFIC" udp-connect 127.0.0.1 "$PORT"
+	[ "$("$HELPERS/conn-lookup" -q -p udp 127.0.0.1 "$(client_port)" "$PORT")" = "$(client_pid)" ]
+	stop_all
+	detach
+	unchanged_since "$BEFORE"
+}
+
 @test "attach.sh (fentry taken) counts by fentry and status.sh says all is on" {
 	requires fentry
 	attach
