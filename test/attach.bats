@@ -35,6 +35,7 @@ break_object() {
 # Nothing of the tracker can be had.
 break_tracker() {
 	break_object port_tracker tracker tracker_sockops tracker_tcp tracker_udp4 tracker_udp6 \
+		tracker_plain_tcp tracker_plain_udp4 tracker_plain_udp6 \
 		tracker_pid_tcp tracker_pid_udp4 tracker_pid_udp6
 }
 
