@@ -10,6 +10,7 @@
 #define CONNPIN_OTHER_SOCKETS_BPF_H
 
 #include "kernel.h"
+#include "other_counts.bpf.h"
 #include "other_sockets.h"
 
 /* include/uapi/linux/in.h and in6.h */
@@ -48,13 +49,6 @@ struct {
 	__type(key, __u32);
 	__type(value, struct other_memory);
 } other_memory SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct other_counts);
-} other_socket_counts SEC(".maps");
 
 /* Atomic, because a task may be preempted by another that counts on the same CPU. */
 static __always_inline void count_other(__u32 offset)

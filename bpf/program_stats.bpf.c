@@ -6,6 +6,7 @@
  * "bpftool prog show" tells the same to root. Who may open the pin of a program could
  * attach it as well, so an iterator tells it to those who only read.
  */
+#include "other_counts.bpf.h"
 #include "program_stats.h"
 #include "tcp_metrics.bpf.h"
 #include "tcp_sockets.bpf.h"
@@ -17,7 +18,7 @@
 struct used_maps {
 	struct bpf_map **maps;
 	__u32 count;
-	__u32 ids[3]; /* one of these makes a program ours */
+	__u32 ids[4]; /* one of these makes a program ours */
 	bool found;
 };
 
@@ -29,7 +30,8 @@ static long is_our_map(__u32 index, struct used_maps *used)
 	if (index >= used->count || bpf_probe_read_kernel(&map, sizeof(map), &used->maps[index]))
 		return 1;
 	id = BPF_CORE_READ(map, id);
-	used->found = id == used->ids[0] || id == used->ids[1] || id == used->ids[2];
+	used->found = id == used->ids[0] || id == used->ids[1] || id == used->ids[2] ||
+		      id == used->ids[3];
 	return used->found;
 }
 
@@ -96,7 +98,8 @@ static __always_inline bool is_our_program(struct bpf_prog *prog)
 	struct used_maps used = {
 		.maps = BPF_CORE_READ(prog, aux, used_maps),
 		.count = BPF_CORE_READ(prog, aux, used_map_cnt),
-		.ids = { ID_OF(tracker_metrics), ID_OF(tcp_metrics), ID_OF(tcp_sockets) },
+		.ids = { ID_OF(tracker_metrics), ID_OF(tcp_metrics), ID_OF(tcp_sockets),
+			 ID_OF(other_socket_counts) },
 	};
 
 	bpf_loop(PROGRAM_MAPS_MAX, is_our_map, &used, 0);
