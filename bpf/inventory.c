@@ -110,7 +110,8 @@ static const char *hook_word(const struct bpf_program *program, const char *sect
 		return "sock_ops";
 	if (strncmp(section, "cgroup/", 7) == 0)
 		return section + 7;
-	stop("program %s: its section %s is not known here", bpf_program__name(program), section);
+	stop("program %s: bpf/inventory.c, describe(), does not know its section %s",
+	     bpf_program__name(program), section);
 }
 
 /* How PROGRAM is attached, and its hook as people call it. */
@@ -219,7 +220,8 @@ static void take_maps(const struct object *object)
 
 		map = find_map(name);
 		if (!map)
-			stop("map %s of object %s has no line in the table", name, object->name);
+			stop("map %s of object %s has no line \"map %s ...\" in bpf/table", name,
+			     object->name, name);
 		if (!map->bpf)
 			map->bpf = bpf;
 		else if (bpf_map__type(bpf) != bpf_map__type(map->bpf) ||
@@ -227,7 +229,8 @@ static void take_maps(const struct object *object)
 			 bpf_map__value_size(bpf) != bpf_map__value_size(map->bpf) ||
 			 bpf_map__max_entries(bpf) != bpf_map__max_entries(map->bpf) ||
 			 bpf_map__map_flags(bpf) != bpf_map__map_flags(map->bpf))
-			stop("map %s is another one in object %s", name, object->name);
+			stop("map %s has another type, size or flags in object %s", name,
+			     object->name);
 	}
 }
 
@@ -287,7 +290,7 @@ static void read_map(const char *text)
 		stop("more than %d maps", MOST - 1);
 	if (sscanf(text, "map %63s %15s %15s %31s", map->name, map->access, map->upgrade,
 		   map->capacity) != 4)
-		stop("not a map line: %s", text);
+		stop("\"%s\" is not \"map NAME ACCESS UPGRADE CAPACITY\"", text);
 	if (strcmp(map->access, "group") != 0 && strcmp(map->access, "root") != 0)
 		stop("map %s: access is group or root, not %s", map->name, map->access);
 	if (strcmp(map->upgrade, "refuse") != 0 && strcmp(map->upgrade, "carry") != 0 &&
@@ -371,7 +374,7 @@ static void print_rung(const char *text)
 
 	if (sscanf(text, "rung %63s %15s %63s %63s %127s %n", feature, state, pin, name, condition,
 		   &end) != 5)
-		stop("not a rung line: %s", text);
+		stop("\"%s\" is not \"rung FEATURE STATE PIN OBJECT CONDITION [REASON]\"", text);
 	if (strcmp(state, "on") != 0 && strcmp(state, "degraded") != 0)
 		stop("feature %s: a state is on or degraded, not %s", feature, state);
 	if ((strcmp(state, "degraded") == 0) != (text[end] != '\0'))
@@ -461,7 +464,7 @@ int main(int argc, char **argv)
 		const struct map *map = &maps[i];
 
 		if (!map->bpf)
-			stop("no object has a map %s", map->name);
+			stop("no object has the map %s of bpf/table", map->name);
 		line(2, "map %s %s %u %u %u %u %u %s %s %s", map->name, map_type(map->bpf),
 		     bpf_map__type(map->bpf), bpf_map__key_size(map->bpf),
 		     bpf_map__value_size(map->bpf), bpf_map__max_entries(map->bpf),
@@ -480,7 +483,9 @@ int main(int argc, char **argv)
 	print_list("btf", "", btf_names);
 	for (int i = 0; i < object_count; i++)
 		if (!objects[i].is_used)
-			stop("no feature has a rung for the object %s", objects[i].name);
+			stop("object %s has no line \"rung FEATURE STATE DIRECTORY/PROGRAM %s "
+			     "CONDITION\" in bpf/table",
+			     objects[i].name, objects[i].name);
 	printf("\t'build') found='%016llx' ;;\n\t*) return 1 ;;\n\tesac\n}\n",
 	       (unsigned long long)build);
 	return fflush(stdout) ? 1 : 0;
