@@ -77,7 +77,7 @@ struct tracker_metrics {
 	__u64 evicted_in;
 };
 
-_Static_assert(sizeof(struct tracker_metrics) == 96, "a new layout needs a new map");
+_Static_assert(sizeof(struct tracker_metrics) == 96, "append only, then put the new size here");
 _Static_assert(sizeof(struct conn_key_v4) == 12, "conn_key_v4 is 12 bytes for ever");
 _Static_assert(sizeof(struct conn_key_v6) == 24, "conn_key_v6 is 24 bytes for ever");
 _Static_assert(sizeof(conn_pid) == 4, "the value is 4 bytes for ever");

@@ -136,7 +136,7 @@ struct tcp_metrics {
 	__u64 flags_cleared; /* changes of followed sockets that were not told any more */
 };
 
-_Static_assert(sizeof(struct tcp_metrics) == 656, "a new layout: append, and only append");
+_Static_assert(sizeof(struct tcp_metrics) == 656, "append only, then put the new size here");
 
 /*
  * Map `tcp_sockets`, an array: the sockets that are connecting, connected or
