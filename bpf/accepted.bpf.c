@@ -15,3 +15,5 @@ int BPF_PROG(on_accept, struct sock *listener, struct proto_accept_arg *arg, str
 		on_accepted(sk);
 	return 0;
 }
+
+char LICENSE[] SEC("license") = "GPL";

@@ -16,6 +16,4 @@ static __always_inline void on_accepted(const struct sock *sk)
 	identify_process(&opened);
 }
 
-char LICENSE[] SEC("license") = "GPL";
-
 #endif

@@ -9,3 +9,5 @@ int BPF_PROG(on_accept, struct sock *listener, int flags, int *err, bool kern, s
 		on_accepted(sk);
 	return 0;
 }
+
+char LICENSE[] SEC("license") = "GPL";

@@ -41,3 +41,5 @@ int on_exit_accept(struct sys_exit_context *ctx)
 {
 	return on_exit(ctx);
 }
+
+char LICENSE[] SEC("license") = "GPL";

@@ -61,12 +61,6 @@
 #define RTN_LOCAL 2	     /* include/uapi/linux/rtnetlink.h */
 #define RTF_LOCAL (1U << 31) /* include/uapi/linux/ipv6_route.h */
 
-/*
- * Keeps clang from making one load through a computed pointer out of two, which
- * the verifier refuses for sockets and contexts.
- */
-#define READ_ONCE(x) (*(volatile typeof(x) *)&(x))
-
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
 /* include/linux/types.h */

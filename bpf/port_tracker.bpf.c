@@ -40,9 +40,6 @@
 #include "tcp_events.bpf.h"
 #include "tcp_opens.bpf.h"
 #endif
-#if !HAS(TCP_EVENTS)
-char LICENSE[] SEC("license") = "GPL";
-#endif
 
 #if HAS(UDP_SENDS_V4 | UDP_SENDS_V6)
 /*
@@ -212,3 +209,5 @@ int handle_sendmsg6(struct bpf_sock_addr *ctx)
 	return 1;
 }
 #endif
+
+char LICENSE[] SEC("license") = "GPL";

@@ -38,11 +38,11 @@ struct sum_of_cpus {
 	struct program_runs *runs;
 };
 
-static __always_inline __u64 read_u64_at(const void *place)
+static __always_inline __u64 read_u64_at(const void *address)
 {
 	__u64 value = 0;
 
-	bpf_probe_read_kernel(&value, sizeof(value), place);
+	bpf_probe_read_kernel(&value, sizeof(value), address);
 	return value;
 }
 
@@ -62,7 +62,7 @@ static __always_inline __u64 address_of(const void *pointer)
  * for the entry of a map: the kernel's own table of it is nowhere to be found without
  * CONFIG_KALLSYMS_ALL. False when there is no such CPU.
  */
-static __always_inline bool offset_of_cpu(__u32 cpu, __u64 *away)
+static __always_inline bool offset_of_cpu(__u32 cpu, __u64 *offset)
 {
 	__u64 array = address_of(&tracker_metrics);
 	__u32 key = 0;
@@ -71,7 +71,8 @@ static __always_inline bool offset_of_cpu(__u32 cpu, __u64 *away)
 	here = bpf_map_lookup_percpu_elem(&tracker_metrics, &key, cpu);
 	if (!here)
 		return false;
-	*away = address_of(here) - read_u64(array + bpf_core_field_offset(struct bpf_array, pptrs));
+	*offset =
+		address_of(here) - read_u64(array + bpf_core_field_offset(struct bpf_array, pptrs));
 	return true;
 }
 
@@ -126,3 +127,5 @@ int on_read_programs(struct bpf_iter__bpf_prog *ctx)
 		read_program(ctx->meta->seq, prog);
 	return 0;
 }
+
+char LICENSE[] SEC("license") = "GPL";

@@ -57,17 +57,17 @@ static __always_inline struct tcp_cgroups *cgroups(void)
 }
 
 /* The counters of a place; NULL when there is no such place. */
-static __always_inline struct tcp_cgroup_counters *counters_of(__u32 place)
+static __always_inline struct tcp_cgroup_counters *counters_of(__u32 slot)
 {
 	struct tcp_cgroup_metrics *m;
 	__u32 key = 0;
 
 	m = bpf_map_lookup_elem(&tcp_cgroup_metrics, &key);
 	/* The register that is checked has to be the one that is used. */
-	barrier_var(place);
-	if (!m || place > TCP_CGROUPS_MAX)
+	barrier_var(slot);
+	if (!m || slot > TCP_CGROUPS_MAX)
 		return NULL;
-	return &m->places[place];
+	return &m->places[slot];
 }
 
 /* Until 6.15 the member has another name. */
@@ -228,49 +228,49 @@ static __always_inline bool take_share(struct cgroup *cgroup, __u64 free,
 
 struct search {
 	struct tcp_cgroups *all;
-	__u32 place;
+	__u32 slot;
 };
 
-static long claim_place(__u32 index, struct search *search)
+static long claim_slot(__u32 index, struct search *search)
 {
-	__u32 place = index + 1;
+	__u32 slot = index + 1;
 	struct tcp_cgroups *all = cgroups();
 
-	if (!all || place > TCP_CGROUPS_MAX)
+	if (!all || slot > TCP_CGROUPS_MAX)
 		return 1;
-	if (__sync_val_compare_and_swap(&all->places[place].state, TCP_CGROUP_FREE,
+	if (__sync_val_compare_and_swap(&all->places[slot].state, TCP_CGROUP_FREE,
 					TCP_CGROUP_TAKEN) != TCP_CGROUP_FREE)
 		return 0;
-	search->place = place;
+	search->slot = slot;
 	return 1;
 }
 
 /* Give the cgroup one of the places that the settings leave; 0 when there is none. */
-static __always_inline __u32 give_place(struct tcp_cgroups *all, __u64 series,
-					struct cgroup *cgroup, __u64 id, __u64 subtree)
+static __always_inline __u32 give_slot(struct tcp_cgroups *all, __u64 series, struct cgroup *cgroup,
+				       __u64 id, __u64 subtree)
 {
 	struct tcp_cgroup_place found = { .cgroup = (__u64)cgroup };
 	struct search search = {};
-	struct tcp_cgroup *place;
+	struct tcp_cgroup *entry;
 
-	bpf_loop(series, claim_place, &search, 0);
-	if (!search.place || search.place > TCP_CGROUPS_MAX)
+	bpf_loop(series, claim_slot, &search, 0);
+	if (!search.slot || search.slot > TCP_CGROUPS_MAX)
 		return 0;
-	place = &all->places[search.place];
-	place->id = id;
-	place->gone_ns = 0;
-	place->subtree = subtree;
-	found.place = search.place;
+	entry = &all->places[search.slot];
+	entry->id = id;
+	entry->gone_ns = 0;
+	entry->subtree = subtree;
+	found.place = search.slot;
 	/* The index refuses it when another CPU was first: this connection counts as other. */
-	if (!write_path(place, BPF_CORE_READ(cgroup, kn)) ||
+	if (!write_path(entry, BPF_CORE_READ(cgroup, kn)) ||
 	    bpf_map_update_elem(&tcp_cgroup_index, &id, &found, BPF_NOEXIST)) {
-		place->id = 0;
-		__sync_lock_test_and_set(&place->state, TCP_CGROUP_FREE);
+		entry->id = 0;
+		__sync_lock_test_and_set(&entry->state, TCP_CGROUP_FREE);
 		return 0;
 	}
 	__sync_fetch_and_add(&all->used, 1);
-	__sync_lock_test_and_set(&place->state, TCP_CGROUP_USED);
-	return search.place;
+	__sync_lock_test_and_set(&entry->state, TCP_CGROUP_USED);
+	return search.slot;
 }
 
 /*
@@ -284,7 +284,7 @@ __noinline __u32 add_cgroup(__u64 address, __u64 id)
 	struct tcp_cgroup_share *share;
 	struct tcp_settings *settings;
 	__u64 series, used, subtree;
-	__u32 key = 0, place;
+	__u32 key = 0, slot;
 
 	settings = bpf_map_lookup_elem(&tcp_settings, &key);
 	if (!all || !settings)
@@ -295,10 +295,10 @@ __noinline __u32 add_cgroup(__u64 address, __u64 id)
 		return 0;
 	if (!take_share(cgroup, series - used, &share, &subtree))
 		return 0;
-	place = give_place(all, series, cgroup, id, subtree);
-	if (!place && share)
+	slot = give_slot(all, series, cgroup, id, subtree);
+	if (!slot && share)
 		__sync_fetch_and_add(&share->places, -1);
-	return place;
+	return slot;
 }
 
 /* Looks it up in the hash, or adds it; and notes it as a hint. */
@@ -306,19 +306,19 @@ __noinline __u32 find_cgroup(__u64 address, __u64 id)
 {
 	struct tcp_cgroup_place *found = bpf_map_lookup_elem(&tcp_cgroup_index, &id);
 	struct tcp_cgroups *all = cgroups();
-	__u32 place = found ? found->place : add_cgroup(address, id);
+	__u32 slot = found ? found->place : add_cgroup(address, id);
 
-	if (all && place)
-		all->hints[id & (TCP_CGROUP_HINTS - 1)] = place;
-	return place;
+	if (all && slot)
+		all->hints[id & (TCP_CGROUP_HINTS - 1)] = slot;
+	return slot;
 }
 
 /* The place of SK's cgroup. */
-static __always_inline __u32 place_of_cgroup(struct sock *sk)
+static __always_inline __u32 slot_of_cgroup(struct sock *sk)
 {
 	struct cgroup *cgroup = sk->sk_cgrp_data.cgroup;
 	struct tcp_cgroups *all = cgroups();
-	__u32 hint, place;
+	__u32 hint, slot;
 	__u64 id;
 
 	if (!cgroup || !all)
@@ -327,9 +327,9 @@ static __always_inline __u32 place_of_cgroup(struct sock *sk)
 	/* Place 0 has no id, and no cgroup has the id 0. */
 	hint = all->hints[id & (TCP_CGROUP_HINTS - 1)];
 	/* A copy, since the register that is checked has to be the one that is used. */
-	place = hint;
-	barrier_var(place);
-	if (place <= TCP_CGROUPS_MAX && all->places[place].id == id)
+	slot = hint;
+	barrier_var(slot);
+	if (slot <= TCP_CGROUPS_MAX && all->places[slot].id == id)
 		return hint;
 	return find_cgroup((__u64)BPF_CORE_READ(sk, sk_cgrp_data.cgroup), id);
 }

@@ -8,3 +8,5 @@ int BPF_PROG(on_set_state, struct sock *sk, int state)
 	count_traced_change(sk, sk->__sk_common.skc_state, state);
 	return 0;
 }
+
+char LICENSE[] SEC("license") = "GPL";

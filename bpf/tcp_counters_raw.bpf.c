@@ -42,3 +42,5 @@ int on_set_state(struct bpf_raw_tracepoint_args *ctx)
 	count_change(from, to, ip_family, BPF_CORE_READ(sk, sk_err), BPF_CORE_READ(tp, segs_out));
 	return 0;
 }
+
+char LICENSE[] SEC("license") = "GPL";

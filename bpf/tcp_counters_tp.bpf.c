@@ -8,3 +8,5 @@ int BPF_PROG(on_set_state, struct sock *sk, int oldstate, int newstate)
 	count_traced_change(sk, oldstate, newstate);
 	return 0;
 }
+
+char LICENSE[] SEC("license") = "GPL";

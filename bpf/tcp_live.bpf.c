@@ -23,7 +23,7 @@ struct walk {
 };
 
 /* As place_of_cgroup(), of a socket that may be another's by now; it gives no place. */
-static __always_inline __u32 place_again(struct sock *sk)
+static __always_inline __u32 slot_again(struct sock *sk)
 {
 	__u64 id = BPF_CORE_READ(sk, sk_cgrp_data.cgroup, kn, id);
 	struct tcp_cgroup_place *found = bpf_map_lookup_elem(&tcp_cgroup_index, &id);
@@ -63,7 +63,7 @@ static __always_inline void count_as_it_goes(struct tcp_metrics *m, struct tcp_s
 	socket->received[side] = received;
 	socket->retransmitted[side] = retransmitted;
 	if (__sync_val_compare_and_swap(&group->words[i], word, word ^ TCP_COOKIE_SIDE) == word)
-		count_traffic(m, place_again(sk), &known, sent, received, retransmitted);
+		count_traffic(m, slot_again(sk), &known, sent, received, retransmitted);
 }
 
 static __always_inline void read_socket(struct walk *walk, struct tcp_metrics *m,
@@ -130,18 +130,18 @@ static long read_group(__u32 index, struct walk *walk)
 /* --- cgroups --------------------------------------------------------------- */
 
 struct merging {
-	__u32 place; /* whose counts are to be counted elsewhere */
+	__u32 slot; /* whose counts are to be counted elsewhere */
 	__u32 to;
 };
 
 /* Everything that the cgroup at one place counted, on a CPU, counts at the other now. */
-static __always_inline void merge_place(struct tcp_cgroup_metrics *m, __u32 place, __u32 other)
+static __always_inline void merge_slot(struct tcp_cgroup_metrics *m, __u32 slot, __u32 other)
 {
 	struct tcp_cgroup_counters *from, *to;
 
-	if (place > TCP_CGROUPS_MAX || other > TCP_CGROUPS_MAX)
+	if (slot > TCP_CGROUPS_MAX || other > TCP_CGROUPS_MAX)
 		return;
-	from = &m->places[place];
+	from = &m->places[slot];
 	to = &m->places[other];
 	/* First there, then away: no reader sees a count twice missing. */
 	add(&to->active, from->active);
@@ -160,7 +160,7 @@ static long merge_cpu(__u32 cpu, struct merging *merging)
 	m = bpf_map_lookup_percpu_elem(&tcp_cgroup_metrics, &key, cpu);
 	if (!m)
 		return 1;
-	merge_place(m, merging->place, merging->to);
+	merge_slot(m, merging->slot, merging->to);
 	return 0;
 }
 
@@ -179,17 +179,17 @@ static __always_inline bool have_same_path(const struct tcp_cgroup *a, const str
 static long is_namesake(__u32 index, struct merging *merging)
 {
 	struct tcp_cgroups *all = cgroups();
-	__u32 place = index + 1, from = merging->place;
+	__u32 slot = index + 1, from = merging->slot;
 	struct tcp_cgroup *a, *b;
 
-	if (!all || place > TCP_CGROUPS_MAX || from > TCP_CGROUPS_MAX)
+	if (!all || slot > TCP_CGROUPS_MAX || from > TCP_CGROUPS_MAX)
 		return 1;
-	a = &all->places[place];
+	a = &all->places[slot];
 	b = &all->places[from];
-	if (place == from || a->state != TCP_CGROUP_USED || !a->path_hash ||
+	if (slot == from || a->state != TCP_CGROUP_USED || !a->path_hash ||
 	    a->path_hash != b->path_hash || a->truncated || b->truncated || !have_same_path(a, b))
 		return 0;
-	merging->to = place;
+	merging->to = slot;
 	return 1;
 }
 
@@ -241,17 +241,17 @@ struct tidying {
  * read. Then it can't be found any more, and at the next reading it is merged: with the
  * one that has its path now, as a service that was started again has, else with place 0.
  */
-static long tidy_place(__u32 index, struct tidying *tidying)
+static long tidy_slot(__u32 index, struct tidying *tidying)
 {
 	struct tcp_cgroups *all = cgroups();
 	struct merging merging = {};
 	struct tcp_cgroup *cgroup;
-	__u32 place = index + 1;
+	__u32 slot = index + 1;
 	__u64 id;
 
-	if (!all || place > TCP_CGROUPS_MAX)
+	if (!all || slot > TCP_CGROUPS_MAX)
 		return 1;
-	cgroup = &all->places[place];
+	cgroup = &all->places[slot];
 	id = cgroup->id;
 	if (cgroup->state == TCP_CGROUP_USED) {
 		if (is_there(id)) {
@@ -266,7 +266,7 @@ static long tidy_place(__u32 index, struct tidying *tidying)
 		}
 	} else if (cgroup->state == TCP_CGROUP_LEAVING &&
 		   tidying->now - cgroup->gone_ns > GRACE_NS) {
-		merging.place = place;
+		merging.slot = slot;
 		bpf_loop(TCP_CGROUPS_MAX, is_namesake, &merging, 0);
 		bpf_loop(CPUS_MAX, merge_cpu, &merging, 0);
 		__sync_fetch_and_add(&all->used, -1);
@@ -287,7 +287,7 @@ static __always_inline void tidy_cgroups(void)
 	if (!settings)
 		return;
 	tidying.linger = settings->cgroup_linger * 1000000000ull;
-	bpf_loop(TCP_CGROUPS_MAX, tidy_place, &tidying, 0);
+	bpf_loop(TCP_CGROUPS_MAX, tidy_slot, &tidying, 0);
 	/* One at a reading is enough: each had a place, which lasts longer. */
 	bpf_for_each_map_elem(&tcp_cgroup_shares, find_left_share, &left, 0);
 	if (left)
@@ -400,3 +400,5 @@ int on_read_sockets(struct bpf_iter__bpf_prog *ctx)
 	bpf_seq_write(ctx->meta->seq, &walk.live, sizeof(walk.live));
 	return 0;
 }
+
+char LICENSE[] SEC("license") = "GPL";

@@ -114,6 +114,4 @@ static __always_inline bool is_reset(const struct sk_buff *skb)
 	return flags & TCP_FLAG_RST;
 }
 
-char LICENSE[] SEC("license") = "GPL";
-
 #endif

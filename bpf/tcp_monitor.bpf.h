@@ -55,11 +55,11 @@ static __always_inline __u64 received_bytes(__u64 bytes_received, unsigned long 
  * Signed, all three: a retransmission that had no memory makes the bytes sent one segment
  * less, and a socket that connects again begins with nothing.
  */
-static __always_inline void count_traffic(struct tcp_metrics *m, __u32 place,
+static __always_inline void count_traffic(struct tcp_metrics *m, __u32 slot,
 					  const struct known_socket *known, __u64 sent,
 					  __u64 received, __u32 retransmitted)
 {
-	struct tcp_cgroup_counters *counters = counters_of(place);
+	struct tcp_cgroup_counters *counters = counters_of(slot);
 	__u32 direction = known->direction;
 	struct tcp_traffic *traffic;
 
@@ -150,7 +150,7 @@ static __always_inline void on_established(struct tcp_metrics *m, struct sock *s
 	    !keep_socket(sk, now, is_passive ? TCP_PASSIVE : TCP_ACTIVE, ESTABLISHED_MARKS, is_new))
 		/* Who connects was counted when it began. */
 		add(&m->sockets_full, is_passive);
-	counters = counters_of(place_of_cgroup(sk));
+	counters = counters_of(slot_of_cgroup(sk));
 	if (!counters)
 		return;
 	if (is_passive) {
@@ -181,7 +181,7 @@ static __always_inline void on_closed(struct tcp_metrics *m, struct sock *sk, in
 	struct known_socket known = { .direction = TCP_UNKNOWN };
 	struct tcp_cgroup_counters *counters;
 	struct tcp_sock *tp;
-	__u32 rtt, place;
+	__u32 rtt, slot;
 	__u64 took;
 	int told;
 
@@ -193,14 +193,14 @@ static __always_inline void on_closed(struct tcp_metrics *m, struct sock *sk, in
 				 (from == TCP_SYN_SENT && known.start_ns && tp->segs_out));
 	if (told == CHANGE_IS_TOLD)
 		return;
-	place = place_of_cgroup(sk);
+	slot = slot_of_cgroup(sk);
 	if (told == CHANGE_IS_FIRST || counts_unknown())
-		count_traffic(m, place, &known, tp->bytes_sent - tp->bytes_retrans,
+		count_traffic(m, slot, &known, tp->bytes_sent - tp->bytes_retrans,
 			      received_bytes(tp->bytes_received, sk->__sk_common.skc_flags),
 			      tp->total_retrans);
 	if (from == TCP_SYN_SENT) {
 		count(&m->failed[family_of(sk)][failure_reason(sk->sk_err, tp->segs_out)]);
-		counters = counters_of(place);
+		counters = counters_of(slot);
 		if (counters)
 			count(&counters->failed);
 		return;

@@ -26,3 +26,5 @@ int on_read_older(struct bpf_iter__tcp *ctx)
 	put_older_socket(cookie_bits(bpf_get_socket_cookie(tp)), tp, &known);
 	return 0;
 }
+
+char LICENSE[] SEC("license") = "GPL";

@@ -18,3 +18,5 @@ int BPF_PROG(on_receive_reset, struct sock *sk, struct sk_buff *skb)
 		on_reset_received();
 	return 0;
 }
+
+char LICENSE[] SEC("license") = "GPL";

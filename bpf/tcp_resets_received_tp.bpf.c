@@ -12,3 +12,5 @@ int on_receive_reset(void *ctx)
 	on_reset_received();
 	return 0;
 }
+
+char LICENSE[] SEC("license") = "GPL";

@@ -14,3 +14,5 @@ int on_send_reset(void *ctx)
 	on_reset_sent();
 	return 0;
 }
+
+char LICENSE[] SEC("license") = "GPL";

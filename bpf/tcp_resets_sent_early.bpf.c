@@ -55,3 +55,5 @@ int BPF_PROG(on_v6_send_reset, const struct sock *sk, struct sk_buff *skb)
 	on_reply_reset(sk, skb, BPF_CORE_READ(rt, rt6i_flags) & RTF_LOCAL);
 	return 0;
 }
+
+char LICENSE[] SEC("license") = "GPL";

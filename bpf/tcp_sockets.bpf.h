@@ -67,7 +67,7 @@ static __always_inline struct tcp_socket_group *group_of(__u64 cookie)
 }
 
 /* Whether the place with this word is the socket's with COOKIE, be it open or closed. */
-static __always_inline bool is_place_of(__u64 word, __u64 cookie)
+static __always_inline bool is_slot_of(__u64 word, __u64 cookie)
 {
 	return (word & ~(TCP_COOKIE_SIDE | TCP_COOKIE_CLOSED | TCP_COOKIE_LIVES)) == cookie;
 }
@@ -77,7 +77,7 @@ static __always_inline bool is_place_of(__u64 word, __u64 cookie)
  * none, as for a socket without a cookie, whose 0 free places have as well. A function
  * of its own, so that the verifier goes on with one answer, not nine.
  */
-__noinline __u32 place_of_cookie(__u64 cookie)
+__noinline __u32 slot_of_cookie(__u64 cookie)
 {
 	struct tcp_socket_group *group = group_of(cookie);
 	__u32 i;
@@ -86,13 +86,13 @@ __noinline __u32 place_of_cookie(__u64 cookie)
 		return TCP_SOCKETS_GROUP;
 #pragma unroll
 	for (i = 0; i < TCP_SOCKETS_GROUP; i++)
-		if (is_place_of(group->words[i], cookie))
+		if (is_slot_of(group->words[i], cookie))
 			break;
 	return i;
 }
 
 /* Take a free place in the group of COOKIE; TCP_SOCKETS_GROUP when there is none. */
-__noinline __u32 claim_place_for(__u64 cookie)
+__noinline __u32 claim_slot_for(__u64 cookie)
 {
 	struct tcp_socket_group *group = group_of(cookie);
 	__u64 word;
@@ -122,21 +122,21 @@ struct known_socket {
 };
 
 /* Fill in place I of GROUP, which is claimed, and make it what WORD says. */
-static __always_inline void fill_place(struct tcp_socket_group *group, __u32 i, __u64 word,
-				       void *sk, const struct known_socket *known)
+static __always_inline void fill_slot(struct tcp_socket_group *group, __u32 i, __u64 word, void *sk,
+				      const struct known_socket *known)
 {
 	struct tcp_socket *socket;
 	__u32 side = word >> 63;
-	__u64 *place;
+	__u64 *word_of_slot;
 
 	/* The register that is checked has to be the one that is used, at once. */
 	barrier_var(i);
 	if (i >= TCP_SOCKETS_GROUP)
 		return;
 	socket = &group->sockets[i];
-	place = &group->words[i];
+	word_of_slot = &group->words[i];
 	barrier_var(socket);
-	barrier_var(place);
+	barrier_var(word_of_slot);
 	socket->start_ns = known->start_ns;
 	socket->sk = (__u64)sk;
 	socket->sent[side] = known->sent;
@@ -145,18 +145,18 @@ static __always_inline void fill_place(struct tcp_socket_group *group, __u32 i, 
 	socket->direction = known->direction;
 	socket->marks = known->marks;
 	/* A barrier, so that who sees the cookie sees the rest. */
-	__sync_lock_test_and_set(place, word);
+	__sync_lock_test_and_set(word_of_slot, word);
 }
 
 /* Fill in a free place for COOKIE, with these BITS of its word; false when there is none. */
-static __always_inline bool fill_free_place(struct tcp_socket_group *group, __u64 cookie,
-					    __u64 bits, void *sk, const struct known_socket *known)
+static __always_inline bool fill_free_slot(struct tcp_socket_group *group, __u64 cookie, __u64 bits,
+					   void *sk, const struct known_socket *known)
 {
-	__u32 i = claim_place_for(cookie);
+	__u32 i = claim_slot_for(cookie);
 
 	if (i >= TCP_SOCKETS_GROUP)
 		return false;
-	fill_place(group, i, (group->words[i] & TCP_COOKIE_SIDE) | bits | cookie, sk, known);
+	fill_slot(group, i, (group->words[i] & TCP_COOKIE_SIDE) | bits | cookie, sk, known);
 	return true;
 }
 
@@ -175,9 +175,9 @@ static __always_inline bool put_socket(__u64 cookie, void *sk, const struct know
 
 	if (!group)
 		return false;
-	i = is_new ? TCP_SOCKETS_GROUP : place_of_cookie(cookie);
+	i = is_new ? TCP_SOCKETS_GROUP : slot_of_cookie(cookie);
 	if (i >= TCP_SOCKETS_GROUP)
-		return fill_free_place(group, cookie, 0, sk, known);
+		return fill_free_slot(group, cookie, 0, sk, known);
 	word = group->words[i];
 	if (!(word & TCP_COOKIE_CLOSED)) {
 		/* Two programs may tell of the same beginning. */
@@ -194,9 +194,9 @@ static __always_inline bool put_socket(__u64 cookie, void *sk, const struct know
 	 * in the middle would take it for that.
 	 */
 	if (__sync_val_compare_and_swap(&group->words[i], word, TCP_COOKIE_BUSY) != word)
-		return fill_free_place(group, cookie, 0, sk, known);
+		return fill_free_slot(group, cookie, 0, sk, known);
 	word = (word & TCP_COOKIE_SIDE) | ((word + TCP_COOKIE_LIFE) & TCP_COOKIE_LIVES) | cookie;
-	fill_place(group, i, word, sk, known);
+	fill_slot(group, i, word, sk, known);
 	return true;
 }
 
@@ -206,8 +206,8 @@ static __always_inline void put_older_socket(__u64 cookie, void *sk,
 {
 	struct tcp_socket_group *group = group_of(cookie);
 
-	if (group && place_of_cookie(cookie) >= TCP_SOCKETS_GROUP)
-		fill_free_place(group, cookie, 0, sk, known);
+	if (group && slot_of_cookie(cookie) >= TCP_SOCKETS_GROUP)
+		fill_free_slot(group, cookie, 0, sk, known);
 }
 
 /*
@@ -232,7 +232,7 @@ static __always_inline int establish_socket(__u64 cookie, __u64 now, __u32 marks
 	*start = 0;
 	if (!group)
 		return CHANGE_OF_UNKNOWN;
-	i = place_of_cookie(cookie);
+	i = slot_of_cookie(cookie);
 	if (i >= TCP_SOCKETS_GROUP || group->words[i] & TCP_COOKIE_CLOSED)
 		return CHANGE_OF_UNKNOWN;
 	socket = &group->sockets[i];
@@ -257,16 +257,16 @@ static __always_inline int close_socket(__u64 cookie, struct sock *sk, struct kn
 
 	if (!group)
 		return CHANGE_OF_UNKNOWN;
-	i = place_of_cookie(cookie);
+	i = slot_of_cookie(cookie);
 	if (i >= TCP_SOCKETS_GROUP) {
-		fill_free_place(group, cookie, TCP_COOKIE_CLOSED, sk, known);
+		fill_free_slot(group, cookie, TCP_COOKIE_CLOSED, sk, known);
 		return CHANGE_OF_UNKNOWN;
 	}
 	socket = &group->sockets[i];
 	/* A reader of the live sockets may be turning the side, once: it holds a lock. */
 	for (int tries = 0; tries < 4; tries++) {
 		word = load_acquire(&group->words[i]);
-		if (!is_place_of(word, cookie))
+		if (!is_slot_of(word, cookie))
 			return CHANGE_OF_UNKNOWN;
 		known->marks = socket->marks;
 		if (word & TCP_COOKIE_CLOSED)
@@ -288,7 +288,7 @@ static __always_inline int close_socket(__u64 cookie, struct sock *sk, struct kn
 static __always_inline __u32 direction_of(__u64 cookie)
 {
 	struct tcp_socket_group *group = group_of(cookie);
-	__u32 i = group ? place_of_cookie(cookie) : TCP_SOCKETS_GROUP;
+	__u32 i = group ? slot_of_cookie(cookie) : TCP_SOCKETS_GROUP;
 
 	barrier_var(i);
 	return i < TCP_SOCKETS_GROUP ? group->sockets[i].direction : TCP_UNKNOWN;
@@ -303,7 +303,7 @@ static __always_inline void forget_closed(__u64 cookie)
 
 	if (!group)
 		return;
-	i = place_of_cookie(cookie);
+	i = slot_of_cookie(cookie);
 	if (i >= TCP_SOCKETS_GROUP)
 		return;
 	word = group->words[i];

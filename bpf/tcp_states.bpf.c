@@ -27,3 +27,5 @@ int BPF_PROG(on_listen, struct sock *sk, int ret)
 		on_traced_change(sk, TCP_CLOSE, TCP_LISTEN);
 	return 0;
 }
+
+char LICENSE[] SEC("license") = "GPL";

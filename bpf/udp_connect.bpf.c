@@ -19,3 +19,5 @@ int BPF_PROG(on_udp_connect6, struct sock *sk, struct sockaddr *uaddr, int addr_
 	on_connected_v6(sk, ret);
 	return 0;
 }
+
+char LICENSE[] SEC("license") = "GPL";

@@ -52,6 +52,4 @@ static __always_inline void on_connected_v6(const struct sock *sk, int ret)
 	record_either(&opened);
 }
 
-char LICENSE[] SEC("license") = "GPL";
-
 #endif

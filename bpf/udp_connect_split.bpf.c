@@ -38,3 +38,5 @@ int BPF_PROG(on_spare_udp6, struct sock *sk, struct sockaddr *uaddr, int addr_le
 	on_connected_v6(sk, ret);
 	return 0;
 }
+
+char LICENSE[] SEC("license") = "GPL";

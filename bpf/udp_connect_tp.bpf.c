@@ -211,3 +211,5 @@ int on_exit_connect(struct sys_exit_context *ctx)
 		record_connected(sk);
 	return 0;
 }
+
+char LICENSE[] SEC("license") = "GPL";
