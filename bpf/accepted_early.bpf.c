@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* accepted_early: accepted up to Linux 6.9, where the function has other arguments. */
+/* accepted_early: accepted for Linux up to 6.9, where the function takes other arguments. */
 #include "accepted.bpf.h"
 
 SEC("fexit/inet_csk_accept")
