@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Whose connection it is: the place of a socket's cgroup in the counters. BPF side
- * only.
+ * The counters by cgroup: the slot of a socket's cgroup in them. BPF side only.
  *
- * The cgroup is that of the socket, which a connection that was accepted has from its
- * listener; `current` is whoever the softirq interrupted. A cgroup gets its place and
- * its name when its first connection counts.
+ * It is the cgroup of the socket, which an accepted connection has from its listener;
+ * `current` is no use, as in softirq it is any task. A cgroup gets a slot, with its path,
+ * when its first connection is counted.
  */
 #ifndef CONNPIN_TCP_CGROUPS_BPF_H
 #define CONNPIN_TCP_CGROUPS_BPF_H
@@ -56,21 +55,21 @@ static __always_inline struct tcp_cgroups *cgroups(void)
 	return bpf_map_lookup_elem(&tcp_cgroups, &key);
 }
 
-/* The counters of a place; NULL when there is no such place. */
+/* The counters of a slot; NULL when there is no such slot. */
 static __always_inline struct tcp_cgroup_counters *counters_of(__u32 slot)
 {
 	struct tcp_cgroup_metrics *m;
 	__u32 key = 0;
 
 	m = bpf_map_lookup_elem(&tcp_cgroup_metrics, &key);
-	/* The register that is checked has to be the one that is used. */
+	/* Keeps clang from checking one register and using another. */
 	barrier_var(slot);
 	if (!m || slot > TCP_CGROUPS_MAX)
 		return NULL;
 	return &m->places[slot];
 }
 
-/* Until 6.15 the member has another name. */
+/* Before 6.15 the member has another name. */
 struct kernfs_node___before_6_15 {
 	struct kernfs_node *parent;
 } __attribute__((preserve_access_index));
@@ -97,7 +96,7 @@ static __always_inline struct tcp_path_room *path_room(void)
 	return bpf_map_lookup_elem(&tcp_path_room, &key);
 }
 
-/* Up to the root, which has no parent and no name. */
+/* Walk up to the root, which has no parent and no name, and note each node. */
 static long climb(__u32 level, struct writing *writing)
 {
 	struct tcp_path_room *room = path_room();
@@ -111,7 +110,7 @@ static long climb(__u32 level, struct writing *writing)
 	return 0;
 }
 
-/* Down again: the name of each level behind a slash. */
+/* Walk down again and append a slash and the name of each level. */
 static long descend(__u32 step, struct writing *writing)
 {
 	struct tcp_path_room *room = path_room();
@@ -126,7 +125,7 @@ static long descend(__u32 step, struct writing *writing)
 	kn = (void *)room->chain[level];
 	room->bytes[used] = '/';
 	n = bpf_probe_read_kernel_str(&room->bytes[used + 1], 256, BPF_CORE_READ(kn, name));
-	/* With the 0 at the end, in whose place comes the next slash. */
+	/* n includes the NUL at the end, which the next slash overwrites. */
 	if (n > 0)
 		writing->used = used + n;
 	return 0;
@@ -134,7 +133,7 @@ static long descend(__u32 step, struct writing *writing)
 
 #define PATH_WORDS (TCP_CGROUP_PATH / sizeof(__u32))
 
-/* FNV-1a over the words of the path, whose end is zeroes. */
+/* FNV-1a over the words of the path, which is padded with zeroes. */
 static __always_inline __u32 hash_of_path(const struct tcp_cgroup *cgroup)
 {
 	const __u32 *words = (const void *)cgroup->path;
@@ -145,7 +144,10 @@ static __always_inline __u32 hash_of_path(const struct tcp_cgroup *cgroup)
 	return hash | 1;
 }
 
-/* False when it can't: another program on this CPU was interrupted in the middle of it. */
+/*
+ * Write the path of KN into TO. False when this program has interrupted another one on this
+ * CPU that is using the scratch buffer.
+ */
 static __always_inline bool write_path(struct tcp_cgroup *to, struct kernfs_node *kn)
 {
 	struct writing writing = { .kn = kn };
@@ -169,7 +171,7 @@ static __always_inline bool write_path(struct tcp_cgroup *to, struct kernfs_node
 
 struct ascent {
 	struct kernfs_node *kn;
-	struct kernfs_node *delegated; /* the uppermost so far that is not root's */
+	struct kernfs_node *delegated; /* the uppermost one so far whose owner is not root */
 	__u32 has_ended;
 };
 
@@ -178,7 +180,7 @@ static long ascend(__u32 level, struct ascent *ascent)
 	struct kernfs_node *kn = ascent->kn, *parent = parent_of(kn);
 	struct kernfs_iattrs *attributes;
 
-	/* Who owns the root of the hierarchy has all of it. */
+	/* Whoever owns the root of the hierarchy has all of it. */
 	if (!parent) {
 		ascent->has_ended = 1;
 		return 1;
@@ -191,8 +193,9 @@ static long ascend(__u32 level, struct ascent *ascent)
 }
 
 /*
- * Whether the cgroup may have one of the FREE places. What its subtree has is counted in
- * *SHARE then, which is NULL when it is not delegated; SUBTREE is that of it.
+ * Whether the cgroup may have one of the FREE slots. If it is in a delegated subtree,
+ * SUBTREE is set to that one's id and the new slot is added to *SHARE; otherwise *SHARE is
+ * NULL.
  */
 static __always_inline bool take_share(struct cgroup *cgroup, __u64 free,
 				       struct tcp_cgroup_share **share, __u64 *subtree)
@@ -224,7 +227,7 @@ static __always_inline bool take_share(struct cgroup *cgroup, __u64 free,
 	return false;
 }
 
-/* --- places ---------------------------------------------------------------- */
+/* --- slots ----------------------------------------------------------------- */
 
 struct search {
 	struct tcp_cgroups *all;
@@ -245,7 +248,7 @@ static long claim_slot(__u32 index, struct search *search)
 	return 1;
 }
 
-/* Give the cgroup one of the places that the settings leave; 0 when there is none. */
+/* Give the cgroup one of the slots that the settings allow; 0 when none is free. */
 static __always_inline __u32 give_slot(struct tcp_cgroups *all, __u64 series, struct cgroup *cgroup,
 				       __u64 id, __u64 subtree)
 {
@@ -261,7 +264,10 @@ static __always_inline __u32 give_slot(struct tcp_cgroups *all, __u64 series, st
 	entry->gone_ns = 0;
 	entry->subtree = subtree;
 	found.place = search.slot;
-	/* The index refuses it when another CPU was first: this connection counts as other. */
+	/*
+	 * The update fails when another CPU was first. Then this connection counts in slot
+	 * 0.
+	 */
 	if (!write_path(entry, BPF_CORE_READ(cgroup, kn)) ||
 	    bpf_map_update_elem(&tcp_cgroup_index, &id, &found, BPF_NOEXIST)) {
 		entry->id = 0;
@@ -274,8 +280,9 @@ static __always_inline __u32 give_slot(struct tcp_cgroups *all, __u64 series, st
 }
 
 /*
- * Give the cgroup at ADDRESS a place; 0 when there is none, or it is being removed. A
- * function of its own, which the verifier looks at once and not from each state.
+ * Give the cgroup at ADDRESS a slot; 0 when there is none for it, or when it is being
+ * removed. Global, so that the verifier checks it once and not from each state of its
+ * callers.
  */
 __noinline __u32 add_cgroup(__u64 address, __u64 id)
 {
@@ -301,7 +308,7 @@ __noinline __u32 add_cgroup(__u64 address, __u64 id)
 	return slot;
 }
 
-/* Looks it up in the hash, or adds it; and notes it as a hint. */
+/* Find the slot of a cgroup in the index, or add the cgroup, and note the slot as a hint. */
 __noinline __u32 find_cgroup(__u64 address, __u64 id)
 {
 	struct tcp_cgroup_place *found = bpf_map_lookup_elem(&tcp_cgroup_index, &id);
@@ -313,7 +320,7 @@ __noinline __u32 find_cgroup(__u64 address, __u64 id)
 	return slot;
 }
 
-/* The place of SK's cgroup. */
+/* The slot of SK's cgroup. */
 static __always_inline __u32 slot_of_cgroup(struct sock *sk)
 {
 	struct cgroup *cgroup = sk->sk_cgrp_data.cgroup;
@@ -324,9 +331,9 @@ static __always_inline __u32 slot_of_cgroup(struct sock *sk)
 	if (!cgroup || !all)
 		return 0;
 	id = cgroup->kn->id;
-	/* Place 0 has no id, and no cgroup has the id 0. */
+	/* Slot 0 has no id, and no cgroup has the id 0. */
 	hint = all->hints[id & (TCP_CGROUP_HINTS - 1)];
-	/* A copy, since the register that is checked has to be the one that is used. */
+	/* A copy keeps clang from checking one register and using another. */
 	slot = hint;
 	barrier_var(slot);
 	if (slot <= TCP_CGROUPS_MAX && all->places[slot].id == id)

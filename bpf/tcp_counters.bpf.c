@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* tcp_counters: the state changes alone, by fentry on tcp_set_state(). */
+/* tcp_counters: counts state changes and nothing else, by fentry on tcp_set_state(). */
 #include "tcp_counters_btf.bpf.h"
 
 SEC("fentry/tcp_set_state")

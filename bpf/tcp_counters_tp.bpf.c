@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* tcp_counters where fentry is refused: the tracepoint inet_sock_set_state. */
+/* tcp_counters_tp: tcp_counters for kernels that refuse fentry, by a tracepoint. */
 #include "tcp_counters_btf.bpf.h"
 
 SEC("tp_btf/inet_sock_set_state")
