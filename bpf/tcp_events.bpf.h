@@ -22,7 +22,6 @@
 #define CONNPIN_TCP_EVENTS_BPF_H
 
 #if HAS(TCP_EVENTS)
-#define SOCKET_HAS_COOKIE
 #include "tcp_monitor.bpf.h"
 
 #ifdef HAS_INBOUND
@@ -64,7 +63,7 @@ static __always_inline bool is_event(struct bpf_sock_ops *ctx, __u32 op)
 static __always_inline bool begin_connect(struct bpf_sock_ops *ctx, struct tcp_sock *tp)
 {
 	bool is_new = follow_socket(ctx, tp);
-	struct tcp_socket_group *group = group_of(cookie_of((struct sock *)tp));
+	struct tcp_socket_group *group = group_of(cookie_of((struct sock *)tp, FROM_SOCK_OPS));
 
 	if (group)
 		*(volatile __u64 *)group->words;
@@ -76,7 +75,7 @@ static __always_inline void count_connect(struct tcp_sock *tp, bool is_new)
 	struct tcp_metrics *m = metrics();
 
 	if (m)
-		on_begun(m, (struct sock *)tp, is_new);
+		on_begun(m, (struct sock *)tp, FROM_SOCK_OPS, is_new);
 }
 
 /* A socket listens: ask for its close, and for the changes of each socket that it accepts. */
@@ -107,9 +106,9 @@ static __always_inline void count_event(struct bpf_sock_ops *ctx, __u32 op, stru
 	}
 #ifdef HAS_INBOUND
 	if (to == TCP_CLOSE && from != to)
-		record_end(tp, from, direction_of(cookie_of((struct sock *)tp)));
+		record_end(tp, from, direction_of(cookie_of((struct sock *)tp, FROM_SOCK_OPS)));
 #endif
-	on_state_change((struct sock *)tp, from, to);
+	on_state_change((struct sock *)tp, FROM_SOCK_OPS, from, to);
 }
 
 #else

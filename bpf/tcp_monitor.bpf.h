@@ -92,49 +92,49 @@ static __always_inline bool is_new_socket(const struct sock *sk)
 	return !sk->__sk_common.skc_cookie.counter;
 }
 
-static __always_inline bool keep_socket(struct sock *sk, __u64 now, __u32 direction, __u32 marks,
-					bool is_new)
+static __always_inline bool keep_socket(struct sock *sk, enum change_source source, __u64 now,
+					__u32 direction, __u32 marks, bool is_new)
 {
 	struct known_socket known = { .start_ns = now, .direction = direction, .marks = marks };
 
-	return put_socket(cookie_of(sk), sk, &known, is_new);
+	return put_socket(cookie_of(sk, source), sk, &known, is_new);
 }
 
 /* A socket begins to connect or to listen. */
-static __always_inline void on_begun(struct tcp_metrics *m, struct sock *sk, bool is_new)
+static __always_inline void on_begun(struct tcp_metrics *m, struct sock *sk,
+				     enum change_source source, bool is_new)
 {
-	if (!keep_socket(sk, bpf_ktime_get_ns(), TCP_ACTIVE, 0, is_new))
+	if (!keep_socket(sk, source, bpf_ktime_get_ns(), TCP_ACTIVE, 0, is_new))
 		count(&m->sockets_full);
 }
-
-#ifdef SOCKET_HAS_COOKIE
-#define ESTABLISHED_MARKS (TCP_SOCKET_ESTABLISHED | TCP_SOCKET_FOLLOWED)
-
-static __always_inline void count_cleared(struct tcp_metrics *m, bool is_followed)
-{
-}
-#else
-#define ESTABLISHED_MARKS TCP_SOCKET_ESTABLISHED
 
 /*
  * A tracing program is about to count a change. If the socket is one that tcp_events
  * follows, another program has cleared its flags. While attach.sh is at work that can't be
  * told.
  */
-static __always_inline void count_cleared(struct tcp_metrics *m, bool is_followed)
+static __always_inline void count_cleared(struct tcp_metrics *m, enum change_source source,
+					  bool is_followed)
 {
 	struct tcp_settings *settings;
 	__u32 key = 0;
 
-	if (!is_followed)
+	if (source != FROM_TRACING || !is_followed)
 		return;
 	settings = bpf_map_lookup_elem(&tcp_settings, &key);
 	if (settings && settings->by_events && !settings->settling)
 		count(&m->flags_cleared);
 }
-#endif
 
-static __always_inline void on_established(struct tcp_metrics *m, struct sock *sk, int from)
+/* The marks of a socket that is established. */
+static __always_inline __u32 established_marks(enum change_source source)
+{
+	return source == FROM_SOCK_OPS ? TCP_SOCKET_ESTABLISHED | TCP_SOCKET_FOLLOWED
+				       : TCP_SOCKET_ESTABLISHED;
+}
+
+static __always_inline void on_established(struct tcp_metrics *m, struct sock *sk,
+					   enum change_source source, int from)
 {
 	__u64 now = bpf_ktime_get_ns(), start = 0, took;
 	struct tcp_cgroup_counters *counters;
@@ -145,16 +145,18 @@ static __always_inline void on_established(struct tcp_metrics *m, struct sock *s
 		return;
 	is_new = is_new_socket(sk);
 	if (!is_new)
-		told = establish_socket(cookie_of(sk), now, ESTABLISHED_MARKS, &start);
+		told = establish_socket(cookie_of(sk, source), now, established_marks(source),
+					&start);
 	/*
 	 * tcp_events follows each accepted connection, and of the others those whose start
 	 * is known.
 	 */
-	count_cleared(m, is_passive || start || told == CHANGE_IS_TOLD);
+	count_cleared(m, source, is_passive || start || told == CHANGE_IS_TOLD);
 	if (told == CHANGE_IS_TOLD)
 		return;
 	if (told == CHANGE_OF_UNKNOWN &&
-	    !keep_socket(sk, now, is_passive ? TCP_PASSIVE : TCP_ACTIVE, ESTABLISHED_MARKS, is_new))
+	    !keep_socket(sk, source, now, is_passive ? TCP_PASSIVE : TCP_ACTIVE,
+			 established_marks(source), is_new))
 		/* A connecting socket was counted as full when it began. */
 		add(&m->sockets_full, is_passive);
 	counters = counters_of(slot_of_cgroup(sk));
@@ -183,7 +185,8 @@ static __always_inline bool counts_unknown(void)
 	return settings && !settings->settling;
 }
 
-static __always_inline void on_closed(struct tcp_metrics *m, struct sock *sk, int from)
+static __always_inline void on_closed(struct tcp_metrics *m, struct sock *sk,
+				      enum change_source source, int from)
 {
 	struct known_socket known = { .direction = TCP_UNKNOWN };
 	struct tcp_cgroup_counters *counters;
@@ -192,12 +195,13 @@ static __always_inline void on_closed(struct tcp_metrics *m, struct sock *sk, in
 	__u64 took;
 	int told;
 
-	told = close_socket(cookie_of(sk), sk, &known);
+	told = close_socket(cookie_of(sk, source), sk, &known);
 	tp = bpf_skc_to_tcp_sock(sk);
 	if (!tp || from == TCP_LISTEN)
 		return;
-	count_cleared(m, known.marks & TCP_SOCKET_FOLLOWED ||
-				 (from == TCP_SYN_SENT && known.start_ns && tp->segs_out));
+	count_cleared(m, source,
+		      known.marks & TCP_SOCKET_FOLLOWED ||
+			      (from == TCP_SYN_SENT && known.start_ns && tp->segs_out));
 	if (told == CHANGE_IS_TOLD)
 		return;
 	slot = slot_of_cgroup(sk);
@@ -227,7 +231,8 @@ static __always_inline void on_closed(struct tcp_metrics *m, struct sock *sk, in
 }
 
 /* Both sources may report a change to the same state; it is not counted. */
-static __always_inline void on_state_change(struct sock *sk, int from, int to)
+static __always_inline void on_state_change(struct sock *sk, enum change_source source, int from,
+					    int to)
 {
 	struct tcp_metrics *m;
 
@@ -240,11 +245,11 @@ static __always_inline void on_state_change(struct sock *sk, int from, int to)
 	if (!m)
 		return;
 	if (to == TCP_ESTABLISHED)
-		on_established(m, sk, from);
+		on_established(m, sk, source, from);
 	else if (to == TCP_CLOSE)
-		on_closed(m, sk, from);
+		on_closed(m, sk, source, from);
 	else
-		on_begun(m, sk, is_new_socket(sk));
+		on_begun(m, sk, source, is_new_socket(sk));
 }
 
 #endif

@@ -31,17 +31,18 @@ static __always_inline __u64 cookie_bits(__u64 cookie)
 	return cookie & ~TCP_COOKIE_BITS;
 }
 
+/* How a program learns of a state change: from sock_ops or from a tracing hook. */
+enum change_source { FROM_SOCK_OPS, FROM_TRACING };
+
 /*
- * The cookie of SK. A program that defines SOCKET_HAS_COOKIE has asked for it by its
- * context already, so a load is enough.
+ * The cookie of SK. A sock_ops program has made the kernel give it one by its context before,
+ * so a load is enough.
  */
-static __always_inline __u64 cookie_of(struct sock *sk)
+static __always_inline __u64 cookie_of(struct sock *sk, enum change_source source)
 {
-#ifdef SOCKET_HAS_COOKIE
-	return cookie_bits(sk->__sk_common.skc_cookie.counter);
-#else
+	if (source == FROM_SOCK_OPS)
+		return cookie_bits(sk->__sk_common.skc_cookie.counter);
 	return cookie_bits(bpf_get_socket_cookie(sk));
-#endif
 }
 
 /*

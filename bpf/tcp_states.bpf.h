@@ -11,13 +11,13 @@ static __always_inline void on_traced_change(struct sock *sk, int from, int to)
 	if (!is_counted(to))
 		return;
 	if (!is_left_to_events(sk, to))
-		on_state_change(sk, from, to);
+		on_state_change(sk, FROM_TRACING, from, to);
 	else if (to == TCP_SYN_SENT && !is_new_socket(sk))
 		/*
 		 * It may fail before the SYN; that close must not be taken for the one
 		 * before.
 		 */
-		forget_closed(cookie_of(sk));
+		forget_closed(cookie_of(sk, FROM_TRACING));
 }
 
 #endif
