@@ -46,7 +46,7 @@
 
 #define IDENTITY_VERSION 3
 #define IDENTITY_WAYS 8	    /* records of a bucket */
-#define IDENTITY_SHARE 4    /* a user who has that many in a bucket evicts own ones */
+#define IDENTITY_SHARE 4    /* a user who has that many in a bucket loses own ones */
 #define IDENTITY_TCP_WAYS 6 /* of them, for TCP */
 
 #define CONN_IN_ENTRIES 8192 /* default capacity of conn_identity_in, and the setting's name */

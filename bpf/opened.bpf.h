@@ -21,8 +21,7 @@ struct opened {
 	__u8 flags;    /* OPENED_* */
 	__u8 is_again; /* this may be one more datagram of a recorded connection */
 	__u8 of_nobody;
-	__u8 is_reply; /* a reply, see udp_asked.bpf.h: it takes only a record that is free or a
-			  reply's */
+	__u8 is_reply; /* a reply (udp_asked.bpf.h): takes only a free record or a reply's */
 	__u8 kind;     /* IDENTITY_* of identity.h */
 	__u8 is_known; /* only a record that exists already is written */
 	__u8 pad[6];

@@ -167,20 +167,21 @@ struct tcp_socket {
 #define TCP_SOCKET_FOLLOWED 2	 /* and tcp_events was to see its further changes */
 
 struct tcp_socket_group {
-	__u64 words[TCP_SOCKETS_GROUP]; /* TCP_COOKIE_* and the cookie of each slot; one cache line
-					 */
+	/* The words of a group are one cache line, which a search reads. */
+	__u64 words[TCP_SOCKETS_GROUP]; /* cookie and TCP_COOKIE_* of each slot */
 	struct tcp_socket sockets[TCP_SOCKETS_GROUP];
 };
 
 /*
  * The counters by cgroup. Map `tcp_cgroups`, an array with one entry, names the cgroups
  * that have a slot; `tcp_cgroup_metrics`, a per-CPU array with one entry, has the counters
- * of each slot. Slot 0 is for all other cgroups: those that came when no slot was free, and
- * those that are gone. One entry each, so that one look-up reads all of it. With the
- * setting CGROUP_SERIES at 0 no cgroup gets a slot, and these metrics are left out.
+ * of each slot. (The members that are named place or places are slots.) Slot 0 is for all
+ * other cgroups: those that came when no slot was free, and those that are gone. Each map
+ * has one entry, so that one look-up reads all of it. With the setting CGROUP_SERIES at 0
+ * no cgroup gets a slot, and these metrics are left out.
  */
 #define TCP_CGROUPS_ENTRIES 1
-#define TCP_CGROUPS_MAX 512 /* with slot 0 they fit a per-CPU value, of 32 kB at most */
+#define TCP_CGROUPS_MAX 512 /* with slot 0, their counters fit a per-CPU value of 32 kB */
 #define TCP_CGROUP_HINTS 256
 #define TCP_CGROUP_SERIES 256 /* default of the setting CGROUP_SERIES */
 #define TCP_CGROUP_LINGER 300 /* default of the setting CGROUP_LINGER, in seconds */
@@ -233,11 +234,11 @@ struct tcp_cgroup_place {
 
 /*
  * Map `tcp_cgroup_shares`, a hash: the number of slots that the cgroups of a delegated
- * subtree have. Such a subtree begins at the uppermost cgroup whose directory is not
- * root's, whose id is the key: its user may create any number of cgroups below it, of any
- * owner, but none beside it. A subtree gets another slot only while it has fewer slots than
- * are free. So some remain free however many subtrees there are; cgroups that get no slot
- * count in slot 0. For the programs alone.
+ * subtree have. Such a subtree begins at the uppermost cgroup whose directory root does not
+ * own; the id of that cgroup is the key. Its user may create any number of cgroups below
+ * it, of any owner, but none beside it. A subtree gets another slot only while it has fewer
+ * slots than are free. So some remain free however many subtrees there are; cgroups that
+ * get no slot count in slot 0. For the programs alone.
  */
 struct tcp_cgroup_share {
 	__u64 cgroup; /* address of the struct cgroup */
@@ -290,9 +291,7 @@ struct tcp_live {
 	__u64 cgroups_used;  /* how many have one */
 };
 
-#define TCP_COOKIE_SIDE                                                                            \
-	(1ull << 63)		       /* the active half of the pairs; kept when the slot is free \
-					*/
+#define TCP_COOKIE_SIDE (1ull << 63)   /* the active half of the pairs; a free slot keeps it */
 #define TCP_COOKIE_BUSY (1ull << 62)   /* being filled in */
 #define TCP_COOKIE_CLOSED (1ull << 61) /* free; its last socket has closed */
 #define TCP_COOKIE_LIFE (1ull << 53)   /* counts up when the socket connects again */
