@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * held_other: notes which of the recorded sockets are closed. An iterator, which a reader
- * of the map reads just before: what it finds open then is held. It prints nothing.
+ * held_other: an iterator that notes in other_sockets which of the recorded sockets are
+ * closed. Readers of the map read it first, so a socket without that note is open. It
+ * prints nothing.
  *
- * An iterator over all BPF programs that acts at the first: see tcp_live.bpf.c.
+ * It iterates over the BPF programs of the host and acts at the first one only;
+ * tcp_live.bpf.c says why.
  */
 #include "other_sockets.bpf.h"
 
@@ -18,7 +20,10 @@ static long look_at_record(__u32 i, void *unused)
 	if (!bucket || !memory)
 		return 1;
 	inode = bucket->way[way].inode;
-	/* Should the record be another's by now, the number is not that one's. */
+	/*
+	 * If another socket takes the record now, its inode number differs and the note is
+	 * void.
+	 */
 	if (inode && bucket->closed[way] != inode && !(bucket->way[way].check & 1) &&
 	    !is_open(memory->sock[way], inode))
 		bucket->closed[way] = inode;

@@ -1,32 +1,32 @@
 // SPDX-License-Identifier: MIT
 /*
- * inventory: run at build time, puts together what the objects say of themselves and what
- * bpf/table says of them. Nothing else in the project repeats a program's hook or a map's
- * layout. It prints a shell function for the scripts, which searches faster than a shell
- * can read a file: "inventory WORDS" puts what follows WORDS in one of these lines into
- * $found, and fails when there is none.
+ * inventory: combines, at build time, what the objects contain with what bpf/table says
+ * about it. So the hook of a program and the layout of a map are written down once, in the
+ * source. It prints a shell function, because a shell runs a `case` faster than it reads a
+ * file: "inventory WORDS" looks for a line below that begins with WORDS, puts the rest of
+ * the line into $found, and fails when there is no such line.
  *
- *   maps NAME...
- *   map NAME TYPE NUMBER KEY VALUE ENTRIES FLAGS ACCESS UPGRADE CAPACITY
- *   object NAME CHECKSUM MAP...
- *   programs OBJECT NAME...
- *   program OBJECT NAME HOW HOOK
- *   known NAME HOW                    of the first object that has a program of this name,
- *                                     or of an older build
- *   directories NAME...               of pins, in the order of the table
- *   directory NAME FEATURE...         "-": those that no program of their own serves
- *   feature NAME N...                 its rungs, in order
- *   rung N FEATURE STATE PIN OBJECT CONDITION HOOK REASON...
- *   links NAME...                     that the members of PIN_GROUP may read
- *   gone NAME...                      directories of older builds
- *   btf NAME...                       that conditions ask the kernel's BTF for
- *   build N                           changes with any of what is above
+ *  maps NAME...
+ *  map NAME TYPE NUMBER KEY VALUE ENTRIES FLAGS ACCESS UPGRADE CAPACITY
+ *  object NAME CHECKSUM MAP...
+ *  programs OBJECT NAME...
+ *  program OBJECT NAME HOW HOOK
+ *  known NAME HOW                    of the first object that has a program of this name,
+ *                                    or of an older build
+ *  directories NAME...               of pins, in the order of the table
+ *  directory NAME FEATURE...         "-": the features without a program of their own
+ *  feature NAME N...                 its rungs, in order
+ *  rung N FEATURE STATE PIN OBJECT CONDITION HOOK REASON...
+ *  links NAME...                     that the members of PIN_GROUP may read
+ *  gone NAME...                      directories of older builds
+ *  btf NAME...                       names that conditions look for in the kernel's BTF
+ *  build N                           changes when any line above does
  *
- * TYPE is bpftool's word and NUMBER that of enum bpf_map_type, KEY and VALUE are sizes in
- * bytes, FLAGS are BPF_F_* of <linux/bpf.h> as a number. HOW is how a program is attached:
- * "cgroup:WORD:NUMBER", with bpftool's word for the hook and the number of enum
+ * TYPE is bpftool's word and NUMBER that of enum bpf_map_type. KEY and VALUE are sizes in
+ * bytes. FLAGS is a number, a sum of BPF_F_* of <linux/bpf.h>. HOW is how a program is
+ * attached: "cgroup:WORD:NUMBER", with bpftool's word for the hook and the number of enum
  * bpf_attach_type; "tracing" for fentry, fexit and tp_btf; "iterator";
- * "tracepoint:GROUP/NAME"; "raw:NAME". HOOK is for people.
+ * "tracepoint:GROUP/NAME"; "raw:NAME". HOOK is the name to show to people.
  */
 #include <bpf/libbpf.h>
 #include <errno.h>
@@ -36,19 +36,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MOST 128 /* objects, maps, programs of one build: far more than there are */
+#define MOST 128 /* objects, maps or programs of one build: far more than there are */
 
 struct object {
 	const char *name;
 	struct bpf_object *bpf;
 	uint64_t checksum;
-	int is_used; /* a rung names it */
+	int is_used; /* a rung names this object */
 };
 
 static struct object objects[MOST];
 static int object_count;
 
-/* One line for each map: the table's, and from the first object that has it the layout. */
+/* The maps, in the order of the table; the layout is that of the first object with the map. */
 static struct map {
 	char name[64], access[16], upgrade[16], capacity[32];
 	const struct bpf_map *bpf;
@@ -70,8 +70,8 @@ __attribute__((noreturn, format(printf, 1, 2))) static void stop(const char *for
 }
 
 /*
- * Print a line, and take it into the build number: FNV-1a. The first KEYS words are what
- * it is looked up by.
+ * Print a line and add it to the build number, by FNV-1a. The first KEYS words are what the
+ * scripts look it up by.
  */
 __attribute__((format(printf, 2, 3))) static void line(int keys, const char *format, ...)
 {
@@ -103,7 +103,7 @@ static const char *map_type(const struct bpf_map *map)
 
 /* --- programs ---------------------------------------------------------------- */
 
-/* bpftool's words for the cgroup hooks that differ from the end of the kernel's names. */
+/* bpftool's word for a cgroup hook. In most cases it is the end of the section's name. */
 static const char *hook_word(const struct bpf_program *program, const char *section)
 {
 	if (strcmp(section, "sockops") == 0)
@@ -114,7 +114,7 @@ static const char *hook_word(const struct bpf_program *program, const char *sect
 	     bpf_program__name(program), section);
 }
 
-/* How PROGRAM is attached, and its hook as people call it. */
+/* How PROGRAM is attached, and the name of its hook for people. */
 static void describe(const struct bpf_program *program, char how[128], char hook[128])
 {
 	const char *section = bpf_program__section_name(program), *target = strchr(section, '/');
@@ -191,7 +191,7 @@ static struct object *find_object(const char *name)
 	return NULL;
 }
 
-/* The first object that has a program NAME; NULL if none has. */
+/* The first object that has a program called NAME; NULL if none has. */
 static struct object *first_with(const char *name)
 {
 	for (int i = 0; i < object_count; i++)
@@ -208,7 +208,7 @@ static struct map *find_map(const char *name)
 	return NULL;
 }
 
-/* Every object that has a map must mean the same one. */
+/* Take the maps of an object. A map must have the same layout in all objects. */
 static void take_maps(const struct object *object)
 {
 	const struct bpf_map *bpf;
@@ -238,7 +238,7 @@ static void add_word(char *text, size_t size, const char *word)
 {
 	char found[256];
 
-	/* Each word once. */
+	/* A list has each word once. */
 	snprintf(found, sizeof(found), " %s ", word);
 	if (strstr(text, found))
 		return;
@@ -249,7 +249,7 @@ static void add_word(char *text, size_t size, const char *word)
 
 #define ADD_WORD(text, word) add_word(text, sizeof(text), word)
 
-/* A line of WORD, NAME and the list TEXT, which begins and ends with a space. */
+/* Print WORD, NAME and the list TEXT, which begins and ends with a space. */
 static void print_list(const char *word, const char *name, const char *text)
 {
 	line(*name ? 2 : 1, "%s%s%s%.*s", word, *name ? " " : "", name, (int)strlen(text) - 1,
@@ -314,12 +314,12 @@ static void check_condition(const char *condition)
 			stop("condition %s: there is no object %s", condition, name);
 }
 
-/* What the lines of the table come to, in order, each word once. */
+/* The lists that the lines of the table add up to, in order, each word once. */
 static char directories[512] = " ", links[512] = " ", gone[512] = " ", btf_names[512] = " ";
 static struct group {
 	char name[64];
 	char words[512];
-} groups[2][MOST]; /* directories with their features, features with their rungs */
+} groups[2][MOST]; /* pin directories with their features, features with their rungs */
 static int rung_count;
 
 enum { DIRECTORY, FEATURE };
@@ -347,7 +347,7 @@ static void print_groups(void)
 		print_list("feature", group->name, group->words);
 }
 
-/* The directory of the pin and the number of the rung, for the lists above. */
+/* Add a rung's pin directory and number to the lists above. */
 static void note_rung(const char *feature, const char *pin, const char *condition)
 {
 	char directory[64], number[16];
@@ -398,7 +398,7 @@ static void print_rung(const char *text)
 	     hook, text[end] ? " " : "", text + end);
 }
 
-/* CALL for each line of the table that begins with WORD. */
+/* Call CALL for each line of the table that begins with WORD. */
 static void each_line(const char *path, const char *word, void (*call)(const char *text))
 {
 	FILE *file = fopen(path, "r");

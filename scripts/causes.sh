@@ -1,11 +1,11 @@
 # shellcheck shell=sh
 # SPDX-License-Identifier: MIT
 #
-# causes.sh: what an answer of the kernel means. One line, for people.
+# causes.sh: turns an error of the kernel into one line that says the cause.
 #
-# Needs lib.sh.
+# It needs lib.sh.
 
-# set_kernel: the version of this kernel, into $KERNEL_MAJOR and $KERNEL_MINOR.
+# set_kernel: set $KERNEL_MAJOR and $KERNEL_MINOR to the version of this kernel.
 set_kernel() {
 	read -r release </proc/sys/kernel/osrelease
 	KERNEL_MAJOR=${release%%.*}
@@ -13,28 +13,29 @@ set_kernel() {
 	KERNEL_MINOR=${KERNEL_MINOR%%[!0-9]*}
 }
 
-# The oldest kernel on which anything works: sock_ops has no task before.
+# need_kernel: stop on a kernel before 5.10, where sock_ops programs can't read the task.
 need_kernel() {
 	set_kernel
 	[ "$KERNEL_MAJOR" -gt 5 ] || { [ "$KERNEL_MAJOR" -eq 5 ] && [ "$KERNEL_MINOR" -ge 10 ]; } ||
 		die "Linux $release is too old: 5.10 or later is needed"
 }
 
-# is_locked_down MODE
+# is_locked_down MODE: whether the kernel runs with lockdown=MODE.
 is_locked_down() {
 	lockdown=
 	[ ! -r /sys/kernel/security/lockdown ] || read -r lockdown </sys/kernel/security/lockdown || true
 	case $lockdown in
 	*"[$1]"*) return 0 ;;
 	esac
-	# securityfs need not be mounted.
+	# securityfs may not be mounted; then the command line tells.
 	case " $(cat /proc/cmdline) " in
 	*" lockdown=$1 "*) return 0 ;;
 	esac
 	return 1
 }
 
-# The capabilities that are missing, by name: include/uapi/linux/capability.h.
+# missing_capabilities: print the names of those that this process lacks. The numbers are
+# those of include/uapi/linux/capability.h.
 missing_capabilities() {
 	while read -r name value; do
 		[ "$name" != CapEff: ] || break
@@ -44,12 +45,12 @@ missing_capabilities() {
 	for capability in 39:CAP_BPF 38:CAP_PERFMON 12:CAP_NET_ADMIN; do
 		[ $((value >> ${capability%%:*} & 1)) -eq 1 ] || missing="$missing ${capability#*:}"
 	done
-	# What these three are a part of.
+	# CAP_SYS_ADMIN includes CAP_BPF and CAP_PERFMON.
 	[ $((value >> 21 & 1)) -eq 0 ] || missing=$(case $missing in *CAP_NET_ADMIN*) echo " CAP_NET_ADMIN" ;; esac)
 	printf '%s\n' "${missing# }"
 }
 
-# since HELPER: the first Linux that has it, as "Linux N or later".
+# since HELPER: print the first Linux that has it, as "Linux N or later".
 since() {
 	case $1 in
 	bpf_get_current_task_btf) echo "Linux 5.11 or later" ;;
@@ -61,9 +62,9 @@ since() {
 	esac
 }
 
-# cause_of TEXT: TEXT is all that bpftool, libbpf and the verifier said.
+# cause_of TEXT: print the cause. TEXT is all that bpftool, libbpf and the verifier printed.
 cause_of() {
-	# Without one of them the kernel hides helpers, too.
+	# This comes first, because without a capability the kernel hides helpers as well.
 	missing=$(missing_capabilities)
 	case ${missing:+missing}$1 in
 	missing*"unknown func bpf_"* | missing*"cannot use helper bpf_"* | missing*"Operation not permitted"* | \
@@ -109,12 +110,13 @@ cause_of() {
 	esac
 }
 
-# The first complaint of libbpf or the verifier, or bpftool's own.
+# first_line TEXT: print the first error of libbpf or the verifier, or else of bpftool.
 first_line() {
 	printf '%s\n' "$1" | sed -n '/^Warning/d; /^$/d; s/^libbpf: //; p; q'
 }
 
-# The program that the kernel refused to load, of what bpftool said; nothing if it was not that.
+# refused_program TEXT: print the program that the kernel refused to load, if TEXT, the output
+# of bpftool, names one.
 refused_program() {
 	printf '%s\n' "$1" | sed -n "s/.*prog '\([^']*\)': BPF program load failed.*/\1/p" | head -n 1
 }
