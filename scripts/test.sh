@@ -12,7 +12,7 @@ ROOT=$(cd "$(dirname "$(readlink -f "$0")")/.." && pwd)
 # kernel's command line. All tests run on this host; those that depend on the kernel run in the
 # machines as well. With -a every test that can run in a machine does, which takes two hours
 # without KVM. Machines have one CPU where that is enough, because it is cheaper to emulate.
-CORE=machine/machine,lookup,ipv6_block,other_sockets
+CORE=machine/machine,lookup,ipv6_block,other_sockets,connections
 ALL=identity,metrics,attach,reconcile,neighbours,rewriters,sockets,upgrade,forgery,udp_shared
 machines() {
 	cat <<-END
