@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * accepted: records who accepts a TCP connection, by fexit on the function that takes it
- * from the queue, for accept(2), io_uring and MPTCP alike. This is for Linux 6.10 and later,
- * accepted_early for those before, accepted_tp for kernels that refuse fexit.
+ * accepted: records which process accepts a TCP connection, by fexit on the function that
+ * takes the connection from the queue. accept(2), io_uring and MPTCP all call it. This
+ * object is for Linux 6.10 and later, accepted_early for earlier kernels, accepted_tp for
+ * kernels that refuse fexit.
  */
 #include "accepted.bpf.h"
 
@@ -15,3 +16,5 @@ int BPF_PROG(on_accept, struct sock *listener, struct proto_accept_arg *arg, str
 		on_accepted(sk);
 	return 0;
 }
+
+char LICENSE[] SEC("license") = "GPL";

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What every variant of accepted shares: who accepts a connection has it. BPF side only. */
+/* What the variants of accepted share: they record the process that accepts. BPF side only. */
 #ifndef CONNPIN_ACCEPTED_BPF_H
 #define CONNPIN_ACCEPTED_BPF_H
 
 #include "port_tracker.bpf.h"
 
-/* The process of now has accepted SK. */
+/* The current process has accepted SK. */
 static __always_inline void on_accepted(const struct sock *sk)
 {
 	struct opened opened = { .kind = IDENTITY_ACCEPTER | IDENTITY_IN };
@@ -15,7 +15,5 @@ static __always_inline void on_accepted(const struct sock *sk)
 	set_connection(&opened, sk);
 	identify_process(&opened);
 }
-
-char LICENSE[] SEC("license") = "GPL";
 
 #endif

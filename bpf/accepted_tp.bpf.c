@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * accepted where the kernel refuses fexit: the tracepoints at the end of accept(2) and
- * accept4(2). Those of io_uring and of 32-bit programs are missed: such a connection stays
- * the listener's.
+ * accepted_tp: accepted for kernels that refuse fexit, by the tracepoints at the end of
+ * accept(2) and accept4(2). It misses what io_uring and 32-bit programs accept: such a
+ * connection stays recorded as the listener's.
  *
- * By then the descriptor may be another file's, if a second thread closed it meanwhile. So
- * only a connection that was recorded when it was established becomes that of the process,
- * which may then be one more that it has accepted, and none of another's.
+ * A second thread may close the descriptor before the system call ends and open another
+ * file under the same number. So the process is recorded only for a connection that has a
+ * record already, made when it was established. In the worst case it is another connection
+ * that the same process accepted, never one of another process.
  */
 #include "accepted.bpf.h"
 #include "descriptor.bpf.h"
@@ -41,3 +42,5 @@ int on_exit_accept(struct sys_exit_context *ctx)
 {
 	return on_exit(ctx);
 }
+
+char LICENSE[] SEC("license") = "GPL";

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The socket behind a file descriptor, at the end of a system call: for tracepoints, which
- * are given no socket. All that is read here is of a pointer that the verifier knows nothing
- * of. BPF side only.
+ * The socket behind a file descriptor, at the end of a system call. Tracepoints need it
+ * because their context has no socket. The verifier knows no type for what a descriptor
+ * leads to, so that is read by bpf_probe_read_kernel(). BPF side only.
  */
 #ifndef CONNPIN_DESCRIPTOR_BPF_H
 #define CONNPIN_DESCRIPTOR_BPF_H
 
 #include "opened.bpf.h"
 
-/* What perf_syscall_exit() of kernel/trace/trace_syscalls.c passes. */
+/* The context that perf_syscall_exit() of kernel/trace/trace_syscalls.c passes. */
 struct sys_exit_context {
 	__u64 regs;
 	__u64 number;
@@ -17,8 +17,8 @@ struct sys_exit_context {
 };
 
 /*
- * The socket that the descriptor FD of TASK names, or NULL. The kernel takes an int,
- * whatever else is in the register.
+ * The socket of descriptor FD of TASK, or NULL. FD is an int because the kernel uses only
+ * these 32 bits of the register.
  */
 static __always_inline struct sock *socket_of_fd(struct task_struct *task, unsigned int fd)
 {
@@ -29,13 +29,13 @@ static __always_inline struct sock *socket_of_fd(struct task_struct *task, unsig
 		return NULL;
 	bpf_probe_read_kernel(&file, sizeof(file), files + fd);
 	socket = BPF_CORE_READ(file, private_data);
-	/* Another thread may have closed it meanwhile, and opened something else. */
+	/* Another thread may have closed FD and opened something else under its number. */
 	if (!socket || BPF_CORE_READ(socket, file) != file)
 		return NULL;
 	return BPF_CORE_READ(socket, sk);
 }
 
-/* As set_connection() of opened.bpf.h. */
+/* The same as set_connection() of opened.bpf.h, for a pointer without a type. */
 static __always_inline void set_connection_of(struct opened *opened, struct sock *sk)
 {
 	struct net *net = BPF_CORE_READ(sk, __sk_common.skc_net.net);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * How a TCP connection went, written into its record when it closes. BPF side only; a part
- * of handle_sockops (port_tracker.bpf.c).
+ * How a TCP connection went: its record gets this when it closes. BPF side only; a part of
+ * handle_sockops (port_tracker.bpf.c).
  */
 #ifndef CONNPIN_ENDED_BPF_H
 #define CONNPIN_ENDED_BPF_H
@@ -18,7 +18,7 @@ struct how_it_went {
 	__u32 pad;
 };
 
-/* Why a connection attempt came to nothing: of failure_reason(). */
+/* Why a connection attempt failed: failure_reason() as an IDENTITY_* end. */
 static __always_inline __u8 end_of_attempt(const struct sock *sk, const struct tcp_sock *tp)
 {
 	switch (failure_reason(sk->sk_err, tp->segs_out)) {
@@ -32,7 +32,7 @@ static __always_inline __u8 end_of_attempt(const struct sock *sk, const struct t
 	return IDENTITY_ABORTED;
 }
 
-/* The state FROM which the socket is closed tells, and the error that it is closed with. */
+/* How a connection ended follows from the state FROM which it closes and from its error. */
 static __always_inline __u8 end_of(const struct sock *sk, const struct tcp_sock *tp, __u32 from)
 {
 	if (from == TCP_LISTEN)
@@ -54,7 +54,10 @@ static __always_inline __u8 end_of(const struct sock *sk, const struct tcp_sock 
 	case EPIPE:
 		return IDENTITY_RESET_BY_PEER;
 	}
-	/* Both sides have sent a FIN, or the wait for the peer's goes on without a socket. */
+	/*
+	 * Both sides have sent a FIN, or the kernel waits for the peer's without a full
+	 * socket.
+	 */
 	if (from == TCP_LAST_ACK || from == TCP_CLOSING || from == TCP_FIN_WAIT2 ||
 	    from == TCP_TIME_WAIT)
 		return IDENTITY_FIN;
@@ -62,8 +65,9 @@ static __always_inline __u8 end_of(const struct sock *sk, const struct tcp_sock 
 }
 
 /*
- * The record of OPENED in its table, claimed; NULL when there is none, or it has ended. The
- * head of the bucket gets the time NOW, by which a reader finds it.
+ * Claim the record of OPENED in TABLE. NULL when there is none, when it has ended already,
+ * or when another CPU is writing it. The bucket's head gets the time NOW, because readers
+ * look there for what changed.
  */
 static __always_inline struct conn_identity *claim_record(const struct opened *opened, __u32 table,
 							  __u64 now)
@@ -82,7 +86,7 @@ static __always_inline struct conn_identity *claim_record(const struct opened *o
 	barrier_var(way);
 	if (!bucket || way >= NO_WAY || bucket->way[way].ended || !claim(&bucket->way[way]))
 		return NULL;
-	/* Who had it until now may have given it to another connection. */
+	/* Its last writer may have given it to another connection before the claim. */
 	if (bucket->tag[way] != tag || !is_of(&bucket->way[way], opened)) {
 		release(&bucket->way[way]);
 		return NULL;
@@ -91,7 +95,7 @@ static __always_inline struct conn_identity *claim_record(const struct opened *o
 	return &bucket->way[way];
 }
 
-/* Global, as identify() is: write down that the connection is over. */
+/* Record that the connection has ended. Global for the same reason as find_way(). */
 __noinline int identify_end(const struct opened *opened, const struct how_it_went *went)
 {
 	struct conn_identity *record;
@@ -108,12 +112,15 @@ __noinline int identify_end(const struct opened *opened, const struct how_it_wen
 	record->received = went->received;
 	record->retransmitted = went->retransmitted;
 	record->round_trip = went->round_trip;
-	/* An exchange, for the barrier that a plain store lacks. */
+	/*
+	 * A full barrier, which a plain store is not: the record is complete before its
+	 * check.
+	 */
 	__sync_lock_test_and_set(&record->check, identity_check(record));
 	return 0;
 }
 
-/* The socket TP goes from the state FROM to CLOSE. Its DIRECTION is as in tcp_sockets. */
+/* The socket TP goes from the state FROM to CLOSE. DIRECTION is that of tcp_sockets. */
 static __noinline void record_end(struct tcp_sock *tp, __u32 from, __u32 direction)
 {
 	const struct sock *sk = (struct sock *)tp;

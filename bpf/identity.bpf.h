@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The identity table as the programs write it. BPF side only.
+ * The identity tables as the programs write them. BPF side only.
  *
- * Writers of one bucket may meet: tasks on other CPUs, or one that was preempted in
- * the middle. Each record is claimed by making its check odd; who does not get the one
- * that was chosen chooses again. No program waits.
+ * Two writers may meet on one bucket: on different CPUs, or because one was preempted in
+ * the middle. A writer claims a record by making its check odd. If it loses the record that
+ * it chose, it chooses another one. No program waits.
  *
- * Order on processors that reorder: the claim (a compare-and-swap) and the end (an exchange)
- * are full barriers, as BPF's atomic instructions that return a value are, so the writes
- * between the two are seen by the next claimer, and none of them before the claim. Who only
- * reads takes what it read for whole by the check alone. The head of a bucket is read
- * without a barrier: what it led to is looked at again once the record is claimed.
+ * Memory order: the claim is a compare-and-swap and the release an exchange. BPF atomic
+ * instructions that return a value are full barriers, so the next claimer sees all writes
+ * between the two, and none of these writes happens before the claim. Readers that do not
+ * claim rely on the check alone. A writer reads the head of a bucket without a barrier, and
+ * therefore looks at its choice again once it has claimed the record.
  */
 #ifndef CONNPIN_IDENTITY_BPF_H
 #define CONNPIN_IDENTITY_BPF_H
@@ -43,16 +43,22 @@ struct {
 } conn_identity_in SEC(".maps");
 #endif
 
-/* The bit of an index that says which of the two tables it is of. */
+/* This bit of an index says which of the two tables it belongs to. */
 #define INBOUND (1U << 31)
 
-/* The number of buckets: not the header's, which may not be there yet for who sees its seed. */
+/*
+ * The number of buckets. It comes from the map, because a program on another CPU may see
+ * the seed of the header before the rest of it.
+ */
 static __always_inline __u32 bucket_count(__u32 table)
 {
 	__u32 count = ((struct bpf_map *)&conn_identity)->max_entries;
 
 #ifndef PLAIN
-	/* Not one load through either address, which the verifier refuses. */
+	/*
+	 * Two separate loads: the verifier refuses one load through either of two map
+	 * pointers.
+	 */
 	barrier_var(count);
 	if (table & INBOUND)
 		count = ((struct bpf_map *)&conn_identity_in)->max_entries;
@@ -60,7 +66,7 @@ static __always_inline __u32 bucket_count(__u32 table)
 	return count - 1;
 }
 
-/* An entry of the table that INDEX says; NULL when there is none. */
+/* The entry at INDEX, in the table that INBOUND in it says; NULL when there is none. */
 static __always_inline void *entry_at(__u32 index)
 {
 #ifndef PLAIN
@@ -72,7 +78,7 @@ static __always_inline void *entry_at(__u32 index)
 	return bpf_map_lookup_elem(&conn_identity, &index);
 }
 
-/* Whoever comes first makes a seed; all have the same one. */
+/* Half of the seed. The first caller makes it, and all others get the same one. */
 static __always_inline __u64 make_half(__u64 *half)
 {
 	__u64 seed = (__u64)bpf_get_prandom_u32() << 32 | bpf_get_prandom_u32() | 1;
@@ -82,9 +88,10 @@ static __always_inline __u64 make_half(__u64 *half)
 }
 
 /*
- * The header of conn_identity, and its seed; NULL only for the verifier. Who makes a half of
- * the seed writes the rest before, even when somebody else did: the compare-and-swap is the
- * barrier for the own writes, and readers go by the seed.
+ * The header of conn_identity, and its seed; NULL is possible for the verifier only. A
+ * program that makes half of a seed writes the other members first, even if another CPU has
+ * done so already: the compare-and-swap then orders its own writes, and readers wait for
+ * the seed.
  */
 static __always_inline struct identity_header *get_seed(__u64 seed[2])
 {
@@ -104,8 +111,8 @@ static __always_inline struct identity_header *get_seed(__u64 seed[2])
 }
 
 /*
- * The header of a table. The seed is that of conn_identity for both, so that a reader hashes
- * a question once.
+ * The header of TABLE. Both tables have the seed of conn_identity, so that a reader hashes
+ * a key once.
  */
 static __always_inline struct identity_header *get_header(__u32 table, __u64 seed[2])
 {
@@ -117,7 +124,10 @@ static __always_inline struct identity_header *get_header(__u32 table, __u64 see
 		if (header && (header->seed[0] != seed[0] || header->seed[1] != seed[1])) {
 			header->version = IDENTITY_VERSION;
 			header->buckets = bucket_count(INBOUND);
-			/* Exchanges, for the barrier: readers go by the seed. */
+			/*
+			 * Full barriers: readers take the header for complete once they see
+			 * the seed.
+			 */
 			__sync_lock_test_and_set(&header->seed[0], seed[0]);
 			__sync_lock_test_and_set(&header->seed[1], seed[1]);
 		}
@@ -131,7 +141,10 @@ static __always_inline bool is_of(const struct conn_identity *record, const stru
 	const __u64 *a = (const void *)record->dst_ip, *b = (const void *)&opened->key;
 	const __u64 *c = (const void *)record->src_ip, *d = (const void *)opened->src_ip;
 
-	/* The flags, which are IDENTITY_SRC_OF_MESSAGE alone, are where the key has 0. */
+	/*
+	 * The only flag is IDENTITY_SRC_OF_MESSAGE; the key has a padding byte of 0 where
+	 * it stands.
+	 */
 	return a[0] == b[0] && a[1] == b[1] && record->src_port == opened->key.src_port &&
 	       record->dst_port == opened->key.dst_port &&
 	       record->protocol == opened->key.protocol && record->flags == opened->flags &&
@@ -146,8 +159,9 @@ static __always_inline struct identity_bucket *bucket_at(__u32 index)
 #define NO_WAY IDENTITY_WAYS
 
 /*
- * The record of OPENED in the bucket at INDEX; NO_WAY if there is none. Global, as the next
- * two, so that the verifier looks at it once and goes on with one answer.
+ * The record of OPENED in the bucket at INDEX; NO_WAY if there is none. This function and
+ * the next ones are global, so that the verifier checks each once, on its own, and its
+ * callers continue with one unknown result instead of one state for each path.
  */
 __noinline __u32 find_way(__u32 index, const struct opened *opened, __u32 tag)
 {
@@ -161,26 +175,29 @@ __noinline __u32 find_way(__u32 index, const struct opened *opened, __u32 tag)
 	return NO_WAY;
 }
 
-/* 1 when X is 0, else 0; without a branch, which the verifier would follow both ways. */
+/* 1 when X is 0, else 0. It has no branch, because the verifier would follow both ways. */
 static __always_inline __u32 is_zero(__u32 x)
 {
 	return ((__u64)x - 1) >> 63;
 }
 
-/* What may become of a record when room is needed; lower ones go first. */
+/* How readily a record makes room for another one; lower values go first. */
 enum { TAKE_FIRST, TAKE_NEXT, TAKE_LAST, TAKE_NEVER };
 
-/* The kinds of records, as a sum: UDP 1, of the same user 2, or free 4; or a reply 5. */
+/*
+ * A plan has two bits for each kind of record, in this order: TCP or UDP of other users,
+ * TCP or UDP of the same user, a free record, a reply.
+ */
 #define PLAN(other_tcp, other_udp, own_tcp, own_udp, is_free)                                \
 	((other_tcp) | (other_udp) << 2 | (own_tcp) << 4 | (own_udp) << 6 | (is_free) << 8 | \
 	 (is_free) << 10)
 
-/* For a reply. */
+/* The plan for a reply: it takes a free record or that of another reply. */
 #define LEFT_OVER PLAN(TAKE_NEVER, TAKE_NEVER, TAKE_NEVER, TAKE_NEVER, TAKE_FIRST)
 
 /*
- * Of a full bucket or not: a free record goes first where it may be had at all, and then one
- * of a reply, whose time is not 0.
+ * The plan for anything else. A free record goes first where it may be used at all; the
+ * record of a reply comes second, because its rank contains a time above 0.
  */
 static __always_inline __u32 plan(bool is_udp, bool has_share, bool tcp_is_full)
 {
@@ -194,12 +211,12 @@ static __always_inline __u32 plan(bool is_udp, bool has_share, bool tcp_is_full)
 			 : PLAN(TAKE_NEVER, TAKE_NEXT, TAKE_NEVER, TAKE_NEXT, TAKE_FIRST);
 }
 
-#define FOR_REPLY (1U << IDENTITY_WAYS) /* beside the bits of busy records */
+#define FOR_REPLY (1U << IDENTITY_WAYS) /* above the bits of the busy records */
 
 /*
- * The record of the bucket at INDEX that a new one of OWNER takes the place of, but none of
- * the bits in BUSY; NO_WAY if there is none that may go. With FOR_REPLY the new one is a
- * reply.
+ * Choose the record in the bucket at INDEX that a new one of OWNER replaces; NO_WAY when
+ * none may go. Records whose bit is set in BUSY are left alone. With FOR_REPLY set, the new
+ * record is a reply.
  */
 __noinline __u32 choose_way(__u32 index, __u32 owner, __u32 busy)
 {
@@ -223,17 +240,23 @@ __noinline __u32 choose_way(__u32 index, __u32 owner, __u32 busy)
 		reply = used & (__u32)(bucket->time[i] >> 63);
 		kind = (used ^ reply) * ((bucket->owner[i] & 1) + 2 * same) + 4 * (used ^ 1) +
 		       5 * reply;
-		/* Of one rank the oldest; a time in ns stays below 2^59 for 18 years. */
+		/*
+		 * Within a rank the oldest goes. A boot time in ns stays below 2^59 for 18
+		 * years.
+		 */
 		rank = (__u64)(rules >> (2 * kind) & 3) << 62 |
 		       (bucket->time[i] << 3 & ~(3ULL << 62)) | i;
-		/* Not a branch each, all of which the verifier would combine. */
+		/*
+		 * Arithmetic instead of branches, because the verifier would follow all
+		 * combinations.
+		 */
 		rank |= (__u64)(0 - (busy >> i & 1));
 		best = rank < best ? rank : best;
 	}
 	return best >> 62 == TAKE_NEVER ? NO_WAY : best & (IDENTITY_WAYS - 1);
 }
 
-/* Claim WAY of the bucket at INDEX. False when someone else is writing it. */
+/* Claim RECORD. False when another program is writing it. */
 static __always_inline bool claim(struct conn_identity *record)
 {
 	__u32 check = record->check;
@@ -242,18 +265,19 @@ static __always_inline bool claim(struct conn_identity *record)
 	       __sync_val_compare_and_swap(&record->check, check, check | 1) == check;
 }
 
-/* Let go of what was claimed, as it was. An exchange, for the barrier that a store lacks. */
+/* Release a claimed record unchanged. The exchange is a full barrier, a store is not. */
 static __always_inline void release(struct conn_identity *record)
 {
 	__sync_lock_test_and_set(&record->check, record->check & ~1U);
 }
 
-/* 6 is as many as it takes when each of the others has the one that was chosen. */
+/* When each other writer holds one of the records chosen, 6 tries are enough. */
 #define CHOICES 6
 
 /*
- * A record of the bucket at INDEX, claimed; WAY if it can be had, which is OPENED's, or
- * NO_WAY. NO_WAY if none can. BUSY is 0, or FOR_REPLY.
+ * Claim a record in the bucket at INDEX: WAY, the record that the connection has already,
+ * if it can be claimed, else one that may go. NO_WAY when there is none. BUSY is 0 or
+ * FOR_REPLY.
  */
 __noinline __u32 claim_way(__u32 index, __u32 owner, __u32 way, __u32 busy)
 {
@@ -271,7 +295,10 @@ __noinline __u32 claim_way(__u32 index, __u32 owner, __u32 way, __u32 busy)
 		tag = bucket->tag[way];
 		time = bucket->time[way];
 		if (claim(&bucket->way[way])) {
-			/* Who was preempted here would overwrite what is new by now. */
+			/*
+			 * If this program was preempted since it chose, it must not
+			 * overwrite a newer record.
+			 */
 			if (bucket->tag[way] == tag && bucket->time[way] == time)
 				return way;
 			release(&bucket->way[way]);
@@ -281,7 +308,7 @@ __noinline __u32 claim_way(__u32 index, __u32 owner, __u32 way, __u32 busy)
 	return NO_WAY;
 }
 
-/* The executable of a process, which has none when it is a kernel thread. */
+/* The executable of the process; a kernel thread has none. */
 static __always_inline void fill_exe(struct conn_identity *record, struct task_struct *leader)
 {
 	struct mm_struct *mm = leader->mm;
@@ -302,7 +329,7 @@ static __always_inline void fill_exe(struct conn_identity *record, struct task_s
 	record->exec_id = leader->self_exec_id;
 }
 
-/* As two numbers, which costs less than a helper. It may be changing meanwhile. */
+/* Two loads cost less than a helper call. The name may change meanwhile. */
 static __always_inline void copy_comm(struct conn_identity *record, struct task_struct *leader)
 {
 	const __u64 *from = (const void *)__builtin_preserve_access_index(&leader->comm);
@@ -313,7 +340,7 @@ static __always_inline void copy_comm(struct conn_identity *record, struct task_
 	record->comm[IDENTITY_COMM_BYTES - 1] = '\0';
 }
 
-/* What a record says of the connection, which has not ended. */
+/* Fill in the connection, which has not ended. */
 static __always_inline void fill_connection(struct conn_identity *record,
 					    const struct opened *opened, __u64 now)
 {
@@ -338,7 +365,7 @@ static __always_inline void fill_connection(struct conn_identity *record,
 	record->round_trip = 0;
 }
 
-/* And of its process. */
+/* Fill in its process. */
 static __always_inline void fill_process(struct conn_identity *record, const struct opened *opened,
 					 struct task_struct *task)
 {
@@ -350,12 +377,12 @@ static __always_inline void fill_process(struct conn_identity *record, const str
 	record->gid = task->cred->gid.val;
 	record->start_time = leader->start_boottime;
 	record->cgroup_id = task->cgroups->dfl_cgrp->kn->id;
-	/* The thread's: a leader that has ended has no memory any more. */
+	/* Of TASK and not of the leader: a leader that has exited has no mm any more. */
 	fill_exe(record, task);
 	copy_comm(record, leader);
 }
 
-/* Whether a record says of this process that it has the connection, and cannot be outdated. */
+/* Whether RECORD names this process as the owner and can't be outdated. */
 static __always_inline bool is_known(const struct conn_identity *record, struct task_struct *task,
 				     const struct identity_header *header)
 {
@@ -364,7 +391,7 @@ static __always_inline bool is_known(const struct conn_identity *record, struct 
 	       record->exec_id == (__u32)task->self_exec_id && record->time >= header->unseen_last;
 }
 
-/* What was in WAY makes room, which is nothing new for a reply. */
+/* Count the record that WAY held as evicted. A reply that gives way is no loss. */
 static __always_inline void count_eviction(const struct identity_bucket *bucket, __u32 way,
 					   __u32 table)
 {
@@ -379,10 +406,11 @@ static __always_inline void count_eviction(const struct identity_bucket *bucket,
 }
 
 /*
- * To be called some time before identify(): puts the hash of the key into OPENED, and asks
- * for what identify() will read. A bucket is hardly ever in the cache, and its page seldom
- * in the TLB: to wait for one line after the other takes longer than all else here. Loads
- * that nothing depends on wait together, while the other table is written.
+ * Puts the hash of the key into OPENED and loads from each cache line that identify() will
+ * read. It is called some time before that. A bucket is hardly ever in the cache, and its
+ * page seldom in the TLB; waiting for one line after another takes longer than all the
+ * rest. Nothing depends on these loads, so the processor does them at once while the
+ * program writes the other table.
  */
 __noinline int expect_identity(struct opened *opened)
 {
@@ -403,10 +431,10 @@ __noinline int expect_identity(struct opened *opened)
 }
 
 /*
- * Write down that TASK has the connection, or nobody: 1 when that was done. With is_again
- * nothing is written when that is known. Of a connection that is older than the attachment
- * the process that is written down stays, unless it, too, is one that had it open and TASK's
- * is older.
+ * Record TASK, or nobody, as the owner of the connection; 1 when it was written. With
+ * is_again, nothing is written if that is known already. For a connection older than the
+ * attachment, an owner that is recorded already stays, unless that one too was merely found
+ * to have it open and TASK's process is older.
  */
 static __always_inline int identify_task(const struct opened *opened, struct task_struct *task)
 {
@@ -450,32 +478,38 @@ static __always_inline int identify_task(const struct opened *opened, struct tas
 	}
 	if (way != known)
 		count_eviction(bucket, way, table);
-	/* Now, not before: who waited for the CPU in between must not look older. */
+	/* Taken now: a program that waited for the CPU in between must not look older. */
 	now = bpf_ktime_get_boot_ns();
 	record = &bucket->way[way];
 	bucket->tag[way] = tag;
 	bucket->owner[way] = owner;
 	bucket->time[way] = opened->is_reply ? now | IDENTITY_REPLY : now;
-	/* A connection that is accepted was established before, and may have ended since. */
+	/*
+	 * An accepted connection has a record since it was established, and may have ended
+	 * already.
+	 */
 	if (way == known && (opened->kind & IDENTITY_OWNER) == IDENTITY_ACCEPTER)
 		record->kind = opened->kind | (record->kind & IDENTITY_WATCHED);
 	else
 		fill_connection(record, opened, now);
 	fill_process(record, opened, task);
-	/* An exchange, for the barrier that a plain store lacks. */
+	/*
+	 * A full barrier, which a plain store is not: the record is complete before its
+	 * check.
+	 */
 	__sync_lock_test_and_set(&record->check, identity_check(record));
 	return 1;
 }
 
-/* The same of the process of now. 1 when it was written, 0 when not. */
+/* identify_task() for the current process; 1 when it was written. */
 __noinline int identify(const struct opened *opened)
 {
 	return opened ? identify_task(opened, bpf_get_current_task_btf()) : 0;
 }
 
 /*
- * The same, and the process becomes known as well. (Not from within identify(): together the
- * two take more stack than there is.)
+ * identify(), and the process table gets the process too. The call is not inside
+ * identify(), because the two together take more stack than BPF has.
  */
 static __always_inline void identify_process(const struct opened *opened)
 {
@@ -488,8 +522,8 @@ static __always_inline void identify_process(const struct opened *opened)
 }
 
 /*
- * A UDP socket without a port is being connected to KEY's destination in a way that no
- * program sees the end of: what is known of that destination counts no longer.
+ * A UDP socket without a port is being connected to the destination of KEY, and no program
+ * will see the end of it. From now on, earlier records of that destination are not certain.
  */
 static __always_inline void identify_unseen(const struct conn_key_v6 *key)
 {
@@ -503,7 +537,7 @@ static __always_inline void identify_unseen(const struct conn_key_v6 *key)
 	slot = identity_unseen(key, seed);
 	now = bpf_ktime_get_boot_ns();
 	header->unseen[slot] = now;
-	/* An exchange, for the barrier: who sees this one sees the other. */
+	/* A full barrier: a reader that sees this time sees the other one, too. */
 	__sync_lock_test_and_set(&header->unseen_last, now);
 }
 

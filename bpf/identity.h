@@ -1,45 +1,43 @@
 /* SPDX-License-Identifier: GPL-2.0 OR MIT */
 /*
- * The identity tables: whose a recorded connection is, and how it went. Maps
- * `conn_identity`, of the connections that were opened here, kept beside conn_to_pid_v4 and
- * conn_to_pid_v6, and `conn_identity_in`, of those that were accepted here and of the
- * sockets that listen. Both are arrays with BPF_F_MMAPABLE and have the same layout; they
- * are apart so that a busy server does not push out what was opened.
+ * The identity tables: which process owns a recorded connection, and how the connection
+ * went. Map `conn_identity`, beside conn_to_pid_v4 and conn_to_pid_v6, has the connections
+ * that were opened on this host. Map `conn_identity_in` has those that were accepted here,
+ * and the listening sockets. Both are arrays with BPF_F_MMAPABLE and have one layout. They
+ * are two maps so that a busy server does not evict what was opened.
  *
- * Key: __u32, entry 0 is a struct identity_header, the others are buckets of eight
- * records. A connection's bucket and tag follow from identity_hash(). All integers are
- * in host byte order unless a line says so.
+ * Key: __u32. Entry 0 is a struct identity_header, the others are buckets of eight records.
+ * identity_hash() gives the bucket and the tag of a connection. All integers are in host
+ * byte order unless a line says otherwise.
  *
- * What tells two records apart is destination, ports and protocol, the network namespace
- * by its cookie, and the source address: when all of it is the same, the later record
- * holds. A record of nobody (pid 0) is an answer too: this connection was opened, and who
- * did it can't be told, or no process did.
+ * Two records differ in destination, ports, protocol, network namespace (by its cookie) or
+ * source address; if all of these are the same, the later record overwrites the earlier
+ * one. A record with PID 0 is an answer too: the connection was opened, but by no process,
+ * or it is not known by which.
  *
- * Room: a new connection takes a free record of its bucket; else a user who has
- * IDENTITY_SHARE of the bucket gives up the oldest of the own ones, and anybody else takes
- * the oldest. A datagram never takes the place of TCP, and TCP leaves room for datagrams:
- * it has no more than IDENTITY_TCP_WAYS. So what is lost in a full table is old, and no
- * user can push out of a bucket more of the others' records than that share. A reply of an
- * unconnected UDP server takes what is free, or the place of another reply, and gives it
- * up to any other record. (Users are
- * told apart as the initial user namespace numbers them: who was given many numbers, as
- * by /etc/subuid, counts as many.)
+ * Eviction: a new connection takes a free record of its bucket. If there is none, a user
+ * who has IDENTITY_SHARE records in the bucket loses the oldest of these; for any other
+ * user the oldest record goes. A datagram never evicts a TCP connection, and TCP leaves
+ * room for datagrams, since it gets no more than IDENTITY_TCP_WAYS. So a full table loses
+ * what is old, and no user can evict more records of others from a bucket than that share.
+ * A reply of an unconnected UDP server takes a free record or that of another reply, and is
+ * evicted by any other record. Users are numbered as in the initial user namespace: a user
+ * with many numbers, as from /etc/subuid, counts as many users.
  *
- * A reader gets a copy of a bucket (BPF_MAP_LOOKUP_ELEM) or, when it may open the map
- * for writing, the memory itself (mmap). Writers wait for neither, so a copy may be
- * half old and half new: it counts only when its check is the one that
- * identity_check() computes of it. That is also why a reader needs no barrier on a
- * processor that reorders loads: in whatever order the words came, together they either
- * are one record or fail the check. A record answers for a connection only when its whole
- * key is the one that was asked for: a tag is a hint.
+ * A reader copies a bucket (BPF_MAP_LOOKUP_ELEM) or maps the memory itself (mmap), if it
+ * may open the map for writing. Writers wait for neither, so a copy may be half old and
+ * half new: a record is valid only when its check is what identity_check() computes from
+ * it. For the same reason a reader needs no barrier on a processor that reorders loads:
+ * whatever the order, the words either form one record or fail the check. A record answers
+ * for a connection only when its whole key matches; the tag is a hint.
  *
- * What an entry of conn_to_pid_* says beside it. Those maps have no namespace: any user
- * who makes a user and a network namespace ("unshare -Urn") can write any key of them,
- * with the own PID. So a bare PID is a hint that no decision may rest on. conn-lookup gives
- * it only when no record of the asker's namespace has the key and none of another
- * namespace has that very PID, and then with the status "unknown" and nothing else. Records
- * of another namespace answer those alone who ask for that one, for any, or for a source
- * address that the asker's namespace does not have.
+ * The maps conn_to_pid_* have no namespace: any user can make a user and a network
+ * namespace ("unshare -Urn") and from there write any key, with a PID of their own. So no
+ * decision may rest on an entry alone. conn-lookup gives such a PID-only answer only when
+ * no record of the reader's namespace has the key, and no record of another namespace has
+ * the key and that PID; its status is "unknown" and it has no other fields. Records of
+ * other namespaces are found only by asking for that namespace, for any, or for a source
+ * address that the reader's namespace does not have.
  */
 #ifndef CONNPIN_IDENTITY_H
 #define CONNPIN_IDENTITY_H
@@ -48,114 +46,116 @@
 
 #define IDENTITY_VERSION 3
 #define IDENTITY_WAYS 8	    /* records of a bucket */
-#define IDENTITY_SHARE 4    /* of them, from which on a user gives up own ones */
-#define IDENTITY_TCP_WAYS 6 /* of them, that TCP may have */
+#define IDENTITY_SHARE 4    /* a user who has that many in a bucket loses own ones */
+#define IDENTITY_TCP_WAYS 6 /* of them, for TCP */
 
-#define CONN_IN_ENTRIES 8192 /* default capacity of conn_identity_in; the setting's name too */
+#define CONN_IN_ENTRIES 8192 /* default capacity of conn_identity_in, and the setting's name */
 #define IDENTITY_IN_ENTRIES (CONN_IN_ENTRIES / IDENTITY_WAYS + 1)
 
-/* One for each entry of the connection table, and the header. */
+/* Records for as many entries as the connection table has, and the header. */
 #define IDENTITY_ENTRIES ((CONN_V4_ENTRIES + CONN_V6_ENTRIES) / IDENTITY_WAYS + 1)
 
 #define IDENTITY_COMM_BYTES 16 /* TASK_COMM_LEN of include/linux/sched.h */
 
-/* Bits of a record's flags. */
+/* Bits of `flags`. */
 #define IDENTITY_SRC_OF_MESSAGE 1 /* the source address came with the datagram (IP_PKTINFO) */
 
 /*
- * A record's kind: who its process is to the connection (the two lowest bits), and bits.
- * A socket that listens is recorded with the own port as src_port and no destination.
+ * `kind`: the two lowest bits say what the process is to the connection, and the others are
+ * flags. The record of a listening socket has its port as src_port and no destination.
  */
 enum {
-	IDENTITY_OPENER,   /* connected the socket, or sent the datagram */
-	IDENTITY_ACCEPTER, /* took it from the queue of the socket that listens */
-	IDENTITY_LISTENER, /* listens; nobody has accepted it, as far as is known */
-	IDENTITY_HOLDER,   /* had it open when connpin was attached */
+	IDENTITY_OPENER,   /* it connected the socket or sent the datagram */
+	IDENTITY_ACCEPTER, /* it took the connection from the queue of the listening socket */
+	IDENTITY_LISTENER, /* it listens; no process is known to have accepted the connection */
+	IDENTITY_HOLDER,   /* it had the socket open when connpin was attached */
 };
-#define IDENTITY_OWNER 3	/* mask of the above */
-#define IDENTITY_IN 4		/* it was accepted here, or listens */
-#define IDENTITY_NO_DIRECTION 8 /* who opened it is not known: it is older than the attachment */
-#define IDENTITY_SHARED 32	/* other sockets may listen at the same port (SO_REUSEPORT) */
-#define IDENTITY_WATCHED 64	/* its end is seen: while `ended` is 0 it is open */
-#define IDENTITY_BEFORE 16	/* older than the attachment: time is that of the attachment */
+#define IDENTITY_OWNER 3 /* mask of these four */
+#define IDENTITY_IN 4	 /* the connection was accepted here, or the socket listens */
+#define IDENTITY_NO_DIRECTION \
+	8		    /* which side opened it is not known: it is older than the attachment */
+#define IDENTITY_SHARED 32  /* other sockets may listen on the same port (SO_REUSEPORT) */
+#define IDENTITY_WATCHED 64 /* its end will be seen: while `ended` is 0 it is open */
+#define IDENTITY_BEFORE 16  /* older than the attachment, whose time it has */
 
-/* How it ended; IDENTITY_OPEN until it does, and of UDP always. */
+/* `ended`: how the connection ended. IDENTITY_OPEN until it does; UDP never does. */
 enum {
 	IDENTITY_OPEN,
-	IDENTITY_FIN, /* both sides closed it in order */
+	IDENTITY_FIN, /* both sides closed it with a FIN */
 	IDENTITY_RESET_BY_PEER,
 	IDENTITY_RESET_SENT,
-	IDENTITY_TIMEOUT,     /* nothing answered any more, or nothing at all */
+	IDENTITY_TIMEOUT,     /* the peer stopped answering, or never did */
 	IDENTITY_REFUSED,     /* a RST answered the SYN */
-	IDENTITY_UNREACHABLE, /* ICMP said so, or the route is gone */
-	IDENTITY_ABORTED,     /* this host gave up the attempt */
-	IDENTITY_CLOSED,      /* a socket that listened was closed */
+	IDENTITY_UNREACHABLE, /* by ICMP, or because the route is gone */
+	IDENTITY_ABORTED,     /* this host gave up before it was established */
+	IDENTITY_CLOSED,      /* a listening socket was closed */
 	IDENTITY_ENDS,
 };
 
 /* 160 bytes. */
 struct conn_identity {
-	__u32 check;	 /* identity_check() of the record; odd: it is being written */
-	__u32 netns;	 /* of the socket: the inode number of its namespace, used again */
+	__u32 check;	 /* identity_check() of the record; odd while it is written */
+	__u32 netns;	 /* inode number of the socket's network namespace; may be reused */
 	__u32 dst_ip[4]; /* network byte order; IPv4 as ::ffff:a.b.c.d */
 	__u16 src_port;
 	__u16 dst_port;
 	__u8 protocol;	    /* 6 TCP, 17 UDP */
 	__u8 flags;	    /* IDENTITY_SRC_OF_MESSAGE */
-	__u8 kind;	    /* see above */
-	__u8 ended;	    /* likewise */
-	__u32 src_ip[4];    /* as dst_ip; all 0: the socket had none yet */
-	__u64 netns_cookie; /* SO_NETNS_COOKIE of the socket, never used again; 0: not known */
-	__u32 pid;	    /* the process, as in conn_to_pid_*; 0: nobody, or not known */
-	__u32 tid;	    /* its thread that connected or sent first */
-	__u32 uid;	    /* real user and group, as the initial namespace has them */
+	__u8 kind;	    /* IDENTITY_OPENER and so on, with the bits above */
+	__u8 ended;	    /* IDENTITY_OPEN and so on */
+	__u32 src_ip[4];    /* likewise; all 0: the socket had no address yet */
+	__u64 netns_cookie; /* SO_NETNS_COOKIE, never reused; 0: not known */
+	__u32 pid;	    /* of the process, as in conn_to_pid_*; 0: none, or not known */
+	__u32 tid;	    /* of the thread that connected or sent first */
+	__u32 uid;	    /* real user and group, in the initial user namespace */
 	__u32 gid;
-	__u64 start_time;		/* of the process, ns since boot, suspended time included */
-	__u64 time;			/* of the connect or the first datagram, same clock */
-	__u64 cgroup_id;		/* of the process in cgroup v2: the inode number */
-	__u64 exe_inode;		/* of the executable: i_ino of mm->exe_file; 0: none */
-	__u32 exe_device;		/* its s_dev: major number << 20 | minor number */
-	__u32 exec_id;			/* self_exec_id, low bits: another one after each exec */
-	char comm[IDENTITY_COMM_BYTES]; /* of the process, not of the thread; NUL-ended */
-	/* Of a TCP connection that has ended; 0 before, and where it is not known. */
+	__u64 start_time; /* of the process, ns since boot, suspended time included */
+	__u64 time;	  /* of the connect or the first datagram, on the same clock */
+	__u64 cgroup_id;  /* of the process's cgroup (version 2): its inode number */
+	__u64 exe_inode;  /* of the executable: i_ino of mm->exe_file; 0: none */
+	__u32 exe_device; /* its s_dev: major number << 20 | minor number */
+	__u32 exec_id;	  /* low bits of self_exec_id, which each exec changes */
+	char comm[IDENTITY_COMM_BYTES]; /* of the process, not the thread; ends with NUL */
+	/* Of a TCP connection that has ended; 0 until then, and where it is not known. */
 	__u64 duration;	     /* ns from `time` to the end; 0: not known */
-	__u64 sent;	     /* bytes of payload, the first time each was sent */
+	__u64 sent;	     /* bytes of payload, without retransmissions */
 	__u64 received;	     /* bytes of payload, in order */
-	__u32 retransmitted; /* segments, SYN among them */
+	__u32 retransmitted; /* segments, the SYN included */
 	__u32 round_trip;    /* smoothed, at the end, in eighths of a microsecond; 0: not known */
 };
 
 /*
- * The datagram was a reply of an unconnected UDP server to who had asked it: no connection
- * of that process. It is an answer to who asks whose the datagram is, as long as nobody
- * needs the room, and it is in no list.
+ * Set in the time of a bucket's record for the reply of an unconnected UDP server. Such a
+ * datagram is no connection of that process. A look-up of the datagram finds it as long as
+ * no other record needs the room; no list contains it.
  */
 #define IDENTITY_REPLY (1ULL << 63)
 
 /*
- * What a writer has to know of each record to choose one, in front of them, so that it
- * reads two lines of the cache for that.
+ * What a writer reads of all records to choose one comes first, so that it reads two cache
+ * lines for that.
  */
 struct identity_bucket {
-	__u32 tag[IDENTITY_WAYS];   /* of each record; 0: free */
-	__u32 owner[IDENTITY_WAYS]; /* identity_owner() */
-	/* When it was written: the record's time, or later. Of a reply with IDENTITY_REPLY. */
+	__u32 tag[IDENTITY_WAYS];   /* identity_tag() of each record; 0: free */
+	__u32 owner[IDENTITY_WAYS]; /* identity_owner() of each */
+	/* The time of each record or a later one; with IDENTITY_REPLY for a reply. */
 	__u64 time[IDENTITY_WAYS];
 	struct conn_identity way[IDENTITY_WAYS];
 };
 
 #define IDENTITY_UNSEEN 64 /* a power of 2 */
 
-/* Entry 0. All 0 until something was recorded. */
+/* Entry 0. It is all 0 until something is recorded. */
 struct identity_header {
 	__u32 version; /* IDENTITY_VERSION */
-	__u32 buckets; /* entries 1 to this are buckets */
-	__u64 seed[2]; /* of the hash, random, neither ever 0; both tables have the same */
+	__u32 buckets; /* entries 1 to this one are buckets */
+	__u64 seed[2]; /* of the hash, random, neither is ever 0; the same in both tables */
 	/*
-	 * Where connects of UDP sockets may pass unseen (bpf/udp_connect_tp.bpf.c): when that
-	 * last happened to any destination, and to one of identity_unseen()'s number. The
-	 * source port was not known: a UDP record of such a destination that is older may be
-	 * of a port that another socket has by now.
+	 * For kernels on which a connect of a UDP socket may pass unseen
+	 * (bpf/udp_connect_tp.bpf.c): the last time this happened, to any destination, and
+	 * to one whose identity_unseen() is the index. The source port of that socket is
+	 * not known, so an older UDP record of the destination may have a port that is
+	 * another socket's by now.
 	 */
 	__u64 unseen_last;
 	__u64 unseen[IDENTITY_UNSEEN];
@@ -180,14 +180,14 @@ static inline __u64 identity_rotate(__u64 x, unsigned n)
 		v2 = identity_rotate(v2, 32);                                         \
 	} while (0)
 
-#define IDENTITY_KEY_BYTES 21 /* destination, ports, protocol: what is hashed */
+#define IDENTITY_KEY_BYTES 21 /* destination, ports and protocol are hashed */
 
 /*
- * SipHash-1-3 (Aumasson, Bernstein; reference/ of github.com/veorq/SipHash) of the first
- * 21 bytes of a struct conn_key_v6, taken as numbers of 8 bytes in host byte order. A keyed
- * function: who does not know the seed finds no two keys of one bucket, and the seed is in
- * the map, which root and the group PIN_GROUP alone may read. The upper half chooses the
- * bucket, the lower half is the tag.
+ * SipHash-1-3 (Aumasson, Bernstein; reference/ of github.com/veorq/SipHash) of the first 21
+ * bytes of a struct conn_key_v6, taken as 8-byte numbers in host byte order. Because it is
+ * keyed, a user who does not know the seed can't find keys that share a bucket. Only root
+ * and the group PIN_GROUP may read the seed. The upper half chooses the bucket, the lower
+ * half is the tag.
  */
 static inline __u64 identity_hash(const struct conn_key_v6 *key, const __u64 seed[2])
 {
@@ -217,8 +217,8 @@ static inline __u64 identity_hash(const struct conn_key_v6 *key, const __u64 see
 }
 
 /*
- * A sum of all but the check itself, each word with a factor of its own; even. A mix
- * of two records passes for one with a probability of 2^-31.
+ * A sum of all words but the check itself, each multiplied by its own factor; the result is
+ * even. A mix of two records passes as valid with a probability of 2^-31.
  */
 static inline __u32 identity_check(const struct conn_identity *record)
 {
@@ -258,9 +258,9 @@ static inline __u32 identity_tag(__u64 hash)
 }
 
 /*
- * Whose a record is, as far as the room in a bucket is concerned: the user, and 1 for what
- * never takes the place of what has 0: a datagram that of TCP, and in conn_identity_in an
- * accepted connection that of a socket that listens.
+ * The user of a record, and in the lowest bit 1 for records that never evict those with 0:
+ * a datagram never evicts TCP, and in conn_identity_in an accepted connection never evicts
+ * a listening socket.
  */
 static inline __u32 identity_owner(__u32 uid, __u8 protocol, __u8 kind)
 {
@@ -268,7 +268,10 @@ static inline __u32 identity_owner(__u32 uid, __u8 protocol, __u8 kind)
 	       (kind & IDENTITY_IN ? (kind & IDENTITY_OWNER) != IDENTITY_LISTENER : protocol == 17);
 }
 
-/* Which of the header's unseen[] is KEY's: by destination and its port, whatever the source. */
+/*
+ * The index of KEY in unseen[]. It depends on the destination and its port, not on the
+ * source.
+ */
 static inline __u32 identity_unseen(const struct conn_key_v6 *key, const __u64 seed[2])
 {
 	struct conn_key_v6 any = *key;

@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Connections that were accepted, and the sockets that listen. BPF side only; a part of
- * handle_sockops (port_tracker.bpf.c).
+ * Accepted connections and listening sockets. BPF side only; a part of handle_sockops
+ * (port_tracker.bpf.c).
  *
  * A socket begins to listen in the task that calls listen(2). A connection to it is
- * established in softirq, where `current` is a stranger: it is recorded as the listener's
- * then, and becomes that of who accepts it (accepted.bpf.c). Where several sockets listen on
- * one port (SO_REUSEPORT) whose it will be is not known until then, and it is nobody's.
+ * established in softirq, where `current` is any task. So it is recorded as the listener's
+ * first, and as the accepting process's later (accepted.bpf.c). If several sockets listen
+ * on the port (SO_REUSEPORT), it is not known which of them will get it, and it is recorded
+ * without an owner until it is accepted.
  */
 #ifndef CONNPIN_INBOUND_BPF_H
 #define CONNPIN_INBOUND_BPF_H
 
 #include "port_tracker.bpf.h"
 
-/* The process of now listens with the socket TP. WATCHED is IDENTITY_WATCHED or 0. */
+/* The current process listens with the socket TP. WATCHED is IDENTITY_WATCHED or 0. */
 static __noinline void record_listener(struct tcp_sock *tp, __u8 watched)
 {
 	const struct sock *sk = (struct sock *)tp;
@@ -30,8 +31,8 @@ static __noinline void record_listener(struct tcp_sock *tp, __u8 watched)
 }
 
 /*
- * The listener at OPENED's own address and port, or at any address, in its namespace; NULL:
- * it is not known. An exact address goes first, as with the kernel.
+ * The listening socket at OPENED's own address and port, or at any address, in its network
+ * namespace; NULL when none is recorded. As in the kernel, the exact address wins.
  */
 static __always_inline struct conn_identity *find_listener(const struct opened *opened)
 {
@@ -66,7 +67,7 @@ static __always_inline struct conn_identity *find_listener(const struct opened *
 	return best < IDENTITY_WAYS ? &bucket->way[best] : NULL;
 }
 
-/* A load that none after it overtakes: see load_acquire() of tcp_sockets.bpf.h. */
+/* A load that no later load overtakes: see load_acquire() of tcp_sockets.bpf.h. */
 static __always_inline __u32 load_acquire_u32(__u32 *word)
 {
 #if defined(__TARGET_ARCH_x86) || defined(__TARGET_ARCH_s390)
@@ -79,7 +80,7 @@ static __always_inline __u32 load_acquire_u32(__u32 *word)
 #endif
 }
 
-/* The bits of a record that say whose it is, as of the listener's, or nobody's. */
+/* Give RECORD the process of LISTENER, or no process when that can't be told. */
 static __always_inline void fill_as(struct conn_identity *record, struct conn_identity *listener)
 {
 	__u32 check;
@@ -106,12 +107,12 @@ static __always_inline void fill_as(struct conn_identity *record, struct conn_id
 	record->exe_device = listener->exe_device;
 	record->exec_id = listener->exec_id;
 	__builtin_memcpy(record->comm, listener->comm, sizeof(record->comm));
-	/* Last, and only when nobody wrote the listener's record meanwhile. */
+	/* Last, and only if no other program wrote the listener's record meanwhile. */
 	if (!(check & 1) && load_acquire_u32(&listener->check) == check)
 		record->pid = listener->pid;
 }
 
-/* A connection was established that somebody may accept. Global, as identify() is. */
+/* Record an established connection that can be accepted. Global like find_way(). */
 __noinline int identify_inbound(const struct opened *opened)
 {
 	struct identity_bucket *bucket;
@@ -145,7 +146,10 @@ __noinline int identify_inbound(const struct opened *opened)
 	fill_connection(record, opened, now);
 	record->kind |= IDENTITY_LISTENER;
 	fill_as(record, listener);
-	/* An exchange, for the barrier that a plain store lacks. */
+	/*
+	 * A full barrier, which a plain store is not: the record is complete before its
+	 * check.
+	 */
 	__sync_lock_test_and_set(&record->check, identity_check(record));
 	return 0;
 }
@@ -154,7 +158,7 @@ static __noinline void record_inbound(struct tcp_sock *tp, __u8 watched)
 {
 	struct opened opened = { .kind = IDENTITY_IN | watched };
 
-	/* CONN_IN_ENTRIES is 0. */
+	/* The map has only its header when CONN_IN_ENTRIES is 0. */
 	if (!bucket_count(INBOUND))
 		return;
 	set_connection(&opened, (struct sock *)tp);

@@ -1,32 +1,32 @@
 // SPDX-License-Identifier: MIT
 /*
- * inventory: run at build time, puts together what the objects say of themselves and what
- * bpf/table says of them. Nothing else in the project repeats a program's hook or a map's
- * layout. It prints a shell function for the scripts, which searches faster than a shell
- * can read a file: "inventory WORDS" puts what follows WORDS in one of these lines into
- * $found, and fails when there is none.
+ * inventory: combines, at build time, what the objects contain with what bpf/table says
+ * about it. So the hook of a program and the layout of a map are written down once, in the
+ * source. It prints a shell function, because a shell runs a `case` faster than it reads a
+ * file: "inventory WORDS" looks for a line below that begins with WORDS, puts the rest of
+ * the line into $found, and fails when there is no such line.
  *
- *   maps NAME...
- *   map NAME TYPE NUMBER KEY VALUE ENTRIES FLAGS ACCESS UPGRADE CAPACITY
- *   object NAME CHECKSUM MAP...
- *   programs OBJECT NAME...
- *   program OBJECT NAME HOW HOOK
- *   known NAME HOW                    of the first object that has a program of this name,
- *                                     or of an older build
- *   directories NAME...               of pins, in the order of the table
- *   directory NAME FEATURE...         "-": those that no program of their own serves
- *   feature NAME N...                 its rungs, in order
- *   rung N FEATURE STATE PIN OBJECT CONDITION HOOK REASON...
- *   links NAME...                     that the members of PIN_GROUP may read
- *   gone NAME...                      directories of older builds
- *   btf NAME...                       that conditions ask the kernel's BTF for
- *   build N                           changes with any of what is above
+ *  maps NAME...
+ *  map NAME TYPE NUMBER KEY VALUE ENTRIES FLAGS ACCESS UPGRADE CAPACITY
+ *  object NAME CHECKSUM MAP...
+ *  programs OBJECT NAME...
+ *  program OBJECT NAME HOW HOOK
+ *  known NAME HOW                    of the first object that has a program of this name,
+ *                                    or of an older build
+ *  directories NAME...               of pins, in the order of the table
+ *  directory NAME FEATURE...         "-": the features without a program of their own
+ *  feature NAME N...                 its rungs, in order
+ *  rung N FEATURE STATE PIN OBJECT CONDITION HOOK REASON...
+ *  links NAME...                     that the members of PIN_GROUP may read
+ *  gone NAME...                      directories of older builds
+ *  btf NAME...                       names that conditions look for in the kernel's BTF
+ *  build N                           changes when any line above does
  *
- * TYPE is bpftool's word and NUMBER that of enum bpf_map_type, KEY and VALUE are sizes in
- * bytes, FLAGS are BPF_F_* of <linux/bpf.h> as a number. HOW is how a program is attached:
- * "cgroup:WORD:NUMBER", with bpftool's word for the hook and the number of enum
+ * TYPE is bpftool's word and NUMBER that of enum bpf_map_type. KEY and VALUE are sizes in
+ * bytes. FLAGS is a number, a sum of BPF_F_* of <linux/bpf.h>. HOW is how a program is
+ * attached: "cgroup:WORD:NUMBER", with bpftool's word for the hook and the number of enum
  * bpf_attach_type; "tracing" for fentry, fexit and tp_btf; "iterator";
- * "tracepoint:GROUP/NAME"; "raw:NAME". HOOK is for people.
+ * "tracepoint:GROUP/NAME"; "raw:NAME". HOOK is the name to show to people.
  */
 #include <bpf/libbpf.h>
 #include <errno.h>
@@ -36,19 +36,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MOST 128 /* objects, maps, programs of one build: far more than there are */
+#define MOST 128 /* objects, maps or programs of one build: far more than there are */
 
 struct object {
 	const char *name;
 	struct bpf_object *bpf;
 	uint64_t checksum;
-	int is_used; /* a rung names it */
+	int is_used; /* a rung names this object */
 };
 
 static struct object objects[MOST];
 static int object_count;
 
-/* One line for each map: the table's, and from the first object that has it the layout. */
+/* The maps, in the order of the table; the layout is that of the first object with the map. */
 static struct map {
 	char name[64], access[16], upgrade[16], capacity[32];
 	const struct bpf_map *bpf;
@@ -70,8 +70,8 @@ __attribute__((noreturn, format(printf, 1, 2))) static void stop(const char *for
 }
 
 /*
- * Print a line, and take it into the build number: FNV-1a. The first KEYS words are what
- * it is looked up by.
+ * Print a line and add it to the build number, by FNV-1a. The first KEYS words are what the
+ * scripts look it up by.
  */
 __attribute__((format(printf, 2, 3))) static void line(int keys, const char *format, ...)
 {
@@ -103,17 +103,18 @@ static const char *map_type(const struct bpf_map *map)
 
 /* --- programs ---------------------------------------------------------------- */
 
-/* bpftool's words for the cgroup hooks that differ from the end of the kernel's names. */
+/* bpftool's word for a cgroup hook. In most cases it is the end of the section's name. */
 static const char *hook_word(const struct bpf_program *program, const char *section)
 {
 	if (strcmp(section, "sockops") == 0)
 		return "sock_ops";
 	if (strncmp(section, "cgroup/", 7) == 0)
 		return section + 7;
-	stop("program %s: its section %s is not known here", bpf_program__name(program), section);
+	stop("program %s: bpf/inventory.c, describe(), does not know its section %s",
+	     bpf_program__name(program), section);
 }
 
-/* How PROGRAM is attached, and its hook as people call it. */
+/* How PROGRAM is attached, and the name of its hook for people. */
 static void describe(const struct bpf_program *program, char how[128], char hook[128])
 {
 	const char *section = bpf_program__section_name(program), *target = strchr(section, '/');
@@ -190,7 +191,7 @@ static struct object *find_object(const char *name)
 	return NULL;
 }
 
-/* The first object that has a program NAME; NULL if none has. */
+/* The first object that has a program called NAME; NULL if none has. */
 static struct object *first_with(const char *name)
 {
 	for (int i = 0; i < object_count; i++)
@@ -207,7 +208,7 @@ static struct map *find_map(const char *name)
 	return NULL;
 }
 
-/* Every object that has a map must mean the same one. */
+/* Take the maps of an object. A map must have the same layout in all objects. */
 static void take_maps(const struct object *object)
 {
 	const struct bpf_map *bpf;
@@ -219,7 +220,8 @@ static void take_maps(const struct object *object)
 
 		map = find_map(name);
 		if (!map)
-			stop("map %s of object %s has no line in the table", name, object->name);
+			stop("map %s of object %s has no line \"map %s ...\" in bpf/table", name,
+			     object->name, name);
 		if (!map->bpf)
 			map->bpf = bpf;
 		else if (bpf_map__type(bpf) != bpf_map__type(map->bpf) ||
@@ -227,7 +229,8 @@ static void take_maps(const struct object *object)
 			 bpf_map__value_size(bpf) != bpf_map__value_size(map->bpf) ||
 			 bpf_map__max_entries(bpf) != bpf_map__max_entries(map->bpf) ||
 			 bpf_map__map_flags(bpf) != bpf_map__map_flags(map->bpf))
-			stop("map %s is another one in object %s", name, object->name);
+			stop("map %s has another type, size or flags in object %s", name,
+			     object->name);
 	}
 }
 
@@ -235,7 +238,7 @@ static void add_word(char *text, size_t size, const char *word)
 {
 	char found[256];
 
-	/* Each word once. */
+	/* A list has each word once. */
 	snprintf(found, sizeof(found), " %s ", word);
 	if (strstr(text, found))
 		return;
@@ -246,7 +249,7 @@ static void add_word(char *text, size_t size, const char *word)
 
 #define ADD_WORD(text, word) add_word(text, sizeof(text), word)
 
-/* A line of WORD, NAME and the list TEXT, which begins and ends with a space. */
+/* Print WORD, NAME and the list TEXT, which begins and ends with a space. */
 static void print_list(const char *word, const char *name, const char *text)
 {
 	line(*name ? 2 : 1, "%s%s%s%.*s", word, *name ? " " : "", name, (int)strlen(text) - 1,
@@ -287,7 +290,7 @@ static void read_map(const char *text)
 		stop("more than %d maps", MOST - 1);
 	if (sscanf(text, "map %63s %15s %15s %31s", map->name, map->access, map->upgrade,
 		   map->capacity) != 4)
-		stop("not a map line: %s", text);
+		stop("\"%s\" is not \"map NAME ACCESS UPGRADE CAPACITY\"", text);
 	if (strcmp(map->access, "group") != 0 && strcmp(map->access, "root") != 0)
 		stop("map %s: access is group or root, not %s", map->name, map->access);
 	if (strcmp(map->upgrade, "refuse") != 0 && strcmp(map->upgrade, "carry") != 0 &&
@@ -311,12 +314,12 @@ static void check_condition(const char *condition)
 			stop("condition %s: there is no object %s", condition, name);
 }
 
-/* What the lines of the table come to, in order, each word once. */
+/* The lists that the lines of the table add up to, in order, each word once. */
 static char directories[512] = " ", links[512] = " ", gone[512] = " ", btf_names[512] = " ";
 static struct group {
 	char name[64];
 	char words[512];
-} groups[2][MOST]; /* directories with their features, features with their rungs */
+} groups[2][MOST]; /* pin directories with their features, features with their rungs */
 static int rung_count;
 
 enum { DIRECTORY, FEATURE };
@@ -344,7 +347,7 @@ static void print_groups(void)
 		print_list("feature", group->name, group->words);
 }
 
-/* The directory of the pin and the number of the rung, for the lists above. */
+/* Add a rung's pin directory and number to the lists above. */
 static void note_rung(const char *feature, const char *pin, const char *condition)
 {
 	char directory[64], number[16];
@@ -371,7 +374,7 @@ static void print_rung(const char *text)
 
 	if (sscanf(text, "rung %63s %15s %63s %63s %127s %n", feature, state, pin, name, condition,
 		   &end) != 5)
-		stop("not a rung line: %s", text);
+		stop("\"%s\" is not \"rung FEATURE STATE PIN OBJECT CONDITION [REASON]\"", text);
 	if (strcmp(state, "on") != 0 && strcmp(state, "degraded") != 0)
 		stop("feature %s: a state is on or degraded, not %s", feature, state);
 	if ((strcmp(state, "degraded") == 0) != (text[end] != '\0'))
@@ -395,7 +398,7 @@ static void print_rung(const char *text)
 	     hook, text[end] ? " " : "", text + end);
 }
 
-/* CALL for each line of the table that begins with WORD. */
+/* Call CALL for each line of the table that begins with WORD. */
 static void each_line(const char *path, const char *word, void (*call)(const char *text))
 {
 	FILE *file = fopen(path, "r");
@@ -461,7 +464,7 @@ int main(int argc, char **argv)
 		const struct map *map = &maps[i];
 
 		if (!map->bpf)
-			stop("no object has a map %s", map->name);
+			stop("no object has the map %s of bpf/table", map->name);
 		line(2, "map %s %s %u %u %u %u %u %s %s %s", map->name, map_type(map->bpf),
 		     bpf_map__type(map->bpf), bpf_map__key_size(map->bpf),
 		     bpf_map__value_size(map->bpf), bpf_map__max_entries(map->bpf),
@@ -480,7 +483,9 @@ int main(int argc, char **argv)
 	print_list("btf", "", btf_names);
 	for (int i = 0; i < object_count; i++)
 		if (!objects[i].is_used)
-			stop("no feature has a rung for the object %s", objects[i].name);
+			stop("object %s has no line \"rung FEATURE STATE DIRECTORY/PROGRAM %s "
+			     "CONDITION\" in bpf/table",
+			     objects[i].name, objects[i].name);
 	printf("\t'build') found='%016llx' ;;\n\t*) return 1 ;;\n\tesac\n}\n",
 	       (unsigned long long)build);
 	return fflush(stdout) ? 1 : 0;

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * ipv6_blocker: refuses native IPv6 while config[0] is 1, so that programs fall
- * back to IPv4, where the firewall looks.
+ * ipv6_blocker: refuses native IPv6 while config[0] is 1, so that programs fall back to
+ * IPv4, which the firewall inspects.
  *
- * An IPv4-mapped address (::ffff:a.b.c.d) leaves the host as IPv4 and passes.
- * connect6 runs for TCP (MPTCP's subflows, too) and UDP, sendmsg6 for datagrams with an
- * address. Sockets of all other protocols, raw and ping sockets, UDP-Lite and SCTP among
- * them, run neither: they are refused when they are made. The caller sees EPERM. Sockets
- * that are open already go on, and AF_PACKET passes no hook here.
+ * The packets to an IPv4-mapped address (::ffff:a.b.c.d) are IPv4, so it is allowed. The
+ * hook connect6 runs for TCP, including the subflows of MPTCP, and for UDP; sendmsg6 runs
+ * for datagrams that carry an address. Neither runs for other protocols, such as raw and
+ * ping sockets, UDP-Lite and SCTP: these sockets are refused when they are created. The
+ * caller gets EPERM. Open sockets continue to work, and AF_PACKET passes none of these
+ * hooks.
  */
 #include "address.bpf.h"
 #include "ipv6_blocker.h"
@@ -16,7 +17,7 @@
 #define REFUSE 0
 #define ALLOW 1
 
-/* Which of the hooks are in this object: all, or one each (bpf/variants). */
+/* The hooks in this object: all of them, or one in each variant (bpf/variants). */
 #define CONNECTS 1
 #define SENDS 2
 #define SOCKETS 4

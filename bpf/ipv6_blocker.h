@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 OR MIT */
 /*
- * The switch of the IPv6 block: map `config`, one entry.
+ * The switch of the IPv6 block: map `config`, with one entry.
  *
- * Key: __u32 0. Value: __u8, 1 refuses native IPv6, anything else lets it pass.
+ * Key: __u32 0. Value: __u8; 1 refuses native IPv6, any other value allows it.
  */
 #ifndef CONNPIN_IPV6_BLOCKER_H
 #define CONNPIN_IPV6_BLOCKER_H

@@ -2,10 +2,10 @@
 /*
  * The kernel types that the programs read, and no more.
  *
- * Each struct names only the members used here; preserve_access_index makes
- * the loader put in the offsets of the running kernel (CO-RE), so neither a
- * generated vmlinux.h nor the BTF of the building host is needed. BPF side
- * only: user space never includes this file.
+ * Each struct names only the members that are used here. By preserve_access_index the
+ * loader puts in the offsets of the running kernel (CO-RE), so the build needs neither a
+ * generated vmlinux.h nor the BTF of its host. BPF side only: user space never includes
+ * this file.
  */
 #ifndef CONNPIN_KERNEL_H
 #define CONNPIN_KERNEL_H
@@ -21,12 +21,12 @@
 #include <bpf/bpf_tracing.h>
 
 /*
- * Keeps clang from making one load through a computed pointer out of two, which
- * the verifier refuses for sockets and contexts.
+ * Keeps clang from merging two loads into one through a computed pointer, which the
+ * verifier refuses for sockets and contexts.
  */
 #define READ_ONCE(x) (*(volatile typeof(x) *)&(x))
 
-/* Kernel ABI values that no uapi header carries in a form usable here. */
+/* Kernel ABI values that no uapi header has in a form usable here. */
 #define EEXIST 17 /* include/uapi/asm-generic/errno-base.h */
 #define EPIPE 32  /* likewise */
 #define ENONET 64 /* include/uapi/asm-generic/errno.h, as those that follow */
@@ -37,7 +37,7 @@
 #define ECONNREFUSED 111
 #define EHOSTDOWN 112
 #define EHOSTUNREACH 113
-#define CSS_ONLINE 2	      /* include/linux/cgroup-defs.h: it is not being removed */
+#define CSS_ONLINE 2	      /* include/linux/cgroup-defs.h: the cgroup is not being removed */
 #define SOCK_DONE 1	      /* include/net/sock.h, bits of sk_flags */
 #define AF_INET 2	      /* include/linux/socket.h */
 #define AF_INET6 10	      /* include/linux/socket.h */
@@ -60,12 +60,6 @@
 #define TCP_NEW_SYN_RECV 12
 #define RTN_LOCAL 2	     /* include/uapi/linux/rtnetlink.h */
 #define RTF_LOCAL (1U << 31) /* include/uapi/linux/ipv6_route.h */
-
-/*
- * Keeps clang from making one load through a computed pointer out of two, which
- * the verifier refuses for sockets and contexts.
- */
-#define READ_ONCE(x) (*(volatile typeof(x) *)&(x))
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
@@ -104,10 +98,10 @@ struct kernfs_iattrs {
 
 /* include/linux/kernfs.h */
 struct kernfs_node {
-	struct kernfs_iattrs *iattr; /* NULL as long as root owns it */
+	struct kernfs_iattrs *iattr; /* NULL while root owns it */
 	struct kernfs_node *__parent;
 	const char *name;
-	void *priv; /* of a cgroup's directory: struct cgroup */
+	void *priv; /* of a cgroup's directory: its struct cgroup */
 	__u64 id;   /* the inode number, on 64-bit hosts */
 };
 
@@ -200,12 +194,12 @@ struct qstr {
 };
 
 struct hlist_bl_node {
-	struct hlist_bl_node **pprev; /* NULL: it is in no hash table */
+	struct hlist_bl_node **pprev; /* NULL: not in a hash table */
 };
 
 struct dentry {
 	struct hlist_bl_node d_hash;
-	struct dentry *d_parent; /* its own, of the root of a file system */
+	struct dentry *d_parent; /* of the root of a file system: itself */
 	struct qstr d_name;
 };
 
@@ -216,7 +210,7 @@ struct vfsmount {
 
 /* fs/mount.h */
 struct mount {
-	struct mount *mnt_parent; /* its own, of the root of all */
+	struct mount *mnt_parent; /* of the root of all mounts: itself */
 	struct dentry *mnt_mountpoint;
 	struct vfsmount mnt;
 };
@@ -231,12 +225,12 @@ struct path {
 struct file {
 	struct path f_path;
 	struct inode *f_inode;
-	void *private_data; /* of a socket's: struct socket */
+	void *private_data; /* of a socket: its struct socket */
 };
 
 /* include/linux/mm_types.h */
 struct mm_struct {
-	unsigned long arg_start; /* where the arguments are in the memory of the process */
+	unsigned long arg_start; /* begin of the arguments in the memory of the process */
 	unsigned long arg_end;
 	struct file *exe_file;
 };
@@ -288,13 +282,13 @@ struct in6_addr {
 struct sock_common {
 	__u16 skc_family;
 	__u32 skc_daddr;     /* network byte order, as the next two */
-	__u32 skc_rcv_saddr; /* the own address, 0: any */
+	__u32 skc_rcv_saddr; /* the local address; 0: any */
 	__u16 skc_dport;
 	__u16 skc_num; /* the local port, host byte order */
 	unsigned char skc_state;
 	unsigned char skc_reuseport : 1; /* SO_REUSEPORT */
 	possible_net_t skc_net;
-	atomic64_t skc_cookie;	      /* 0 until someone asks for it */
+	atomic64_t skc_cookie;	      /* 0 until something asks for it */
 	struct in6_addr skc_v6_daddr; /* with CONFIG_IPV6, as the next */
 	struct in6_addr skc_v6_rcv_saddr;
 	unsigned long skc_flags; /* sk_flags, bits SOCK_* */
@@ -304,7 +298,7 @@ struct sock {
 	struct sock_common __sk_common;
 	__u16 sk_protocol;
 	int sk_err;
-	struct socket *sk_socket; /* NULL when it is closed */
+	struct socket *sk_socket; /* NULL when the socket is closed */
 	struct sock_cgroup_data sk_cgrp_data;
 };
 
@@ -316,13 +310,13 @@ struct packet_sock {
 /* include/linux/tcp.h */
 struct tcp_sock {
 	__u8 bpf_sock_ops_cb_flags;
-	bool is_mptcp;		   /* a subflow; with CONFIG_MPTCP */
+	bool is_mptcp;		   /* this is a subflow; with CONFIG_MPTCP */
 	__u8 fastopen_connect : 1; /* TCP_FASTOPEN_CONNECT is on: the SYN may wait for data */
-	__u32 segs_out;		   /* segments sent, SYN and retransmissions among them */
-	__u32 snd_una;		   /* the first byte that is not acknowledged */
+	__u32 segs_out;		   /* segments sent, the SYN and retransmissions included */
+	__u32 snd_una;		   /* the first byte not acknowledged */
 	__u32 snd_nxt;		   /* the next one to send */
-	__u64 bytes_acked;	   /* with the SYN of who opens */
-	__u64 bytes_sent;	   /* payload, retransmissions among it */
+	__u64 bytes_acked;	   /* on the side that opened, the SYN counts as a byte */
+	__u64 bytes_sent;	   /* payload, retransmissions included */
 	__u64 bytes_retrans;
 	__u64 bytes_received; /* in order; a FIN counts as a byte */
 	__u32 total_retrans;  /* segments */
@@ -353,7 +347,7 @@ struct mptcp_subflow_context {
 /* include/linux/bpf.h */
 struct bpf_iter_meta {
 	struct seq_file *seq;
-	__u64 seq_num; /* of the objects of one reading, from 0 */
+	__u64 seq_num; /* number of the object within one reading, from 0 */
 };
 
 /* kernel/bpf/task_iter.c */
@@ -376,7 +370,7 @@ struct bpf_map {
 };
 
 struct bpf_array {
-	void *pptrs[1]; /* of a per-CPU array: each entry, for all CPUs */
+	void *pptrs[1]; /* of a per-CPU array: the per-CPU pointer of each entry */
 };
 
 struct bpf_prog_aux {

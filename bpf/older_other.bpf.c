@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * older_other: records the sockets that are neither TCP nor UDP and were open before the
- * attachment, and who has them open. An iterator over the files of all tasks, which attach.sh
- * reads once; see open_sockets.bpf.c, which does it for connections.
+ * older_other: records the sockets that were open before the attachment and are neither TCP
+ * nor UDP, and which process has each open. An iterator over the files of all tasks, which
+ * attach.sh reads once; open_sockets.bpf.c does the same for connections.
  */
 #include "other_sockets.bpf.h"
 

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * open_sockets: records the sockets that were open before the attachment, and who has them
- * open. An iterator over the files of all tasks, which attach.sh reads once.
+ * open_sockets: records the sockets that were open before the attachment, and which process
+ * has each open. An iterator over the files of all tasks, which attach.sh reads once.
  *
- * It sees all network namespaces, each process once (threads share their files), and runs
- * in the reader, not in the process that it tells of. The programs that record connections
- * are attached by then: what they have written is right, and stays.
+ * It sees all network namespaces, and each process once, because threads share their files.
+ * It runs in the reader, not in the process that it records. The programs that record new
+ * connections are attached before it runs: what they have written is right, and it stays.
  *
- * When several processes have a socket, the one that started first is written down.
+ * If several processes have a socket open, the one that started first is recorded.
  */
 #include "port_tracker.bpf.h"
 
-#define OPENED_HERE 1 /* what opened_by() gives, as the next */
+#define OPENED_HERE 1 /* results of opened_by() */
 #define OPENED_THERE 0
 
 static __always_inline __s64 acknowledged_beyond_payload(const struct tcp_sock *tp)
@@ -23,16 +23,17 @@ static __always_inline __s64 acknowledged_beyond_payload(const struct tcp_sock *
 }
 
 /*
- * Which side opened an established connection. The side that did has its SYN acknowledged,
- * which counts as a byte there (tcp_snd_una_update()) and not with who accepted it, whose
- * count begins behind the own one (tcp_create_openreq_child()); a FIN counts on both sides.
- * Any other difference: it can't be told, as of a socket that was restored (TCP_REPAIR).
+ * Which side opened an established connection, told by the number of acknowledged bytes
+ * beyond the payload. On the side that opened it, the acknowledged SYN counts as a byte
+ * (tcp_snd_una_update()); on the side that accepted it, the count begins after its SYN
+ * (tcp_create_openreq_child()). A FIN counts as a byte on both. With any other difference
+ * it can't be told, for example for a socket restored by TCP_REPAIR.
  */
 static __always_inline __s64 opened_by(const struct tcp_sock *tp, __u8 state)
 {
 	__s64 first = acknowledged_beyond_payload(tp), again = acknowledged_beyond_payload(tp);
 
-	/* Segments may come and go meanwhile. */
+	/* Segments may be sent or acknowledged between the two readings. */
 	if (first != again)
 		return -1;
 	if (state == TCP_FIN_WAIT1 || state == TCP_FIN_WAIT2 || state == TCP_CLOSING ||
@@ -41,7 +42,7 @@ static __always_inline __s64 opened_by(const struct tcp_sock *tp, __u8 state)
 	return first;
 }
 
-/* The kind of a TCP socket, as far as it is known. */
+/* The direction bits of a TCP socket's kind, as far as they are known. */
 static __always_inline __u8 kind_of(struct sock *sk, __u8 state)
 {
 	struct tcp_sock *tp;
@@ -60,7 +61,7 @@ static __always_inline __u8 kind_of(struct sock *sk, __u8 state)
 	return IDENTITY_NO_DIRECTION;
 }
 
-/* The connection table has what was opened here; an entry that is there is newer. */
+/* The connection table gets what was opened here. An entry that exists is newer and stays. */
 static __always_inline void note_pid(const struct opened *opened, conn_pid pid)
 {
 	const __u32 *ip = opened->key.dst_ip;
@@ -90,7 +91,10 @@ static __always_inline void record_open(struct task_struct *task, struct sock *s
 	if (!opened.key.src_port)
 		return;
 	if (sk->sk_protocol == IPPROTO_TCP && state == TCP_LISTEN) {
-		/* Nobody else may accept: who has it open is who listens. */
+		/*
+		 * A process that has a listening socket open may accept, so it is the
+		 * listener.
+		 */
 		opened.kind = IDENTITY_BEFORE | IDENTITY_LISTENER | IDENTITY_IN;
 		if (BPF_CORE_READ_BITFIELD(common, skc_reuseport))
 			opened.kind |= IDENTITY_SHARED;
@@ -98,7 +102,7 @@ static __always_inline void record_open(struct task_struct *task, struct sock *s
 			opened.key.dst_ip[i] = 0;
 		opened.key.dst_port = 0;
 	} else if (!opened.key.dst_port) {
-		/* A UDP socket that has not connected, or a TCP one that is bound and no more. */
+		/* A UDP socket that is not connected, or a TCP socket that is merely bound. */
 		return;
 	} else if (sk->sk_protocol == IPPROTO_TCP) {
 		opened.kind |= kind_of(sk, state);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What a hook knows of a connection that is being opened, for who records it. BPF side only. */
+/*
+ * What a hook knows of a connection that is being opened: the input of the functions that
+ * record it. BPF side only.
+ */
 #ifndef CONNPIN_OPENED_BPF_H
 #define CONNPIN_OPENED_BPF_H
 
@@ -7,20 +10,20 @@
 #include "kernel.h"
 #include "port_tracker.h"
 
-#define OPENED_SRC_OF_MESSAGE 1 /* the same as IDENTITY_SRC_OF_MESSAGE */
+#define OPENED_SRC_OF_MESSAGE 1 /* equals IDENTITY_SRC_OF_MESSAGE */
 
 struct opened {
 	struct conn_key_v6 key; /* IPv4 as ::ffff:a.b.c.d */
-	__u32 src_ip[4];	/* likewise; all 0: the socket has none yet */
+	__u32 src_ip[4];	/* likewise; all 0: the socket has no address yet */
 	__u64 netns_cookie;
-	__u64 hash; /* identity_hash() of the key, once expect_identity() was called */
+	__u64 hash; /* identity_hash() of the key, set by expect_identity() */
 	__u32 netns;
 	__u8 flags;    /* OPENED_* */
-	__u8 is_again; /* it may be a datagram more of what is known */
+	__u8 is_again; /* this may be one more datagram of a recorded connection */
 	__u8 of_nobody;
-	__u8 is_reply; /* see udp_asked.bpf.h: it takes no room but what is left over */
+	__u8 is_reply; /* a reply (udp_asked.bpf.h): takes only a free record or a reply's */
 	__u8 kind;     /* IDENTITY_* of identity.h */
-	__u8 is_known; /* nothing is written but in the place of a record that is there */
+	__u8 is_known; /* only a record that exists already is written */
 	__u8 pad[6];
 };
 
@@ -31,7 +34,7 @@ static __always_inline void set_v4(__u32 ip[4], __u32 address)
 	ip[3] = address;
 }
 
-/* An address of the socket's own, which may have none. */
+/* The socket's own address, which may not be set yet. */
 static __always_inline void set_src_v4(__u32 ip[4], __u32 address)
 {
 	if (address)
@@ -39,8 +42,9 @@ static __always_inline void set_src_v4(__u32 ip[4], __u32 address)
 }
 
 /*
- * The number of a network namespace that is never used again, unlike that of its inode:
- * what SO_NETNS_COOKIE tells. From 6.18 on ns_id is the same. 0: this kernel has neither.
+ * The cookie of a network namespace, as SO_NETNS_COOKIE gives it. Unlike the namespace's
+ * inode number it is never reused. Linux 6.18 and later have it as ns_id. 0: this kernel
+ * has none.
  */
 static __always_inline __u64 netns_cookie_of(const struct net *net)
 {
@@ -61,7 +65,7 @@ static __always_inline void set_netns(struct opened *opened, const struct sock *
 #endif
 }
 
-/* Ports, addresses, protocol and namespace of SK, whose type the verifier knows. */
+/* Fill in ports, addresses, protocol and namespace of SK, whose type the verifier knows. */
 static __always_inline void set_connection(struct opened *opened, const struct sock *sk)
 {
 	const struct sock_common *common = &sk->__sk_common;
@@ -75,7 +79,7 @@ static __always_inline void set_connection(struct opened *opened, const struct s
 		set_src_v4(opened->src_ip, common->skc_rcv_saddr);
 		return;
 	}
-	/* Without CONFIG_IPV6 there is no such socket, and no such member. */
+	/* Without CONFIG_IPV6 there are no AF_INET6 sockets and no such member. */
 	if (!bpf_core_field_exists(common->skc_v6_daddr))
 		return;
 	for (int i = 0; i < 4; i++) {

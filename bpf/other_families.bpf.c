@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * other_families: records who makes a socket of AF_PACKET, AF_XDP, AF_SMC, AF_VSOCK and
- * other families that reach other hosts and pass no cgroup hook, by fexit on the function
- * that makes all sockets. other_families_tp is for kernels that refuse fexit.
+ * other_families: records which process creates a socket of AF_PACKET, AF_XDP, AF_SMC,
+ * AF_VSOCK or another family that reaches other hosts and passes no cgroup hook. It uses
+ * fexit on the function that creates all sockets; other_families_tp is for kernels that
+ * refuse fexit.
  */
 #include "other_sockets.bpf.h"
 
@@ -13,7 +14,7 @@ int BPF_PROG(on_socket, struct net *net, int family, int type, int protocol, str
 	struct other other = {};
 	struct socket *socket = NULL;
 
-	/* SOCK_PACKET of AF_INET makes a packet socket. */
+	/* With SOCK_PACKET, AF_INET creates a packet socket. */
 	if (((family == AF_INET || family == AF_INET6) && type != SOCK_PACKET) ||
 	    family == AF_UNIX || family == AF_NETLINK)
 		return 0;

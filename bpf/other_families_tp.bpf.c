@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * other_families where the kernel refuses fexit: the tracepoint at the end of socket(2).
- * Those of io_uring and of 32-bit programs are missed. By then the descriptor may be
- * another file's, if a second thread closed it meanwhile.
+ * other_families_tp: other_families for kernels that refuse fexit, by the tracepoint at the
+ * end of socket(2). It misses the sockets that io_uring and 32-bit programs create. By then
+ * the descriptor may name another file, if a second thread has closed the socket.
  */
 #include "descriptor.bpf.h"
 #include "other_sockets.bpf.h"

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * other_ip: records who makes a socket of AF_INET or AF_INET6 that is neither TCP nor UDP.
+ * other_ip: records which process creates a socket of AF_INET or AF_INET6 that is neither
+ * TCP nor UDP.
  *
- * The hook runs for each socket of these families that a process makes, also those of
- * accept(2)'s listeners, but not those of accept(2). Those of TCP and UDP leave at once.
+ * The hook runs for each socket of these families that a process creates with socket(2),
+ * but not for those that accept(2) returns. For TCP and UDP the program returns at once.
  */
 #include "other_sockets.bpf.h"
 
 SEC("cgroup/sock_create")
 int on_sock_create(struct bpf_sock *ctx)
 {
-	struct sock *sk = (void *)ctx; /* the kernel hands over its own */
+	struct sock *sk = (void *)ctx; /* the kernel passes its struct sock */
 	struct other other = { .sk = sk };
 
 	other.kind = other_kind(ctx->family, ctx->type, ctx->protocol);

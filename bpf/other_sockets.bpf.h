@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The sockets that are neither TCP nor UDP as the programs write them. BPF side only.
+ * The table of sockets that are neither TCP nor UDP, as the programs write it. BPF side
+ * only.
  *
- * Sockets are read by bpf_probe_read_kernel alone: the hooks have them by pointers that the
- * verifier knows nothing of, or no more than their address. Writers that meet on a bucket
- * claim a record each, by making its check odd.
+ * All reads of a socket go through bpf_probe_read_kernel(), because the hooks have a
+ * pointer of a type that the verifier does not know, or an address. When two writers meet
+ * on a bucket, each claims a record by making its check odd.
  */
 #ifndef CONNPIN_OTHER_SOCKETS_BPF_H
 #define CONNPIN_OTHER_SOCKETS_BPF_H
 
 #include "kernel.h"
+#include "other_counts.bpf.h"
 #include "other_sockets.h"
 
 /* include/uapi/linux/in.h and in6.h */
@@ -37,7 +39,7 @@ struct {
 	__type(value, struct other_bucket);
 } other_sockets SEC(".maps");
 
-/* Where in the kernel's memory the sockets of a bucket's records are: struct sock. */
+/* The kernel addresses (struct sock) of the sockets in a bucket's records. */
 struct other_memory {
 	__u64 sock[OTHER_WAYS];
 };
@@ -49,14 +51,7 @@ struct {
 	__type(value, struct other_memory);
 } other_memory SEC(".maps");
 
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct other_counts);
-} other_socket_counts SEC(".maps");
-
-/* Atomic, because a task may be preempted by another that counts on the same CPU. */
+/* Atomic, because another task that counts may preempt this one on the same CPU. */
 static __always_inline void count_other(__u32 offset)
 {
 	__u32 key = 0;
@@ -66,7 +61,7 @@ static __always_inline void count_other(__u32 offset)
 		__sync_fetch_and_add((__u64 *)(counts + offset), 1);
 }
 
-/* What a hook knows of a socket. */
+/* What a hook knows about a socket. */
 struct other {
 	struct sock *sk;
 	struct socket *socket;
@@ -77,7 +72,7 @@ struct other {
 	__u64 cookie;
 };
 
-/* The kind of a socket; OTHER_KINDS: it is not to be recorded. */
+/* The kind of a socket; OTHER_KINDS when it is not to be recorded. */
 static __always_inline __u32 other_kind(__u32 family, __u32 type, __u32 protocol)
 {
 	switch (family) {
@@ -119,9 +114,9 @@ static __always_inline __u32 other_kind(__u32 family, __u32 type, __u32 protocol
 }
 
 /*
- * The protocol of a socket of another family than AF_INET and AF_INET6. That of a packet
- * socket is in a member that libbpf finds only when the kernel, or a module that is loaded,
- * has it.
+ * Set the protocol of a socket that is not of AF_INET or AF_INET6. A packet socket has it
+ * in a member that libbpf finds only if packet sockets are built in or their module is
+ * loaded.
  */
 static __always_inline void set_protocol(struct other *other)
 {
@@ -144,7 +139,7 @@ static __always_inline __u64 inode_of(struct socket *socket)
 	return BPF_CORE_READ(alloc, vfs_inode.i_ino);
 }
 
-/* Whether the memory at ADDRESS still is the socket with this inode number. */
+/* Whether the memory at ADDRESS is still the socket with this inode number. */
 static __always_inline bool is_open(__u64 address, __u64 inode)
 {
 	struct sock *sk = (void *)address;
@@ -163,20 +158,23 @@ static __always_inline __u32 other_index(__u64 inode)
 #define NO_OTHER_WAY OTHER_WAYS
 #define RANK_OPEN (1ULL << 62)
 
-/* The search for the record of a socket, or for one whose place it takes. */
+/* A search for the record of a socket, or else for the record that it may replace. */
 struct other_search {
 	__u64 inode; /* of the socket */
 	__u32 index; /* of the bucket */
-	__u32 uid;   /* of who made it */
-	__u32 known; /* its record; NO_OTHER_WAY: it has none */
-	__u32 own;   /* how many records are of this user */
-	__u32 best;  /* which may go first of all, and of the own ones */
+	__u32 uid;   /* of the process that created it */
+	__u32 known; /* the socket's record; NO_OTHER_WAY: it has none */
+	__u32 own;   /* how many records this user has */
+	__u32 best;  /* which record to replace, among all and among this user's */
 	__u32 best_own;
-	__u64 least; /* their ranks: free, closed, open, by age */
+	__u64 least; /* the ranks of these two: free, then closed, then open, each by age */
 	__u64 least_own;
 };
 
-/* A loop of the kernel, because the verifier would follow each way through all eight. */
+/*
+ * A callback of bpf_loop(), so that the verifier does not follow all paths through eight
+ * records.
+ */
 static long look_at_way(__u32 i, struct other_search *search)
 {
 	__u32 index = search->index;
@@ -210,7 +208,7 @@ static long look_at_way(__u32 i, struct other_search *search)
 	return 0;
 }
 
-/* Which record the socket takes, when it has none; NO_OTHER_WAY: none can be had. */
+/* The record for a socket that has none yet; NO_OTHER_WAY when none can be had. */
 static __always_inline __u32 choose_other(const struct other_search *search)
 {
 	return search->own >= OTHER_SHARE && search->least ? search->best_own : search->best;
@@ -262,7 +260,7 @@ static __always_inline void write_other(struct other_socket *record, const struc
 	record->flags = other->flags;
 }
 
-/* Write down that TASK made the socket, or had it open before. */
+/* Record that TASK created the socket, or had it open before the attachment. */
 static __always_inline void record_other(const struct other *other, struct task_struct *task)
 {
 	__u64 inode = inode_of(other->socket);
@@ -285,7 +283,7 @@ static __always_inline void record_other(const struct other *other, struct task_
 		return;
 	bpf_loop(OTHER_WAYS, look_at_way, &search, 0);
 	way = search.known;
-	/* Who made it is known, or an older process that has it. */
+	/* Its creator is recorded, or an older process that has it open. */
 	if (other->flags & OTHER_BEFORE && way < OTHER_WAYS &&
 	    memory->sock[way] == (__u64)other->sk &&
 	    (!(bucket->way[way].flags & OTHER_BEFORE) ||
@@ -311,18 +309,21 @@ static __always_inline void record_other(const struct other *other, struct task_
 	write_other(record, other, inode);
 	write_maker(record, task);
 	record->time = bpf_ktime_get_boot_ns();
-	/* An exchange, for the barrier that a plain store lacks. */
+	/*
+	 * A full barrier, which a plain store is not: the record is complete before its
+	 * check.
+	 */
 	__sync_lock_test_and_set(&record->check, other_check(record));
 }
 
-/* The process of now has made a socket. */
+/* Count and record a socket that the current process has created. */
 static __always_inline void record_made(const struct other *other)
 {
 	count_other(other->kind * sizeof(__u64));
 	record_other(other, bpf_get_current_task_btf());
 }
 
-/* The same of one that is not of AF_INET or AF_INET6, of which sk and socket are set. */
+/* record_made() for a socket that is not of AF_INET or AF_INET6; sk and socket are set. */
 static __always_inline void record_family(struct other *other)
 {
 	struct sock *sk = other->sk;

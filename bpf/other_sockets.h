@@ -1,34 +1,35 @@
 /* SPDX-License-Identifier: GPL-2.0 OR MIT */
 /*
- * Sockets that are neither TCP nor UDP: who made each. They have no ports to ask by, and
- * some of them send what no firewall rule for TCP and UDP looks at. Map `other_sockets`, an
- * array of buckets of eight records, key __u32.
+ * Sockets that are neither TCP nor UDP, and the process that created each. They have no
+ * ports to look them up by, and some of them send packets that firewall rules for TCP and
+ * UDP do not match. Map `other_sockets`: an array of buckets of eight records, key __u32.
  *
- * A socket's record is found by its inode number, which is that of "socket:[N]" in
- * /proc/PID/fd and, for packet sockets, of /proc/net/packet. All integers are in host byte
+ * A record is found by the inode number of the socket, the N of "socket:[N]" in
+ * /proc/PID/fd. /proc/net/packet shows it for packet sockets. All integers are in host byte
  * order.
  *
- * MPTCP is left out because it is TCP: its subflows are recorded as such. So are AF_UNIX,
- * AF_NETLINK, AF_KEY and AF_ALG, which reach no other host, and the sockets that the kernel
- * makes for itself. A socket that accept(2) made, of SCTP or vsock, has no record of its own;
- * the one that listens has.
+ * MPTCP is left out because its subflows are TCP and recorded as such. AF_UNIX, AF_NETLINK,
+ * AF_KEY and AF_ALG are left out because they reach no other host, and so are the sockets
+ * that the kernel creates for itself. An SCTP or vsock socket that accept(2) returns has no
+ * record of its own; the listening socket has one.
  *
- * Room: a new socket takes a free record of its bucket. In a full one, a user who has
- * OTHER_SHARE of the eight gives up one of the own, and anybody else takes any; of these
- * the oldest that is closed, or when none is, the oldest. So no user can push out of a bucket
- * more of the others' records than that share.
+ * Eviction: a new socket takes a free record of its bucket. In a full bucket, a user who
+ * has OTHER_SHARE of the eight loses one of these; for any other user it may be any record.
+ * The oldest closed one goes first, and if none is closed, the oldest. So no user can evict
+ * more records of others from a bucket than that share.
  *
- * Whether a socket is closed is found out when it matters: when room is needed, and when a
- * reader reads the link on_read_held. There a program compares the socket with the
- * record, and notes in closed[] the number of one that is gone. No program runs at each
- * close, because that would be for each of TCP and UDP as well.
+ * Whether a socket is closed is found out on demand: when a record is needed, and when a
+ * reader reads the link on_read_held. That program compares the recorded sockets with the
+ * kernel's memory and notes the inode number of a closed one in closed[]. A program that
+ * runs at each close would run for TCP and UDP as well.
  *
- * A reader gets a copy of a bucket by BPF_MAP_LOOKUP_ELEM, which may be half old and half
- * new: a record counts only when its check is the one that other_check() computes of it.
+ * A reader copies a bucket by BPF_MAP_LOOKUP_ELEM. The copy may be half old and half new: a
+ * record is valid only when its check is what other_check() computes from it.
  *
- * What stands in the kernel's source: net/ipv4/af_inet.c and net/ipv6/af_inet6.c run
- * cgroup/sock_create for what a process makes; net/socket.c, __sock_create(), makes sockets
- * of all families; sock_orphan() of include/net/sock.h takes sk_socket away at the end.
+ * In the kernel source: net/ipv4/af_inet.c and net/ipv6/af_inet6.c run cgroup/sock_create
+ * for sockets that a process creates; __sock_create() of net/socket.c creates the sockets
+ * of all families; sock_orphan() of include/net/sock.h clears sk_socket when a socket
+ * closes.
  */
 #ifndef CONNPIN_OTHER_SOCKETS_H
 #define CONNPIN_OTHER_SOCKETS_H
@@ -36,13 +37,13 @@
 #include <linux/types.h>
 
 #define OTHER_WAYS 8	   /* records of a bucket */
-#define OTHER_SHARE 4	   /* of them, from which on a user gives up own ones */
+#define OTHER_SHARE 4	   /* a user who has that many in a bucket loses own ones */
 #define OTHER_SOCKETS 1024 /* default capacity, setting OTHER_SOCKETS */
 #define OTHER_BUCKETS (OTHER_SOCKETS / OTHER_WAYS)
 
 #define OTHER_COMM_BYTES 16 /* TASK_COMM_LEN of include/linux/sched.h */
 
-/* The kinds, in the order of `other_socket_counts`: appended to, never changed. */
+/* The kinds, which are indices of `other_socket_counts`: append only. */
 enum {
 	OTHER_ICMP, /* ping sockets: SOCK_DGRAM with IPPROTO_ICMP or IPPROTO_ICMPV6 */
 	OTHER_RAW,  /* SOCK_RAW of AF_INET or AF_INET6, whatever the protocol */
@@ -52,52 +53,57 @@ enum {
 	OTHER_XDP,     /* AF_XDP */
 	OTHER_SMC,     /* AF_SMC, and IPPROTO_SMC of AF_INET and AF_INET6 */
 	OTHER_VSOCK,   /* AF_VSOCK */
-	OTHER_REST,    /* another protocol of AF_INET and AF_INET6, or another family */
+	OTHER_REST,    /* any other protocol of AF_INET and AF_INET6, and any other family */
 	OTHER_KINDS,
 };
 
 /* Bits of flags. */
-#define OTHER_BEFORE 1	    /* older than the attachment: time is that of the attachment */
-#define OTHER_NO_PROTOCOL 2 /* which protocol it has is not known */
+#define OTHER_BEFORE 1	    /* older than the attachment, whose time it has */
+#define OTHER_NO_PROTOCOL 2 /* the protocol is not known */
 
+/*
+ * The process is the one that created the socket or, with OTHER_BEFORE, the oldest one that
+ * had it open.
+ */
 struct other_socket {
-	__u32 check;	    /* other_check() of the record; odd: it is being written */
-	__u32 netns;	    /* inode number of the socket's network namespace, used again */
+	__u32 check;	    /* other_check() of the record; odd while it is written */
+	__u32 netns;	    /* inode number of the socket's network namespace; may be reused */
 	__u64 inode;	    /* of the socket */
-	__u64 cookie;	    /* SO_COOKIE of the socket; 0: it had none when this was written */
-	__u64 netns_cookie; /* SO_NETNS_COOKIE, never used again; 0: not known */
+	__u64 cookie;	    /* SO_COOKIE; 0: it had none when this was written */
+	__u64 netns_cookie; /* SO_NETNS_COOKIE, never reused; 0: not known */
 	__u64 start_time;   /* of the process, ns since boot, suspended time included */
-	__u64 time;	    /* when the socket was made, same clock */
-	__u64 cgroup_id;    /* of the process in cgroup v2: the inode number */
+	__u64 time;	    /* when the socket was created, on the same clock */
+	__u64 cgroup_id;    /* of the process's cgroup (version 2): its inode number */
 	__u64 exe_inode;    /* of the executable: i_ino; 0: none */
 	__u32 exe_device;   /* its file system's s_dev: major number << 20 | minor number */
-	__u32 exec_id;	    /* self_exec_id, low bits: another one after each exec */
-	__u32 pid;	    /* who made it, in the initial PID namespace; or, of OTHER_BEFORE, */
-	__u32 tid;	    /* the oldest process that had it open. And its thread */
-	__u32 uid;	    /* real user and group, as the initial namespace has them */
+	__u32 exec_id;	    /* low bits of self_exec_id, which each exec changes */
+	__u32 pid;	    /* of the process, in the initial PID namespace */
+	__u32 tid;	    /* of its thread */
+	__u32 uid;	    /* real user and group, in the initial user namespace */
 	__u32 gid;
 	__u16 family;	/* AF_* */
-	__u16 protocol; /* IPPROTO_*; of AF_PACKET the EtherType, 3: all; else that of the family */
+	__u16 protocol; /* IPPROTO_*; for AF_PACKET the EtherType, 3: all; else the family's own */
 	__u8 kind;	/* OTHER_ICMP and so on */
 	__u8 flags;	/* OTHER_* */
 	__u8 pad[2];
-	char comm[OTHER_COMM_BYTES]; /* of the process, not of the thread; NUL-ended */
+	char comm[OTHER_COMM_BYTES]; /* of the process, not the thread; ends with NUL */
 };
 
 struct other_bucket {
-	/* The inode number of the socket that each record was of when it was found closed. */
+	/* Of each record, the inode number of its socket when that was found closed. */
 	__u64 closed[OTHER_WAYS];
 	struct other_socket way[OTHER_WAYS]; /* inode 0: free */
 };
 
 /*
- * How many were made since the attachment: map `other_socket_counts`, a per-CPU array with
- * one entry, key __u32 0. A socket that another program of the hook refused counts.
+ * How many were created since the attachment: map `other_socket_counts`, a per-CPU array
+ * with one entry, key __u32 0. A socket that another program of the hook refused counts as
+ * well.
  */
 struct other_counts {
 	__u64 created[OTHER_KINDS];
-	__u64 evicted; /* records that made room for another socket's */
-	__u64 dropped; /* records not written: others were writing to all that might go */
+	__u64 evicted; /* records replaced by that of another socket */
+	__u64 dropped; /* records not written, because other writers had the records to replace */
 };
 
 #define OTHER_WORDS (sizeof(struct other_socket) / sizeof(__u64))
@@ -106,8 +112,8 @@ _Static_assert(sizeof(struct other_socket) == 112, "explicit padding, whole word
 _Static_assert(sizeof(struct other_bucket) == 64 + 8 * 112, "explicit padding");
 
 /*
- * A sum of all words but the check itself, each with a factor of its own; even. A mix of
- * two records passes for one with a probability of 2^-31.
+ * A sum of all words but the check itself, each multiplied by its own factor; the result is
+ * even. A mix of two records passes as valid with a probability of 2^-31.
  */
 static inline __u32 other_check(const struct other_socket *record)
 {

@@ -1,27 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * port_tracker: records which process opens a TCP connection (sock_ops) or
- * sends a UDP datagram (cgroup/sendmsg4, cgroup/sendmsg6), and counts the state changes of
- * TCP from the same sock_ops program (tcp_events.bpf.h): a program more at that hook would
- * run some thirteen times in the life of a connection to find the same socket.
+ * port_tracker: records which process opens a TCP connection (sock_ops) or sends a UDP
+ * datagram (cgroup/sendmsg4, cgroup/sendmsg6). The sock_ops program also counts the state
+ * changes of TCP (tcp_events.bpf.h): a second program at that hook would run some thirteen
+ * times in the life of a connection to find the same socket.
  *
- * It observes and always allows. All three hooks run in the task that made the
- * system call where a process is recorded, so that is `current`; none does in softirq. (A deferred
- * Fast Open connect is recorded in the first writer, which is who sends it.) The
- * exceptions: a connect that a kernel thread makes, for NFS, which no process owns; and
- * the further subflows of an MPTCP connection, which a kernel thread opens or whoever
- * told the kernel of an address ("ip mptcp"), and whose owner can't be told here. These
- * are recorded as nobody's: no answer is better than a kworker's, or than the name of who
+ * It observes and always allows. Where a process is recorded, all three hooks run in the
+ * task that made the system call, never in softirq, so that task is `current`. (A deferred
+ * Fast Open connect is recorded in the first write, by the process that sends.) There are
+ * two exceptions: a connect by a kernel thread, as for NFS, which belongs to no process;
+ * and further subflows of an MPTCP connection, opened by a kernel thread or by the process
+ * that told the kernel an address ("ip mptcp"), whose owner is not known here. Both are
+ * recorded without an owner: no answer is better than a kworker, or than the process that
  * had the port before.
  *
- * A UDP socket that was connected sends without an address, and passes none of
- * these hooks: udp_connect records it when it connects.
+ * A connected UDP socket sends without an address and passes none of these hooks:
+ * udp_connect records it when it connects.
  */
 #include "port_tracker.bpf.h"
 
 /*
- * What is in this object: all, or where the kernel refuses one of them, or CGROUP is not
- * the root, some (bpf/variants).
+ * The parts in this object: all of them, or some in each variant (bpf/variants), for
+ * kernels that refuse one of them and for a CGROUP that is not the root.
  */
 #define TCP_OPENS 1
 #define UDP_SENDS_V4 2
@@ -40,14 +40,12 @@
 #include "tcp_events.bpf.h"
 #include "tcp_opens.bpf.h"
 #endif
-#if !HAS(TCP_EVENTS)
-char LICENSE[] SEC("license") = "GPL";
-#endif
 
 #if HAS(UDP_SENDS_V4 | UDP_SENDS_V6)
 /*
- * The socket's network namespace. Nearly always the sender's, whose number is at
- * hand; a socket's own takes three more calls, because a context gives no BTF pointer.
+ * Set the socket's network namespace. It is nearly always that of the sender, whose number
+ * a load gives. The socket's own takes three more calls, because a context has no BTF
+ * pointer.
  */
 static __always_inline void set_netns_of_sender(struct opened *opened, struct bpf_sock_addr *ctx)
 {
@@ -74,7 +72,10 @@ static __always_inline struct tcp_sock *socket_of(struct bpf_sock_ops *ctx)
 	return sk ? bpf_skc_to_tcp_sock(sk) : NULL;
 }
 
-/* Called some thirteen times in the life of a connection: most of them leave at once. */
+/*
+ * The kernel runs it some thirteen times in the life of a connection; most runs return at
+ * once.
+ */
 SEC("sockops")
 int handle_sockops(struct bpf_sock_ops *ctx)
 {
@@ -98,7 +99,7 @@ int handle_sockops(struct bpf_sock_ops *ctx)
 			return 1;
 		if (op == BPF_SOCK_OPS_TCP_LISTEN_CB) {
 			record_listener(tp, HAS(TCP_EVENTS) ? IDENTITY_WATCHED : 0);
-			/* To be told when it is closed. */
+			/* Ask for its state changes, to see when it closes. */
 			begin_listen(ctx, tp);
 			return 1;
 		}
@@ -125,13 +126,13 @@ int handle_sockops(struct bpf_sock_ops *ctx)
 
 #if HAS(UDP_SENDS_V4)
 /*
- * Also runs for an AF_INET6 socket that sends to an IPv4-mapped address, and
- * for a connected socket that sends with a control message: then the context
- * has no destination and the socket's own is the one that is used.
+ * The hook also runs for an AF_INET6 socket that sends to an IPv4-mapped address, and for a
+ * connected socket that sends with a control message: then the context has no destination,
+ * and the socket's own is used.
  *
- * It runs before the kernel looks for a route, so the datagram may never leave. Its source
- * is the one that the socket is bound to, or that came with the message; a socket that is
- * bound to none has none yet.
+ * It runs before the kernel looks up a route, so the datagram may never leave. The source
+ * is the address that the socket is bound to, or the one that the message carries; without
+ * either it is not known yet.
  */
 SEC("cgroup/sendmsg4")
 int handle_sendmsg4(struct bpf_sock_addr *ctx)
@@ -141,14 +142,17 @@ int handle_sendmsg4(struct bpf_sock_addr *ctx)
 	__u32 dst = ctx->user_ip4, src = ctx->msg_src_ip4;
 	struct opened opened = {};
 
-	/* UDP-Lite (136) passes here too and is nobody's question. */
+	/* UDP-Lite (136) passes here too; the table does not have it. */
 	if (!sk || ctx->protocol != IPPROTO_UDP)
 		return 1;
 	if (dst_port == 0) {
 		dst = sk->dst_ip4;
 		dst_port = bpf_ntohs(sk->dst_port);
 	}
-	/* ip_route_output_key_hash_rcu(): 0.0.0.0 means the source, or loopback. */
+	/*
+	 * ip_route_output_key_hash_rcu(): 0.0.0.0 means the source or, without one,
+	 * loopback.
+	 */
 	if (dst == 0)
 		dst = src ? src : bpf_htonl(0x7f000001);
 	set_v4(opened.key.dst_ip, dst);
@@ -212,3 +216,5 @@ int handle_sendmsg6(struct bpf_sock_addr *ctx)
 	return 1;
 }
 #endif
+
+char LICENSE[] SEC("license") = "GPL";

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The connection table as the programs write it: the maps, and how an entry is
- * recorded. BPF side only.
+ * The connection table as the programs write it: the maps, and how an entry is recorded.
+ * BPF side only.
  */
 #ifndef CONNPIN_PORT_TRACKER_BPF_H
 #define CONNPIN_PORT_TRACKER_BPF_H
@@ -32,9 +32,9 @@ struct {
 
 #ifdef PID_ONLY
 /*
- * The variant without identities, for kernels that lack what those take, and for those
- * that do not let BPF read kernel memory (lockdown=confidentiality): there a task may be
- * looked at through its type, which Linux 5.10 can't.
+ * The PID-only variant. It is for kernels without the features that identities need, and
+ * for those that do not let BPF read kernel memory (lockdown=confidentiality): there BPF
+ * may read a task only through its BTF type, which Linux 5.10 can't.
  */
 static __always_inline conn_pid current_pid(void)
 {
@@ -51,8 +51,8 @@ static __always_inline conn_pid current_pid(void)
 }
 #else
 /*
- * The process, in the initial PID namespace; 0 for a kernel thread. Read from the
- * task, because sock_ops has no bpf_get_current_pid_tgid before 6.10.
+ * The PID of the process, in the initial PID namespace; 0 for a kernel thread. It is read
+ * from the task, because sock_ops has no bpf_get_current_pid_tgid() before 6.10.
  */
 static __always_inline conn_pid current_pid(void)
 {
@@ -62,7 +62,9 @@ static __always_inline conn_pid current_pid(void)
 }
 #endif
 
-/* Whether OPENED, which the socket of SENDER sends, is a reply; SENDER is NULL where none can be.
+/*
+ * Whether OPENED, sent by the socket of SENDER, is a reply; SENDER is NULL where it can't
+ * be one.
  */
 static __always_inline bool is_reply(const struct opened *opened, struct bpf_sock_addr *sender)
 {
@@ -74,13 +76,13 @@ static __always_inline bool is_reply(const struct opened *opened, struct bpf_soc
 }
 
 /*
- * Writes only when something changed. A rewrite of an existing key takes a
- * fresh element from the LRU, and when that is full throws others out; the
- * look-up that avoids it also costs less than half as much. Not in place: the element
- * may have gone to another key since the look-up. Without a PID the entry of an earlier
- * owner goes: this is no connection of that one any more. A reply gets no entry of its own,
- * but takes over that of an earlier owner. 0: written; -EEXIST: nothing had changed; else
- * the kernel's refusal.
+ * Write an entry if something changed. Rewriting an existing key would take a new element
+ * from the LRU list, and in a full map evict others; the look-up that avoids this also
+ * costs less than half as much. The value is not changed in place, because the element may
+ * have been given to another key since the look-up. Without a PID, the entry of an earlier
+ * owner is deleted, since the connection is no longer that process's. A reply gets no entry
+ * of its own, but replaces that of an earlier owner. Returns 0: written; -EEXIST: nothing
+ * changed; any other error: the kernel refused.
  */
 static __always_inline long record(void *map, const void *key, conn_pid pid, struct opened *opened,
 				   struct bpf_sock_addr *sender)
@@ -106,11 +108,11 @@ static __always_inline void expect_record(struct opened *opened)
 #endif
 }
 
-/* Whose it is beyond the PID, which the variant without identities leaves out. */
+/* Record the owner beyond the PID; the PID-only variant does not. */
 static __always_inline void record_identity(struct opened *opened, conn_pid pid, long rc)
 {
 #ifndef PID_ONLY
-	/* A connect is another connection each time, a datagram another of the same. */
+	/* Each connect is a new connection; a datagram may belong to a recorded one. */
 	opened->is_again = rc == -EEXIST && opened->key.protocol == IPPROTO_UDP;
 	opened->of_nobody = !pid;
 	identify_process(opened);
@@ -118,9 +120,9 @@ static __always_inline void record_identity(struct opened *opened, conn_pid pid,
 }
 
 /*
- * The owner of OPENED is the process of now, or nobody when that is a kernel thread or
- * can't be told. Its destination is an IPv4-mapped address; below, any other. SENDER is the
- * context of a datagram of a socket that may be a server's, or NULL.
+ * Record the current process as the owner of OPENED, or no process for a kernel thread or
+ * with of_nobody. The destination of OPENED is IPv4-mapped; record_v6() takes all others.
+ * SENDER is the context of a datagram whose socket may be a server's, or NULL.
  */
 static __always_inline void record_v4(struct opened *opened, struct bpf_sock_addr *sender)
 {
@@ -164,7 +166,7 @@ static __always_inline void record_v6(struct opened *opened, struct bpf_sock_add
 		COUNT_TRACKER(recorded_udp_v6);
 }
 
-/* The same, whichever family it is of, and no reply. */
+/* Record OPENED, of either family, which is no reply. */
 static __always_inline void record_either(struct opened *opened)
 {
 	if (is_v4_mapped(opened->key.dst_ip[0], opened->key.dst_ip[1], opened->key.dst_ip[2]))

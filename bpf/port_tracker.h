@@ -1,23 +1,24 @@
 /* SPDX-License-Identifier: GPL-2.0 OR MIT */
 /*
- * The connection table: names and layouts of the maps that say which process
- * opened a TCP connection or sent a UDP datagram.
+ * The connection table: names and layouts of the maps that say which process opened a TCP
+ * connection or sent a UDP datagram.
  *
- * Both sides include this file, and readers written in other languages may
- * rely on it byte for byte: the layouts never change under these names.
+ * Both sides include this file, and readers written in other languages may rely on it byte
+ * for byte: the layouts never change under these names.
  *
- * Not recorded are replies of an unconnected UDP socket to who sent to it first (udp_asked.h).
+ * Replies of an unconnected UDP socket to a peer that sent first (udp_asked.h) are not
+ * recorded.
  *
- * The key has no source address: a socket that is not bound has none yet when
- * it is recorded. The source port tells connections apart, unless two sockets have it at
- * different addresses.
+ * The key has no source address, because an unbound socket has none yet when it is
+ * recorded. The source port tells connections apart, unless two sockets use it at different
+ * addresses.
  *
  * An entry is a hint, and no decision may rest on it. The key has no network namespace
- * either: any user who makes one ("unshare -Urn") can write any key, with the own PID, as can
- * who binds another address of this host, or sends a datagram that the kernel then refuses.
- * And any user can push entries out, by 65,536 datagrams to different addresses. Who has to
- * be sure asks conn-lookup, or reads the identity table (identity.h), which tells all of
- * these apart.
+ * either. Any user who makes one ("unshare -Urn") can write any key, with a PID of their
+ * own; so can a user who binds another address of this host, or sends a datagram that the
+ * kernel then refuses. And any user can evict entries with 65,536 datagrams to different
+ * addresses. To be sure, ask conn-lookup or read the identity tables (identity.h), which
+ * tell all of these apart.
  */
 #ifndef CONNPIN_PORT_TRACKER_H
 #define CONNPIN_PORT_TRACKER_H
@@ -37,7 +38,7 @@ struct conn_key_v4 {
 	__u16 src_port; /* host byte order, 1 to 65535 */
 	__u16 dst_port; /* host byte order, 1 to 65535 */
 	__u8 protocol;	/* 6 TCP, 17 UDP */
-	__u8 pad[3];	/* always 0: the hash is over all 12 bytes */
+	__u8 pad[3];	/* always 0: the hash covers all 12 bytes */
 } __attribute__((packed));
 
 /* Key of conn_to_pid_v6. */
@@ -50,34 +51,34 @@ struct conn_key_v6 {
 } __attribute__((packed));
 
 /*
- * Value of both: the thread-group id of the process, in the initial PID
- * namespace, host byte order, never 0.
+ * Value of both maps: the thread-group id of the process, in the initial PID namespace,
+ * host byte order, never 0.
  */
 typedef __u32 conn_pid;
 
 /*
- * How the tracker itself does: map `tracker_metrics`, a per-CPU array with one
- * entry, key __u32 0. A reader adds up the structs of all possible CPUs. Host byte
- * order, from the first attachment on.
+ * The tracker's self metrics: map `tracker_metrics`, a per-CPU array with one entry, key
+ * __u32 0. A reader adds up the structs of all possible CPUs. Host byte order; it counts
+ * from the first attachment.
  */
 #define TRACKER_METRICS_ENTRIES 1
 
 struct tracker_metrics {
-	__u64 recorded_tcp_v4; /* entries written: a new connection, or another owner */
+	__u64 recorded_tcp_v4; /* entries written: a new connection or a new owner */
 	__u64 recorded_tcp_v6;
 	__u64 recorded_udp_v4;
 	__u64 recorded_udp_v6;
 	__u64 dropped_v4;	/* updates of conn_to_pid_v4 that the kernel refused */
 	__u64 dropped_v6;	/* updates of conn_to_pid_v6 that the kernel refused */
-	__u64 dropped_identity; /* records not written: no record of the bucket might go */
+	__u64 dropped_identity; /* records not written: no record of the bucket could be replaced */
 	__u64 refused_v6;	/* calls that ipv6_blocker refused */
-	__u64 evicted_tcp;	/* records that made room for one of another connection */
+	__u64 evicted_tcp;	/* records replaced by that of another connection */
 	__u64 evicted_udp;
-	__u64 dropped_in; /* the same two of conn_identity_in */
+	__u64 dropped_in; /* dropped and evicted records of conn_identity_in */
 	__u64 evicted_in;
 };
 
-_Static_assert(sizeof(struct tracker_metrics) == 96, "a new layout needs a new map");
+_Static_assert(sizeof(struct tracker_metrics) == 96, "append only, then put the new size here");
 _Static_assert(sizeof(struct conn_key_v4) == 12, "conn_key_v4 is 12 bytes for ever");
 _Static_assert(sizeof(struct conn_key_v6) == 24, "conn_key_v6 is 24 bytes for ever");
 _Static_assert(sizeof(conn_pid) == 4, "the value is 4 bytes for ever");

@@ -2,10 +2,10 @@
 /*
  * The process table as the programs write it. BPF side only.
  *
- * A hook's process is `current`, whose memory is at hand; that of another task, as an
- * iterator has it, may be read by a program that sleeps. Writers that meet on a bucket claim a
- * record each, by making its check odd; who gets none gives up, since the next connection of the
- * process tries again.
+ * A hook records `current`, whose memory it can read directly. An iterator records another
+ * task, whose memory only a sleepable program may read. When two writers meet on a bucket,
+ * each claims a record by making its check odd; one that gets none gives up, because the
+ * next connection of the process tries again.
  */
 #ifndef CONNPIN_PROCESS_BPF_H
 #define CONNPIN_PROCESS_BPF_H
@@ -20,7 +20,7 @@ struct {
 	__type(value, struct process_bucket);
 } conn_process SEC(".maps");
 
-/* Directories and mounts that a path may go through; a longer one is cut. */
+/* The most directories and mounts in a path; of a longer one the beginning is cut. */
 #define PROCESS_PATH_STEPS 128
 #define PROCESS_NAME_BYTES 255 /* NAME_MAX */
 
@@ -31,12 +31,12 @@ static __always_inline struct process_bucket *process_bucket(__u32 pid)
 	return bpf_map_lookup_elem(&conn_process, &index);
 }
 
-/* Where the walk from a file to the root is, and what it writes. */
+/* The state of the walk from a file up to the root, and what it writes. */
 struct path_walk {
 	struct dentry *dentry;
 	struct mount *mount;
 	struct conn_process *record;
-	__u32 begin; /* of what is written already */
+	__u32 begin; /* index of the first byte written */
 	__u32 is_done;
 };
 
@@ -45,7 +45,7 @@ static __always_inline struct mount *mount_of(struct vfsmount *vfsmount)
 	return (void *)vfsmount - bpf_core_field_offset(struct mount, mnt);
 }
 
-/* Write the name of DENTRY and a slash in front of what is there. False: no room. */
+/* Write a slash and the name of DENTRY in front of the path. False: no room. */
 static __always_inline bool prepend_name(struct path_walk *walk, struct dentry *dentry)
 {
 	__u32 length = BPF_CORE_READ(dentry, d_name.len), begin = walk->begin;
@@ -57,7 +57,10 @@ static __always_inline bool prepend_name(struct path_walk *walk, struct dentry *
 	barrier_var(length);
 	if (begin == 0 || begin >= PROCESS_PATH_BYTES || length > PROCESS_NAME_BYTES)
 		return false;
-	/* What may seem to reach beyond the path reaches into the arguments, which come later. */
+	/*
+	 * The verifier may see it reach beyond the path: there are the arguments, written
+	 * later.
+	 */
 	if (bpf_probe_read_kernel(&walk->record->bytes[begin], length,
 				  BPF_CORE_READ(dentry, d_name.name)) < 0)
 		return false;
@@ -70,7 +73,7 @@ static __always_inline bool prepend_name(struct path_walk *walk, struct dentry *
 	return true;
 }
 
-/* One step up: to the parent directory, or from the root of a mount to where it is mounted. */
+/* One step up: to the parent directory, or from the root of a mount to its mount point. */
 static long step_up(__u32 i, struct path_walk *walk)
 {
 	struct dentry *dentry = walk->dentry, *parent;
@@ -88,7 +91,7 @@ static long step_up(__u32 i, struct path_walk *walk)
 	}
 	parent = BPF_CORE_READ(dentry, d_parent);
 	if (parent == dentry || !parent) {
-		/* Not below the root of its mount: what is written is all that there is. */
+		/* The file is not below the root of its mount: the path ends here. */
 		walk->is_done = 1;
 		return 1;
 	}
@@ -98,7 +101,7 @@ static long step_up(__u32 i, struct path_walk *walk)
 	return 0;
 }
 
-/* The path of FILE, as /proc/PID/exe has it for a reader of the same mount namespace. */
+/* The path of FILE, as /proc/PID/exe shows it to a reader in the same mount namespace. */
 static __always_inline void write_exe_path(struct conn_process *record, struct file *file)
 {
 	struct path_walk walk = {
@@ -110,18 +113,24 @@ static __always_inline void write_exe_path(struct conn_process *record, struct f
 	struct dentry *first = walk.dentry;
 
 	bpf_loop(PROCESS_PATH_STEPS, step_up, &walk, 0);
-	/* A file that was never in a directory, as those of memfd_create(2), has a name only. */
+	/* A file that never was in a directory, as from memfd_create(2), has only a name. */
 	if (walk.is_done && walk.begin == PROCESS_PATH_BYTES)
 		prepend_name(&walk, first);
 	if (!walk.is_done)
 		record->flags |= PROCESS_PATH_CUT;
-	/* d_unlinked() of include/linux/dcache.h; nobody hashes the root of a file system. */
+	/*
+	 * As d_unlinked() of include/linux/dcache.h; the root of a file system is never
+	 * hashed.
+	 */
 	if (!BPF_CORE_READ(first, d_hash.pprev))
 		record->flags |= PROCESS_PATH_DELETED;
 	record->path_begin = walk.begin;
 }
 
-/* How the arguments are read: from the own memory, or from that of any task, which may sleep. */
+/*
+ * Who reads the arguments: the process itself, or another task, for which the program must
+ * be sleepable.
+ */
 enum read_by { BY_ITSELF, BY_ANOTHER };
 
 static __always_inline void write_arguments(struct conn_process *record, struct task_struct *task,
@@ -150,7 +159,7 @@ static __always_inline void write_arguments(struct conn_process *record, struct 
 		record->args_length = length;
 }
 
-/* Which record a process of UID takes; PROCESS_WAYS: none can be had. */
+/* The record that a process of UID replaces; PROCESS_WAYS when none can be had. */
 static __always_inline __u32 choose_process(const struct process_bucket *bucket, __u32 uid)
 {
 	__u32 own = 0, best = PROCESS_WAYS, best_own = PROCESS_WAYS;
@@ -213,7 +222,7 @@ static __always_inline void write_process(struct conn_process *record, struct ta
 	write_exe_path(record, file);
 }
 
-/* Write the process of TASK down, if it is not there. */
+/* Record the process of TASK unless it has a record. */
 static __always_inline void record_process_of(struct task_struct *task, enum read_by by)
 {
 	__u32 pid = task->tgid, exec_id = task->self_exec_id, way, check;
@@ -240,13 +249,16 @@ static __always_inline void record_process_of(struct task_struct *task, enum rea
 	bucket->start_time[way] = start_time;
 	write_process(record, task, by);
 	record->time = bpf_ktime_get_boot_ns();
-	/* An exchange, for the barrier that a plain store lacks. */
+	/*
+	 * A full barrier, which a plain store is not: the record is complete before its
+	 * check.
+	 */
 	__sync_lock_test_and_set(&record->check, process_check(record));
 }
 
 /*
- * The process of now. Global, so that the verifier looks at it once and apart from its
- * callers.
+ * Record the current process. Global, so that the verifier checks it once and apart from
+ * its callers.
  */
 __noinline int record_process(void)
 {

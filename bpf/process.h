@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0 OR MIT */
 /*
- * The process table: what is left to say of a process when it is gone. Map `conn_process`,
- * an array of buckets of four records; a process is written down once, when its first
- * connection is recorded, and once more after an exec.
+ * The process table: what can still be said about a process that has exited. Map
+ * `conn_process`, an array of buckets of four records. A process is recorded once, with its
+ * first connection, and once more after each exec.
  *
- * A record is found by the process's number, its start time and its exec count, which a
- * record of the identity table (identity.h) has too. All integers are in host byte order.
+ * A record is found by PID, start time and exec count, which a record of the identity
+ * tables (identity.h) has as well. All integers are in host byte order.
  *
- * Room: a new process takes a free record of its bucket; else a user who has two of the
- * four gives up the older of them, and anybody else takes the oldest of all.
+ * Eviction: a new process takes a free record of its bucket. If there is none, a user who
+ * has two of the four loses the older of these; for any other user the oldest record goes.
  *
- * A reader gets a copy of a bucket by BPF_MAP_LOOKUP_ELEM, which may be half old and half
- * new: a record counts only when its check is the one that process_check() computes of it.
+ * A reader copies a bucket by BPF_MAP_LOOKUP_ELEM. The copy may be half old and half new: a
+ * record is valid only when its check is what process_check() computes from it.
  */
 #ifndef CONNPIN_PROCESS_H
 #define CONNPIN_PROCESS_H
@@ -19,32 +19,32 @@
 #include <linux/types.h>
 
 #define PROCESS_WAYS 4	    /* records of a bucket */
-#define PROCESS_SHARE 2	    /* of them, from which on a user gives up own ones */
+#define PROCESS_SHARE 2	    /* a user who has that many in a bucket loses own ones */
 #define CONN_PROCESSES 4096 /* default capacity, setting CONN_PROCESSES */
 #define PROCESS_BUCKETS (CONN_PROCESSES / PROCESS_WAYS)
 
-#define PROCESS_PATH_BYTES 288 /* of the executable's path, without a NUL */
-#define PROCESS_ARGS_BYTES 256 /* of the arguments */
+#define PROCESS_PATH_BYTES 256 /* for the executable's path, which has no NUL */
+#define PROCESS_ARGS_BYTES 256 /* for the arguments */
 #define PROCESS_COMM_BYTES 16  /* TASK_COMM_LEN of include/linux/sched.h */
 #define PROCESS_NO_ID (~0U)    /* (uid_t)-1 and (unsigned)-1: no login */
 
 /* Bits of flags. */
-#define PROCESS_PATH_CUT 1     /* the path is longer: its beginning is missing */
+#define PROCESS_PATH_CUT 1     /* the path is longer: its beginning is cut */
 #define PROCESS_PATH_DELETED 2 /* no directory has the file any more */
 #define PROCESS_ARGS_CUT 4     /* there are more arguments */
-#define PROCESS_ARGS_UNKNOWN 8 /* they could not be read, because they are not in memory */
+#define PROCESS_ARGS_UNKNOWN 8 /* the arguments were not in memory and could not be read */
 #define PROCESS_HAS_LOGIN 16   /* the kernel keeps login_uid and session_id */
 
 struct conn_process {
-	__u32 check;	   /* process_check(); odd: it is being written */
+	__u32 check;	   /* process_check() of the record; odd while it is written */
 	__u32 pid;	   /* of the thread group, in the initial PID namespace */
 	__u64 start_time;  /* ns since boot, suspended time included */
 	__u32 exec_id;	   /* as in struct conn_identity */
-	__u32 uid;	   /* real, as the initial user namespace has it */
-	__u32 parent_pid;  /* at that time */
-	__u32 login_uid;   /* of audit; PROCESS_NO_ID: nobody logged in */
-	__u32 session_id;  /* likewise */
-	__u16 path_begin;  /* where in bytes[] the path begins; it ends at PROCESS_PATH_BYTES */
+	__u32 uid;	   /* real user, in the initial user namespace */
+	__u32 parent_pid;  /* when this was written */
+	__u32 login_uid;   /* from audit; PROCESS_NO_ID: no login */
+	__u32 session_id;  /* from audit, likewise */
+	__u16 path_begin;  /* where the path begins in bytes[]; it ends at PROCESS_PATH_BYTES */
 	__u16 args_length; /* bytes, each argument ends with a NUL */
 	__u32 flags;	   /* PROCESS_* */
 	__u32 exe_device;  /* of the executable: its file system's s_dev */
@@ -55,7 +55,7 @@ struct conn_process {
 	char bytes[PROCESS_PATH_BYTES + PROCESS_ARGS_BYTES];
 };
 
-/* What a writer looks at each time is in front: a line of the cache. */
+/* What a writer reads each time comes first, in one cache line. */
 struct process_bucket {
 	__u32 pid[PROCESS_WAYS]; /* of each record; 0: free */
 	__u32 exec_id[PROCESS_WAYS];
@@ -65,12 +65,12 @@ struct process_bucket {
 
 #define PROCESS_WORDS (sizeof(struct conn_process) / sizeof(__u64))
 
-_Static_assert(sizeof(struct conn_process) == 624, "explicit padding, whole words");
-_Static_assert(sizeof(struct process_bucket) == 64 + 4 * 624, "explicit padding");
+_Static_assert(sizeof(struct conn_process) == 592, "explicit padding, whole words");
+_Static_assert(sizeof(struct process_bucket) == 64 + 4 * 592, "explicit padding");
 
 /*
- * A sum of all words but the check itself, each with a factor of its own; even. A mix of
- * two records passes for one with a probability of 2^-31.
+ * A sum of all words but the check itself, each multiplied by its own factor; the result is
+ * even. A mix of two records passes as valid with a probability of 2^-31.
  */
 static inline __u32 process_check(const struct conn_process *record)
 {

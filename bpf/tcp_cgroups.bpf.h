@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Whose connection it is: the place of a socket's cgroup in the counters. BPF side
- * only.
+ * The counters by cgroup: the slot of a socket's cgroup in them. BPF side only.
  *
- * The cgroup is that of the socket, which a connection that was accepted has from its
- * listener; `current` is whoever the softirq interrupted. A cgroup gets its place and
- * its name when its first connection counts.
+ * It is the cgroup of the socket, which an accepted connection has from its listener;
+ * `current` is no use, as in softirq it is any task. A cgroup gets a slot, with its path,
+ * when its first connection is counted.
  */
 #ifndef CONNPIN_TCP_CGROUPS_BPF_H
 #define CONNPIN_TCP_CGROUPS_BPF_H
@@ -56,21 +55,21 @@ static __always_inline struct tcp_cgroups *cgroups(void)
 	return bpf_map_lookup_elem(&tcp_cgroups, &key);
 }
 
-/* The counters of a place; NULL when there is no such place. */
-static __always_inline struct tcp_cgroup_counters *counters_of(__u32 place)
+/* The counters of a slot; NULL when there is no such slot. */
+static __always_inline struct tcp_cgroup_counters *counters_of(__u32 slot)
 {
 	struct tcp_cgroup_metrics *m;
 	__u32 key = 0;
 
 	m = bpf_map_lookup_elem(&tcp_cgroup_metrics, &key);
-	/* The register that is checked has to be the one that is used. */
-	barrier_var(place);
-	if (!m || place > TCP_CGROUPS_MAX)
+	/* Keeps clang from checking one register and using another. */
+	barrier_var(slot);
+	if (!m || slot > TCP_CGROUPS_MAX)
 		return NULL;
-	return &m->places[place];
+	return &m->places[slot];
 }
 
-/* Until 6.15 the member has another name. */
+/* Before 6.15 the member has another name. */
 struct kernfs_node___before_6_15 {
 	struct kernfs_node *parent;
 } __attribute__((preserve_access_index));
@@ -97,7 +96,7 @@ static __always_inline struct tcp_path_room *path_room(void)
 	return bpf_map_lookup_elem(&tcp_path_room, &key);
 }
 
-/* Up to the root, which has no parent and no name. */
+/* Walk up to the root, which has no parent and no name, and note each node. */
 static long climb(__u32 level, struct writing *writing)
 {
 	struct tcp_path_room *room = path_room();
@@ -111,7 +110,7 @@ static long climb(__u32 level, struct writing *writing)
 	return 0;
 }
 
-/* Down again: the name of each level behind a slash. */
+/* Walk down again and append a slash and the name of each level. */
 static long descend(__u32 step, struct writing *writing)
 {
 	struct tcp_path_room *room = path_room();
@@ -126,7 +125,7 @@ static long descend(__u32 step, struct writing *writing)
 	kn = (void *)room->chain[level];
 	room->bytes[used] = '/';
 	n = bpf_probe_read_kernel_str(&room->bytes[used + 1], 256, BPF_CORE_READ(kn, name));
-	/* With the 0 at the end, in whose place comes the next slash. */
+	/* n includes the NUL at the end, which the next slash overwrites. */
 	if (n > 0)
 		writing->used = used + n;
 	return 0;
@@ -134,7 +133,7 @@ static long descend(__u32 step, struct writing *writing)
 
 #define PATH_WORDS (TCP_CGROUP_PATH / sizeof(__u32))
 
-/* FNV-1a over the words of the path, whose end is zeroes. */
+/* FNV-1a over the words of the path, which is padded with zeroes. */
 static __always_inline __u32 hash_of_path(const struct tcp_cgroup *cgroup)
 {
 	const __u32 *words = (const void *)cgroup->path;
@@ -145,7 +144,10 @@ static __always_inline __u32 hash_of_path(const struct tcp_cgroup *cgroup)
 	return hash | 1;
 }
 
-/* False when it can't: another program on this CPU was interrupted in the middle of it. */
+/*
+ * Write the path of KN into TO. False when this program has interrupted another one on this
+ * CPU that is using the scratch buffer.
+ */
 static __always_inline bool write_path(struct tcp_cgroup *to, struct kernfs_node *kn)
 {
 	struct writing writing = { .kn = kn };
@@ -169,7 +171,7 @@ static __always_inline bool write_path(struct tcp_cgroup *to, struct kernfs_node
 
 struct ascent {
 	struct kernfs_node *kn;
-	struct kernfs_node *delegated; /* the uppermost so far that is not root's */
+	struct kernfs_node *delegated; /* the uppermost one so far whose owner is not root */
 	__u32 has_ended;
 };
 
@@ -178,7 +180,7 @@ static long ascend(__u32 level, struct ascent *ascent)
 	struct kernfs_node *kn = ascent->kn, *parent = parent_of(kn);
 	struct kernfs_iattrs *attributes;
 
-	/* Who owns the root of the hierarchy has all of it. */
+	/* Whoever owns the root of the hierarchy has all of it. */
 	if (!parent) {
 		ascent->has_ended = 1;
 		return 1;
@@ -191,8 +193,9 @@ static long ascend(__u32 level, struct ascent *ascent)
 }
 
 /*
- * Whether the cgroup may have one of the FREE places. What its subtree has is counted in
- * *SHARE then, which is NULL when it is not delegated; SUBTREE is that of it.
+ * Whether the cgroup may have one of the FREE slots. If it is in a delegated subtree,
+ * SUBTREE is set to that one's id and the new slot is added to *SHARE; otherwise *SHARE is
+ * NULL.
  */
 static __always_inline bool take_share(struct cgroup *cgroup, __u64 free,
 				       struct tcp_cgroup_share **share, __u64 *subtree)
@@ -224,58 +227,62 @@ static __always_inline bool take_share(struct cgroup *cgroup, __u64 free,
 	return false;
 }
 
-/* --- places ---------------------------------------------------------------- */
+/* --- slots ----------------------------------------------------------------- */
 
 struct search {
 	struct tcp_cgroups *all;
-	__u32 place;
+	__u32 slot;
 };
 
-static long claim_place(__u32 index, struct search *search)
+static long claim_slot(__u32 index, struct search *search)
 {
-	__u32 place = index + 1;
+	__u32 slot = index + 1;
 	struct tcp_cgroups *all = cgroups();
 
-	if (!all || place > TCP_CGROUPS_MAX)
+	if (!all || slot > TCP_CGROUPS_MAX)
 		return 1;
-	if (__sync_val_compare_and_swap(&all->places[place].state, TCP_CGROUP_FREE,
+	if (__sync_val_compare_and_swap(&all->places[slot].state, TCP_CGROUP_FREE,
 					TCP_CGROUP_TAKEN) != TCP_CGROUP_FREE)
 		return 0;
-	search->place = place;
+	search->slot = slot;
 	return 1;
 }
 
-/* Give the cgroup one of the places that the settings leave; 0 when there is none. */
-static __always_inline __u32 give_place(struct tcp_cgroups *all, __u64 series,
-					struct cgroup *cgroup, __u64 id, __u64 subtree)
+/* Give the cgroup one of the slots that the settings allow; 0 when none is free. */
+static __always_inline __u32 give_slot(struct tcp_cgroups *all, __u64 series, struct cgroup *cgroup,
+				       __u64 id, __u64 subtree)
 {
 	struct tcp_cgroup_place found = { .cgroup = (__u64)cgroup };
 	struct search search = {};
-	struct tcp_cgroup *place;
+	struct tcp_cgroup *entry;
 
-	bpf_loop(series, claim_place, &search, 0);
-	if (!search.place || search.place > TCP_CGROUPS_MAX)
+	bpf_loop(series, claim_slot, &search, 0);
+	if (!search.slot || search.slot > TCP_CGROUPS_MAX)
 		return 0;
-	place = &all->places[search.place];
-	place->id = id;
-	place->gone_ns = 0;
-	place->subtree = subtree;
-	found.place = search.place;
-	/* The index refuses it when another CPU was first: this connection counts as other. */
-	if (!write_path(place, BPF_CORE_READ(cgroup, kn)) ||
+	entry = &all->places[search.slot];
+	entry->id = id;
+	entry->gone_ns = 0;
+	entry->subtree = subtree;
+	found.place = search.slot;
+	/*
+	 * The update fails when another CPU was first. Then this connection counts in slot
+	 * 0.
+	 */
+	if (!write_path(entry, BPF_CORE_READ(cgroup, kn)) ||
 	    bpf_map_update_elem(&tcp_cgroup_index, &id, &found, BPF_NOEXIST)) {
-		place->id = 0;
-		__sync_lock_test_and_set(&place->state, TCP_CGROUP_FREE);
+		entry->id = 0;
+		__sync_lock_test_and_set(&entry->state, TCP_CGROUP_FREE);
 		return 0;
 	}
 	__sync_fetch_and_add(&all->used, 1);
-	__sync_lock_test_and_set(&place->state, TCP_CGROUP_USED);
-	return search.place;
+	__sync_lock_test_and_set(&entry->state, TCP_CGROUP_USED);
+	return search.slot;
 }
 
 /*
- * Give the cgroup at ADDRESS a place; 0 when there is none, or it is being removed. A
- * function of its own, which the verifier looks at once and not from each state.
+ * Give the cgroup at ADDRESS a slot; 0 when there is none for it, or when it is being
+ * removed. Global, so that the verifier checks it once and not from each state of its
+ * callers.
  */
 __noinline __u32 add_cgroup(__u64 address, __u64 id)
 {
@@ -284,7 +291,7 @@ __noinline __u32 add_cgroup(__u64 address, __u64 id)
 	struct tcp_cgroup_share *share;
 	struct tcp_settings *settings;
 	__u64 series, used, subtree;
-	__u32 key = 0, place;
+	__u32 key = 0, slot;
 
 	settings = bpf_map_lookup_elem(&tcp_settings, &key);
 	if (!all || !settings)
@@ -295,41 +302,41 @@ __noinline __u32 add_cgroup(__u64 address, __u64 id)
 		return 0;
 	if (!take_share(cgroup, series - used, &share, &subtree))
 		return 0;
-	place = give_place(all, series, cgroup, id, subtree);
-	if (!place && share)
+	slot = give_slot(all, series, cgroup, id, subtree);
+	if (!slot && share)
 		__sync_fetch_and_add(&share->places, -1);
-	return place;
+	return slot;
 }
 
-/* Looks it up in the hash, or adds it; and notes it as a hint. */
+/* Find the slot of a cgroup in the index, or add the cgroup, and note the slot as a hint. */
 __noinline __u32 find_cgroup(__u64 address, __u64 id)
 {
 	struct tcp_cgroup_place *found = bpf_map_lookup_elem(&tcp_cgroup_index, &id);
 	struct tcp_cgroups *all = cgroups();
-	__u32 place = found ? found->place : add_cgroup(address, id);
+	__u32 slot = found ? found->place : add_cgroup(address, id);
 
-	if (all && place)
-		all->hints[id & (TCP_CGROUP_HINTS - 1)] = place;
-	return place;
+	if (all && slot)
+		all->hints[id & (TCP_CGROUP_HINTS - 1)] = slot;
+	return slot;
 }
 
-/* The place of SK's cgroup. */
-static __always_inline __u32 place_of_cgroup(struct sock *sk)
+/* The slot of SK's cgroup. */
+static __always_inline __u32 slot_of_cgroup(struct sock *sk)
 {
 	struct cgroup *cgroup = sk->sk_cgrp_data.cgroup;
 	struct tcp_cgroups *all = cgroups();
-	__u32 hint, place;
+	__u32 hint, slot;
 	__u64 id;
 
 	if (!cgroup || !all)
 		return 0;
 	id = cgroup->kn->id;
-	/* Place 0 has no id, and no cgroup has the id 0. */
+	/* Slot 0 has no id, and no cgroup has the id 0. */
 	hint = all->hints[id & (TCP_CGROUP_HINTS - 1)];
-	/* A copy, since the register that is checked has to be the one that is used. */
-	place = hint;
-	barrier_var(place);
-	if (place <= TCP_CGROUPS_MAX && all->places[place].id == id)
+	/* A copy keeps clang from checking one register and using another. */
+	slot = hint;
+	barrier_var(slot);
+	if (slot <= TCP_CGROUPS_MAX && all->places[slot].id == id)
 		return hint;
 	return find_cgroup((__u64)BPF_CORE_READ(sk, sk_cgrp_data.cgroup), id);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* tcp_counters.bpf.h for programs that are given a socket with its type. BPF side only. */
+/* tcp_counters.bpf.h for programs whose socket the verifier knows by type. BPF side only. */
 #ifndef CONNPIN_TCP_COUNTERS_BTF_BPF_H
 #define CONNPIN_TCP_COUNTERS_BTF_BPF_H
 
@@ -12,7 +12,7 @@ static __always_inline void count_traced_change(struct sock *sk, int from, int t
 
 	if (from == to || (to != TCP_ESTABLISHED && to != TCP_CLOSE))
 		return;
-	/* An MPTCP parent (262) or SCTP (132) socket passes the tracepoint as well. */
+	/* MPTCP parent (262) and SCTP (132) sockets pass the tracepoint as well. */
 	if (sk->sk_protocol != IPPROTO_TCP || is_left_to_events(sk, to))
 		return;
 	tp = bpf_skc_to_tcp_sock(sk);

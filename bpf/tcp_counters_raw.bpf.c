@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * tcp_counters where tracing programs are refused: the same tracepoint as a raw one, whose
- * arguments are numbers, so that each member of the socket is read by a helper.
+ * tcp_counters_raw: tcp_counters for kernels that refuse tracing programs. It uses the same
+ * tracepoint as a raw one; its arguments are numbers, so a helper reads each member of the
+ * socket.
  */
 #include "tcp_counters.bpf.h"
 #include "tcp_settings.bpf.h"
 
-/* As is_left_to_events() of tcp_traced.bpf.h. */
+/* The same as is_left_to_events() of tcp_traced.bpf.h. */
 static __always_inline bool is_followed(const struct tcp_sock *tp)
 {
 	struct tcp_settings *settings;
@@ -31,7 +32,7 @@ int on_set_state(struct bpf_raw_tracepoint_args *ctx)
 		return 0;
 	if (BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP || is_followed(tp))
 		return 0;
-	/* Only kernels with IPv6 have the member. */
+	/* The member exists only in kernels with IPv6. */
 	if (bpf_core_field_exists(sk->__sk_common.skc_v6_daddr) &&
 	    BPF_CORE_READ(sk, __sk_common.skc_family) == AF_INET6) {
 		bpf_core_read(&dst, sizeof(dst), &sk->__sk_common.skc_v6_daddr);
@@ -42,3 +43,5 @@ int on_set_state(struct bpf_raw_tracepoint_args *ctx)
 	count_change(from, to, ip_family, BPF_CORE_READ(sk, sk_err), BPF_CORE_READ(tp, segs_out));
 	return 0;
 }
+
+char LICENSE[] SEC("license") = "GPL";

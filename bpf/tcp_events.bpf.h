@@ -1,28 +1,27 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The state changes of tcp_monitor from sock_ops, for every connection that is opened or
- * accepted from the attachment on. BPF side only; a part of handle_sockops
+ * tcp_events: counts the state changes of TCP from sock_ops, for each connection that is
+ * opened or accepted after the attachment. BPF side only; a part of handle_sockops
  * (port_tracker.bpf.c).
  *
- * The kernel runs a tracing program once at a time on each CPU and skips what happens
- * meanwhile: while a preempted task is in the middle of one, that is everything that
- * other tasks do there. A program of a cgroup is never skipped. So this one asks for the
- * state changes of a socket (BPF_SOCK_OPS_STATE_CB_FLAG) when it connects or is accepted,
- * and counts them; tcp_monitor leaves such sockets alone and counts the rest: those older
- * than the attachment, and attempts that never came as far as a SYN.
+ * The kernel runs a tracing program once at a time on each CPU and skips it for other
+ * events. While a task is preempted inside one, all events of other tasks on that CPU are
+ * skipped. A cgroup program is never skipped. So this one asks for the state changes of a
+ * socket (BPF_SOCK_OPS_STATE_CB_FLAG) when it connects or is accepted, and counts them. The
+ * tracing programs (tcp_states) leave these sockets alone and count the rest: sockets older
+ * than the attachment, and attempts that fail before a SYN is sent.
  *
- * Other programs of the same hook are called with the same context, those of cgroups
- * further down first, and may be anybody's. They may write `reply`, which has the place of
- * the first argument; the others and the socket's state they can't write. And they may
- * clear the flags of a socket: then tcp_monitor counts what is not told here. A tracepoint
- * comes after the call, and may find the flag cleared of a change that was counted here;
- * that it was stands in the socket's place in tcp_sockets.
+ * Programs of others at the same hook get the same context, those of cgroups further down
+ * first. They can write `reply`, which shares its memory with the first argument, but not
+ * the other arguments or the socket's state. They can also clear the flags of a socket:
+ * then the tracing programs count the changes that this one misses. A tracepoint fires
+ * after this program, and may find the flag cleared for a change that was counted here; so
+ * the socket's slot in tcp_sockets notes that it was.
  */
 #ifndef CONNPIN_TCP_EVENTS_BPF_H
 #define CONNPIN_TCP_EVENTS_BPF_H
 
 #if HAS(TCP_EVENTS)
-#define SOCKET_HAS_COOKIE
 #include "tcp_monitor.bpf.h"
 
 #ifdef HAS_INBOUND
@@ -30,9 +29,9 @@
 #endif
 
 /*
- * The flag is set before the change to ESTABLISHED, or right after it; never in between.
- * Whether the socket is new is told by it, too: whoever else asked for its changes may not
- * have given it a cookie.
+ * Ask for the state changes of a socket. This happens before the change to ESTABLISHED or
+ * right after it, never within it. Returns whether the socket is new, which means that it
+ * has no cookie. The flag does not tell that, because another program may have set it.
  */
 static __always_inline bool follow_socket(struct bpf_sock_ops *ctx, struct tcp_sock *tp)
 {
@@ -46,25 +45,25 @@ static __always_inline bool follow_socket(struct bpf_sock_ops *ctx, struct tcp_s
 	return is_new;
 }
 
-/* Whether there is something to do for the OP of CTX, beside a connect. */
+/* Whether OP is to be counted. A connect is handled apart. */
 static __always_inline bool is_event(struct bpf_sock_ops *ctx, __u32 op)
 {
 	if (op == BPF_SOCK_OPS_STATE_CB)
 		return is_counted(ctx->args[1]);
-	/* Who connects is followed already, unless somebody has cleared the flag. */
+	/* A connecting socket is followed already, unless another program cleared the flag. */
 	if (op == BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB)
 		return !(ctx->bpf_sock_ops_cb_flags & BPF_SOCK_OPS_STATE_CB_FLAG);
 	return op == BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB;
 }
 
 /*
- * A socket connects: follow it, and ask for its group in tcp_sockets, which is seldom in the
- * cache, while its owner is recorded. Whether it is new.
+ * A socket connects: follow it, and load its group in tcp_sockets, which is seldom in the
+ * cache, so that the line arrives while the owner is recorded. Returns whether it is new.
  */
 static __always_inline bool begin_connect(struct bpf_sock_ops *ctx, struct tcp_sock *tp)
 {
 	bool is_new = follow_socket(ctx, tp);
-	struct tcp_socket_group *group = group_of(cookie_of((struct sock *)tp));
+	struct tcp_socket_group *group = group_of(cookie_of((struct sock *)tp, FROM_SOCK_OPS));
 
 	if (group)
 		*(volatile __u64 *)group->words;
@@ -76,26 +75,29 @@ static __always_inline void count_connect(struct tcp_sock *tp, bool is_new)
 	struct tcp_metrics *m = metrics();
 
 	if (m)
-		on_begun(m, (struct sock *)tp, is_new);
+		on_begun(m, (struct sock *)tp, FROM_SOCK_OPS, is_new);
 }
 
-/* A socket listens: its close is to be told, and that of each that it accepts. */
+/* A socket listens: ask for its close, and for the changes of each socket that it accepts. */
 static __always_inline void begin_listen(struct bpf_sock_ops *ctx, struct tcp_sock *tp)
 {
 	follow_socket(ctx, tp);
 }
 
-/* What is_event() let pass. */
+/* Count a change for which is_event() was true. */
 static __always_inline void count_event(struct bpf_sock_ops *ctx, __u32 op, struct tcp_sock *tp)
 {
 	__u32 told = ctx->args[0], to = ctx->args[1], from;
 	struct tcp_metrics *m;
 
-	/* At STATE_CB, too: or it would be cleared for what comes next. */
+	/*
+	 * At STATE_CB as well, or another program's clearing would hold for the next
+	 * changes.
+	 */
 	follow_socket(ctx, tp);
 	if (op != BPF_SOCK_OPS_STATE_CB)
 		return;
-	/* tcp_set_state() calls before it stores the new state. */
+	/* tcp_set_state() calls the program before it stores the new state. */
 	from = ((struct sock *)tp)->__sk_common.skc_state;
 	if (told != from) {
 		m = metrics();
@@ -104,13 +106,13 @@ static __always_inline void count_event(struct bpf_sock_ops *ctx, __u32 op, stru
 	}
 #ifdef HAS_INBOUND
 	if (to == TCP_CLOSE && from != to)
-		record_end(tp, from, direction_of(cookie_of((struct sock *)tp)));
+		record_end(tp, from, direction_of(cookie_of((struct sock *)tp, FROM_SOCK_OPS)));
 #endif
-	on_state_change((struct sock *)tp, from, to);
+	on_state_change((struct sock *)tp, FROM_SOCK_OPS, from, to);
 }
 
 #else
-/* Left out. */
+/* The variants without TCP_EVENTS count nothing. */
 static __always_inline bool begin_connect(struct bpf_sock_ops *ctx, struct tcp_sock *tp)
 {
 	return false;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * tcp_live: the sockets of this moment, when somebody asks.
+ * tcp_live: gives the sockets of this moment on demand.
  *
- * A BPF iterator runs when its pin is read, with the kernel's rights: an
- * unprivileged reader gets these numbers and nothing else. It runs once for each
- * reading, over all network namespaces, and adds to the counters what each connection
- * has carried since it was last counted.
+ * A BPF iterator runs when its pin is read, with the kernel's rights: an unprivileged
+ * reader gets these numbers and nothing else. It runs once for each reading and covers all
+ * network namespaces. A reading also changes counters: it adds what each connection has
+ * carried since it was last counted, and frees the slots of cgroups that are gone.
  */
 #include "tcp_monitor.bpf.h"
 #include "tracker_metrics.bpf.h"
@@ -19,11 +19,11 @@ struct {
 
 struct walk {
 	struct tcp_live live;
-	bool counting; /* this reader is the one that counts */
+	bool counting; /* this reader is the one that counts and tidies */
 };
 
-/* As place_of_cgroup(), of a socket that may be another's by now; it gives no place. */
-static __always_inline __u32 place_again(struct sock *sk)
+/* slot_of_cgroup() for a socket whose memory may be another's by now: it adds no cgroup. */
+static __always_inline __u32 slot_again(struct sock *sk)
 {
 	__u64 id = BPF_CORE_READ(sk, sk_cgrp_data.cgroup, kn, id);
 	struct tcp_cgroup_place *found = bpf_map_lookup_elem(&tcp_cgroup_index, &id);
@@ -32,9 +32,9 @@ static __always_inline __u32 place_again(struct sock *sk)
 }
 
 /*
- * Count what a connection carried since the last time. The reading is of the socket
- * that has the cookie; when it closes meanwhile, the exchange fails, and what it
- * carried has been counted there.
+ * Count what a connection carried since the last time, into the half that is not active,
+ * and then make that half active. This fails if the slot has changed since it was read, as
+ * when the socket has closed: then what it carried has been counted there.
  */
 static __always_inline void count_as_it_goes(struct tcp_metrics *m, struct tcp_socket_group *group,
 					     __u32 i, __u64 word, struct sock *sk, __u64 sent,
@@ -63,7 +63,7 @@ static __always_inline void count_as_it_goes(struct tcp_metrics *m, struct tcp_s
 	socket->received[side] = received;
 	socket->retransmitted[side] = retransmitted;
 	if (__sync_val_compare_and_swap(&group->words[i], word, word ^ TCP_COOKIE_SIDE) == word)
-		count_traffic(m, place_again(sk), &known, sent, received, retransmitted);
+		count_traffic(m, slot_again(sk), &known, sent, received, retransmitted);
 }
 
 static __always_inline void read_socket(struct walk *walk, struct tcp_metrics *m,
@@ -78,7 +78,7 @@ static __always_inline void read_socket(struct walk *walk, struct tcp_metrics *m
 
 	if (!(word & ~TCP_COOKIE_SIDE) || word & TCP_COOKIE_CLOSED)
 		return;
-	/* Again, for what follows to be of the same socket. */
+	/* Read again with a barrier, so that what follows is of the same socket. */
 	word = load_acquire(&group->words[i]);
 	cookie = cookie_bits(word);
 	if (!cookie || word & (TCP_COOKIE_BUSY | TCP_COOKIE_CLOSED))
@@ -87,14 +87,14 @@ static __always_inline void read_socket(struct walk *walk, struct tcp_metrics *m
 	tp = (void *)sk;
 	icsk = (void *)sk;
 	state = BPF_CORE_READ(sk, __sk_common.skc_state);
-	/* In this order: a retransmission adds to the second before the first. */
+	/* In this order, because a retransmission adds to bytes_retrans before bytes_sent. */
 	sent = BPF_CORE_READ(tp, bytes_sent);
 	sent -= BPF_CORE_READ(tp, bytes_retrans);
 	received = BPF_CORE_READ(tp, bytes_received);
 	retransmitted = BPF_CORE_READ(tp, total_retrans);
 	/*
-	 * The memory may be another socket's by now, if a change was missed: then the
-	 * place is free. A cookie is never given out twice.
+	 * The memory may be another socket's by now if a change was missed; then the slot
+	 * is freed. The kernel never gives out a cookie twice.
 	 */
 	if (cookie_bits(BPF_CORE_READ(sk, __sk_common.skc_cookie.counter)) != cookie) {
 		__sync_val_compare_and_swap(&group->words[i], word, word & TCP_COOKIE_SIDE);
@@ -104,12 +104,12 @@ static __always_inline void read_socket(struct walk *walk, struct tcp_metrics *m
 		walk->live.states[state]++;
 	if (state == TCP_LISTEN) {
 		walk->live.requests += BPF_CORE_READ(icsk, icsk_accept_queue.qlen.counter);
-		/* By Fast Open there is a full socket before the handshake ends. */
+		/* With Fast Open a full socket exists before the handshake is complete. */
 		walk->live.states[TCP_SYN_RECV] +=
 			BPF_CORE_READ(icsk, icsk_accept_queue.fastopenq.qlen);
 		return;
 	}
-	/* The last byte may be a FIN, which is told apart when it closes. */
+	/* The last byte may be a FIN; whether it is can be told when the socket closes. */
 	if (walk->counting)
 		count_as_it_goes(m, group, i, word, sk, sent, received ? received - 1 : 0,
 				 retransmitted);
@@ -130,20 +130,20 @@ static long read_group(__u32 index, struct walk *walk)
 /* --- cgroups --------------------------------------------------------------- */
 
 struct merging {
-	__u32 place; /* whose counts are to be counted elsewhere */
+	__u32 slot; /* the slot whose counts move */
 	__u32 to;
 };
 
-/* Everything that the cgroup at one place counted, on a CPU, counts at the other now. */
-static __always_inline void merge_place(struct tcp_cgroup_metrics *m, __u32 place, __u32 other)
+/* Move all counts of a slot, on one CPU, to another slot. */
+static __always_inline void merge_slot(struct tcp_cgroup_metrics *m, __u32 slot, __u32 other)
 {
 	struct tcp_cgroup_counters *from, *to;
 
-	if (place > TCP_CGROUPS_MAX || other > TCP_CGROUPS_MAX)
+	if (slot > TCP_CGROUPS_MAX || other > TCP_CGROUPS_MAX)
 		return;
-	from = &m->places[place];
+	from = &m->places[slot];
 	to = &m->places[other];
-	/* First there, then away: no reader sees a count twice missing. */
+	/* Added there before they are cleared here, so that no reader misses a count. */
 	add(&to->active, from->active);
 	add(&to->passive, from->passive);
 	add(&to->failed, from->failed);
@@ -160,11 +160,14 @@ static long merge_cpu(__u32 cpu, struct merging *merging)
 	m = bpf_map_lookup_percpu_elem(&tcp_cgroup_metrics, &key, cpu);
 	if (!m)
 		return 1;
-	merge_place(m, merging->place, merging->to);
+	merge_slot(m, merging->slot, merging->to);
 	return 0;
 }
 
-/* The hash alone says nothing: whoever may make cgroups finds a name with that of another. */
+/*
+ * Equal hashes are not enough: a user who may create cgroups can find a name with the hash
+ * of another.
+ */
 static __always_inline bool have_same_path(const struct tcp_cgroup *a, const struct tcp_cgroup *b)
 {
 	const __u32 *of_a = (const void *)a->path, *of_b = (const void *)b->path;
@@ -175,25 +178,25 @@ static __always_inline bool have_same_path(const struct tcp_cgroup *a, const str
 	return true;
 }
 
-/* Whether the cgroup at INDEX has the path of the one that leaves. */
+/* Whether the cgroup at INDEX has the path of the one that is leaving. */
 static long is_namesake(__u32 index, struct merging *merging)
 {
 	struct tcp_cgroups *all = cgroups();
-	__u32 place = index + 1, from = merging->place;
+	__u32 slot = index + 1, from = merging->slot;
 	struct tcp_cgroup *a, *b;
 
-	if (!all || place > TCP_CGROUPS_MAX || from > TCP_CGROUPS_MAX)
+	if (!all || slot > TCP_CGROUPS_MAX || from > TCP_CGROUPS_MAX)
 		return 1;
-	a = &all->places[place];
+	a = &all->places[slot];
 	b = &all->places[from];
-	if (place == from || a->state != TCP_CGROUP_USED || !a->path_hash ||
+	if (slot == from || a->state != TCP_CGROUP_USED || !a->path_hash ||
 	    a->path_hash != b->path_hash || a->truncated || b->truncated || !have_same_path(a, b))
 		return 0;
-	merging->to = place;
+	merging->to = slot;
 	return 1;
 }
 
-/* The memory at ADDRESS may be anything by now, and then has not this id or is not online. */
+/* The memory at ADDRESS may be anything by now; then the id differs or it is not online. */
 static __always_inline bool is_online(__u64 address, __u64 id)
 {
 	struct cgroup *cgroup = (void *)address;
@@ -218,7 +221,7 @@ static __always_inline void return_share(__u64 subtree)
 		__sync_fetch_and_add(&share->places, -1);
 }
 
-/* A subtree that has no place, and is gone: nobody can take one for it meanwhile. */
+/* A subtree that has no slot and is gone, so that it can't get one meanwhile. */
 static long find_left_share(struct bpf_map *map, __u64 *subtree, struct tcp_cgroup_share *share,
 			    __u64 *left)
 {
@@ -234,24 +237,24 @@ struct tidying {
 };
 
 #define CPUS_MAX 8192
-#define GRACE_NS 1000000000ull /* whoever had found the place has counted there by then */
+#define GRACE_NS 1000000000ull /* a program that had found the slot has counted by then */
 
 /*
- * A cgroup that is gone keeps its place for a while, so that its last counts can be
- * read. Then it can't be found any more, and at the next reading it is merged: with the
- * one that has its path now, as a service that was started again has, else with place 0.
+ * A cgroup that is gone keeps its slot for a while, so that its last counts can be read.
+ * Then it is taken out of the index, and a later reading moves its counts: to the cgroup
+ * that has its path now, as after a service restart, or else to slot 0.
  */
-static long tidy_place(__u32 index, struct tidying *tidying)
+static long tidy_slot(__u32 index, struct tidying *tidying)
 {
 	struct tcp_cgroups *all = cgroups();
 	struct merging merging = {};
 	struct tcp_cgroup *cgroup;
-	__u32 place = index + 1;
+	__u32 slot = index + 1;
 	__u64 id;
 
-	if (!all || place > TCP_CGROUPS_MAX)
+	if (!all || slot > TCP_CGROUPS_MAX)
 		return 1;
-	cgroup = &all->places[place];
+	cgroup = &all->places[slot];
 	id = cgroup->id;
 	if (cgroup->state == TCP_CGROUP_USED) {
 		if (is_there(id)) {
@@ -266,7 +269,7 @@ static long tidy_place(__u32 index, struct tidying *tidying)
 		}
 	} else if (cgroup->state == TCP_CGROUP_LEAVING &&
 		   tidying->now - cgroup->gone_ns > GRACE_NS) {
-		merging.place = place;
+		merging.slot = slot;
 		bpf_loop(TCP_CGROUPS_MAX, is_namesake, &merging, 0);
 		bpf_loop(CPUS_MAX, merge_cpu, &merging, 0);
 		__sync_fetch_and_add(&all->used, -1);
@@ -287,8 +290,11 @@ static __always_inline void tidy_cgroups(void)
 	if (!settings)
 		return;
 	tidying.linger = settings->cgroup_linger * 1000000000ull;
-	bpf_loop(TCP_CGROUPS_MAX, tidy_place, &tidying, 0);
-	/* One at a reading is enough: each had a place, which lasts longer. */
+	bpf_loop(TCP_CGROUPS_MAX, tidy_slot, &tidying, 0);
+	/*
+	 * One for each reading is enough: each had a slot, and a slot lasts longer than a
+	 * reading.
+	 */
 	bpf_for_each_map_elem(&tcp_cgroup_shares, find_left_share, &left, 0);
 	if (left)
 		bpf_map_delete_elem(&tcp_cgroup_shares, &left);
@@ -302,7 +308,7 @@ struct namespaces {
 	__u64 time_wait;
 };
 
-/* From 5.18 to 6.0 it is apart, and before that it counts from 0. */
+/* From 5.18 to 6.0 the member is a pointer; before that, the count has no offset of 1. */
 struct netns_ipv4___apart {
 	struct inet_timewait_death_row *tcp_death_row;
 } __attribute__((preserve_access_index));
@@ -327,7 +333,7 @@ static __always_inline __u64 time_wait_of(struct net *net)
 	return BPF_CORE_READ(row, tw_refcount.refs.counter) - 1;
 }
 
-/* The list is a ring through all namespaces and its head, which has no operations. */
+/* The list is a ring of all namespaces and its head, which has no operations. */
 static long read_namespace(__u32 index, struct namespaces *all)
 {
 	struct list_head *here = all->next;
@@ -371,9 +377,9 @@ static __always_inline void read_capacity(struct tcp_live *live)
 }
 
 /*
- * An iterator over the programs of the host, of which there is at least this one: it acts
- * at the first, so it acts once a reading. Some kernels refuse the iterators that would
- * suit better, those over the elements of a map.
+ * An iterator over the BPF programs of the host. There is at least this one, and it acts at
+ * the first one only, so it acts once for each reading. Some kernels refuse the iterators
+ * that would fit better, those over the elements of a map.
  */
 SEC("iter/bpf_prog")
 int on_read_sockets(struct bpf_iter__bpf_prog *ctx)
@@ -400,3 +406,5 @@ int on_read_sockets(struct bpf_iter__bpf_prog *ctx)
 	bpf_seq_write(ctx->meta->seq, &walk.live, sizeof(walk.live));
 	return 0;
 }
+
+char LICENSE[] SEC("license") = "GPL";

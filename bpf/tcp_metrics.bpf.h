@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The counters of TCP as the programs write them, and what a state change or a segment
- * means. BPF side only. Needs nothing that Linux 5.10 lacks.
+ * The TCP counters as the programs write them, and what a state change or a segment counts
+ * as. BPF side only. It needs nothing that Linux 5.10 lacks.
  */
 #ifndef CONNPIN_TCP_METRICS_BPF_H
 #define CONNPIN_TCP_METRICS_BPF_H
 
 #include "address.bpf.h"
 #include "tcp_monitor.h"
-
-/* States of enum in include/net/tcp_states.h: userspace ABI through /proc/net/tcp. */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -26,8 +24,8 @@ static __always_inline struct tcp_metrics *metrics(void)
 }
 
 /*
- * Atomic although the memory is this CPU's own: a softirq may come between the
- * load and the store of a plain increment and count on the same CPU.
+ * Atomic, although the memory is this CPU's own: a softirq may come between the load and
+ * the store of a plain increment and count on the same CPU.
  */
 static __always_inline void add(__u64 *counter, __u64 n)
 {
@@ -39,12 +37,12 @@ static __always_inline void count(__u64 *counter)
 	add(counter, 1);
 }
 
-/* The family of what travels: that of an IPv4-mapped address is IPv4. */
+/* The family of the packets: an IPv4-mapped address counts as IPv4. */
 static __always_inline __u32 family_of(const struct sock *sk)
 {
 	const __u32 *dst;
 
-	/* Only kernels with IPv6 have the member. */
+	/* The member exists only in kernels with IPv6. */
 	if (!bpf_core_field_exists(sk->__sk_common.skc_v6_daddr))
 		return TCP_IPV4;
 	dst = sk->__sk_common.skc_v6_daddr.in6_u.u6_addr32;
@@ -54,16 +52,16 @@ static __always_inline __u32 family_of(const struct sock *sk)
 }
 
 /*
- * Why SYN_SENT came to CLOSE. The kernel sets the error first when the network or
- * the peer gave one; without one this host gave up: before it had sent anything (no
- * port was left, or a Fast Open that waits for data was closed), or after.
+ * Why a socket went from SYN_SENT to CLOSE. If the network or the peer was the reason, the
+ * kernel has set the error first. Without an error this host gave up: before it sent
+ * anything (no port was free, or a Fast Open waiting for data was closed), or after.
  */
 static __always_inline __u32 failure_reason(int err, __u32 segs_out)
 {
 	switch (err) {
 	case 0:
 		return segs_out ? TCP_ABORTED : TCP_LOCAL;
-	case ECONNABORTED: /* "ss -K" and its like */
+	case ECONNABORTED: /* "ss -K" and the like */
 		return TCP_ABORTED;
 	case ECONNREFUSED:
 		return TCP_REFUSED;
@@ -79,7 +77,7 @@ static __always_inline __u32 failure_reason(int err, __u32 segs_out)
 	}
 }
 
-/* Half of the changes are the ways to close, and none of those counts. */
+/* Half of all changes are steps of a close, and none of those is counted. */
 static __always_inline bool is_counted(int to)
 {
 	return to == TCP_ESTABLISHED || to == TCP_CLOSE || to == TCP_SYN_SENT || to == TCP_LISTEN;
@@ -101,7 +99,7 @@ static __always_inline void on_reset_received(void)
 		count(&m->resets_received);
 }
 
-#define TCP_FLAGS_OFFSET 13 /* of the byte with the flags in a TCP header, RFC 9293 */
+#define TCP_FLAGS_OFFSET 13 /* offset of the flags in a TCP header, RFC 9293 */
 #define TCP_FLAG_RST 0x04
 
 /* Whether a received segment, whose header is parsed, is a reset. */
@@ -113,7 +111,5 @@ static __always_inline bool is_reset(const struct sk_buff *skb)
 			      skb->head + skb->transport_header + TCP_FLAGS_OFFSET);
 	return flags & TCP_FLAG_RST;
 }
-
-char LICENSE[] SEC("license") = "GPL";
 
 #endif

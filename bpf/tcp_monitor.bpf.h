@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The state machine with all that is known of a connection: durations, bytes, cgroups.
- * BPF side only. The programs differ in how they learn of a state change and in nothing
- * else; tcp_counters.bpf.h is what is left where the kernel does not allow this much.
+ * Counts what is known of a connection when its state changes: durations, bytes, cgroups.
+ * BPF side only. The programs that include it differ only in how they learn of a change;
+ * tcp_counters.bpf.h is for kernels that do not allow this much.
  */
 #ifndef CONNPIN_TCP_MONITOR_BPF_H
 #define CONNPIN_TCP_MONITOR_BPF_H
@@ -12,9 +12,9 @@
 #include "tcp_sockets.bpf.h"
 
 /*
- * The bucket of VALUE: how many of the bounds it is above. A chain of comparisons with
- * constants, so that no table is needed; functions of their own, so that the verifier
- * goes on with one answer, not one for each bucket.
+ * The histogram bucket of VALUE: the number of bounds below it. A chain of comparisons with
+ * constants needs no table. The functions are global, so that the verifier continues with
+ * one unknown result instead of one state for each bucket.
  */
 #define TCP_ABOVE_BOUND(bound, text) +(value > (bound))
 
@@ -36,7 +36,7 @@ __noinline __u32 round_trip_bucket(__u32 value)
 static __always_inline void observe(__u64 *buckets, __u32 size, __u32 bucket, __u64 *sum,
 				    __u64 value)
 {
-	/* The register that is checked has to be the one that is used. */
+	/* Keeps clang from checking one register and using another. */
 	barrier_var(bucket);
 	if (bucket >= size)
 		return;
@@ -44,26 +44,29 @@ static __always_inline void observe(__u64 *buckets, __u32 size, __u32 bucket, __
 	add(sum, value);
 }
 
-/* A FIN counts as a byte in bytes_received; SOCK_DONE says that one came. */
+/* A FIN counts as a byte in bytes_received; SOCK_DONE says that one was received. */
 static __always_inline __u64 received_bytes(__u64 bytes_received, unsigned long flags)
 {
 	return bytes_received - (flags >> SOCK_DONE & 1);
 }
 
 /*
- * Count what a connection of the cgroup at PLACE carried since it was last counted.
- * Signed, all three: a retransmission that had no memory makes the bytes sent one segment
- * less, and a socket that connects again begins with nothing.
+ * Count what a connection carried since it was last counted, also for the cgroup at SLOT.
+ * All three differences are signed: when a retransmission gets no memory the bytes sent
+ * drop by a segment, and a socket that connects again starts from zero.
  */
-static __always_inline void count_traffic(struct tcp_metrics *m, __u32 place,
+static __always_inline void count_traffic(struct tcp_metrics *m, __u32 slot,
 					  const struct known_socket *known, __u64 sent,
 					  __u64 received, __u32 retransmitted)
 {
-	struct tcp_cgroup_counters *counters = counters_of(place);
+	struct tcp_cgroup_counters *counters = counters_of(slot);
 	__u32 direction = known->direction;
 	struct tcp_traffic *traffic;
 
-	/* The register that is checked has to be the one that is used, at once. */
+	/*
+	 * Keeps clang from checking one register and using another; the address follows at
+	 * once.
+	 */
 	barrier_var(direction);
 	if (direction >= TCP_DIRECTIONS)
 		return;
@@ -83,54 +86,55 @@ static __always_inline void count_traffic(struct tcp_metrics *m, __u32 place,
 		add(&traffic->retransmitted, retransmitted - known->retransmitted);
 }
 
-/* Without a cookie so far it can't have a place. To be asked before something gives it one. */
+/* A socket without a cookie has no slot yet. Ask before anything gives it a cookie. */
 static __always_inline bool is_new_socket(const struct sock *sk)
 {
 	return !sk->__sk_common.skc_cookie.counter;
 }
 
-static __always_inline bool keep_socket(struct sock *sk, __u64 now, __u32 direction, __u32 marks,
-					bool is_new)
+static __always_inline bool keep_socket(struct sock *sk, enum change_source source, __u64 now,
+					__u32 direction, __u32 marks, bool is_new)
 {
 	struct known_socket known = { .start_ns = now, .direction = direction, .marks = marks };
 
-	return put_socket(cookie_of(sk), sk, &known, is_new);
+	return put_socket(cookie_of(sk, source), sk, &known, is_new);
 }
 
-/* A socket that begins to connect or to listen. */
-static __always_inline void on_begun(struct tcp_metrics *m, struct sock *sk, bool is_new)
+/* A socket begins to connect or to listen. */
+static __always_inline void on_begun(struct tcp_metrics *m, struct sock *sk,
+				     enum change_source source, bool is_new)
 {
-	if (!keep_socket(sk, bpf_ktime_get_ns(), TCP_ACTIVE, 0, is_new))
+	if (!keep_socket(sk, source, bpf_ktime_get_ns(), TCP_ACTIVE, 0, is_new))
 		count(&m->sockets_full);
 }
 
-#ifdef SOCKET_HAS_COOKIE
-#define ESTABLISHED_MARKS (TCP_SOCKET_ESTABLISHED | TCP_SOCKET_FOLLOWED)
-
-static __always_inline void count_cleared(struct tcp_metrics *m, bool is_followed)
-{
-}
-#else
-#define ESTABLISHED_MARKS TCP_SOCKET_ESTABLISHED
-
 /*
- * A tracing program has to count a change. When the socket is one that tcp_events follows,
- * somebody has cleared its flags. While attach.sh is at work that can't be told.
+ * A tracing program is about to count a change. If the socket is one that tcp_events
+ * follows, another program has cleared its flags. While attach.sh is at work that can't be
+ * told.
  */
-static __always_inline void count_cleared(struct tcp_metrics *m, bool is_followed)
+static __always_inline void count_cleared(struct tcp_metrics *m, enum change_source source,
+					  bool is_followed)
 {
 	struct tcp_settings *settings;
 	__u32 key = 0;
 
-	if (!is_followed)
+	if (source != FROM_TRACING || !is_followed)
 		return;
 	settings = bpf_map_lookup_elem(&tcp_settings, &key);
 	if (settings && settings->by_events && !settings->settling)
 		count(&m->flags_cleared);
 }
-#endif
 
-static __always_inline void on_established(struct tcp_metrics *m, struct sock *sk, int from)
+/* The marks of a socket that is established. */
+static __always_inline __u32 established_marks(enum change_source source)
+{
+	return source == FROM_SOCK_OPS ? TCP_SOCKET_ESTABLISHED | TCP_SOCKET_FOLLOWED
+				       : TCP_SOCKET_ESTABLISHED;
+}
+
+static __always_inline void on_established(struct tcp_metrics *m, struct sock *sk,
+					   enum change_source source, int from)
 {
 	__u64 now = bpf_ktime_get_ns(), start = 0, took;
 	struct tcp_cgroup_counters *counters;
@@ -141,16 +145,21 @@ static __always_inline void on_established(struct tcp_metrics *m, struct sock *s
 		return;
 	is_new = is_new_socket(sk);
 	if (!is_new)
-		told = establish_socket(cookie_of(sk), now, ESTABLISHED_MARKS, &start);
-	/* Who accepts one is told before; who connects, when it is known how it began. */
-	count_cleared(m, is_passive || start || told == CHANGE_IS_TOLD);
+		told = establish_socket(cookie_of(sk, source), now, established_marks(source),
+					&start);
+	/*
+	 * tcp_events follows each accepted connection, and of the others those whose start
+	 * is known.
+	 */
+	count_cleared(m, source, is_passive || start || told == CHANGE_IS_TOLD);
 	if (told == CHANGE_IS_TOLD)
 		return;
 	if (told == CHANGE_OF_UNKNOWN &&
-	    !keep_socket(sk, now, is_passive ? TCP_PASSIVE : TCP_ACTIVE, ESTABLISHED_MARKS, is_new))
-		/* Who connects was counted when it began. */
+	    !keep_socket(sk, source, now, is_passive ? TCP_PASSIVE : TCP_ACTIVE,
+			 established_marks(source), is_new))
+		/* A connecting socket was counted as full when it began. */
 		add(&m->sockets_full, is_passive);
-	counters = counters_of(place_of_cgroup(sk));
+	counters = counters_of(slot_of_cgroup(sk));
 	if (!counters)
 		return;
 	if (is_passive) {
@@ -166,7 +175,7 @@ static __always_inline void on_established(struct tcp_metrics *m, struct sock *s
 	observe(m->connect, TCP_CONNECT_BUCKETS, connect_bucket(took), &m->connect_ns, took);
 }
 
-/* Whether what a closed socket carried counts, of which nothing is known. */
+/* Whether what a closed socket carried counts if the socket had no slot. */
 static __always_inline bool counts_unknown(void)
 {
 	struct tcp_settings *settings;
@@ -176,36 +185,38 @@ static __always_inline bool counts_unknown(void)
 	return settings && !settings->settling;
 }
 
-static __always_inline void on_closed(struct tcp_metrics *m, struct sock *sk, int from)
+static __always_inline void on_closed(struct tcp_metrics *m, struct sock *sk,
+				      enum change_source source, int from)
 {
 	struct known_socket known = { .direction = TCP_UNKNOWN };
 	struct tcp_cgroup_counters *counters;
 	struct tcp_sock *tp;
-	__u32 rtt, place;
+	__u32 rtt, slot;
 	__u64 took;
 	int told;
 
-	told = close_socket(cookie_of(sk), sk, &known);
+	told = close_socket(cookie_of(sk, source), sk, &known);
 	tp = bpf_skc_to_tcp_sock(sk);
 	if (!tp || from == TCP_LISTEN)
 		return;
-	count_cleared(m, known.marks & TCP_SOCKET_FOLLOWED ||
-				 (from == TCP_SYN_SENT && known.start_ns && tp->segs_out));
+	count_cleared(m, source,
+		      known.marks & TCP_SOCKET_FOLLOWED ||
+			      (from == TCP_SYN_SENT && known.start_ns && tp->segs_out));
 	if (told == CHANGE_IS_TOLD)
 		return;
-	place = place_of_cgroup(sk);
+	slot = slot_of_cgroup(sk);
 	if (told == CHANGE_IS_FIRST || counts_unknown())
-		count_traffic(m, place, &known, tp->bytes_sent - tp->bytes_retrans,
+		count_traffic(m, slot, &known, tp->bytes_sent - tp->bytes_retrans,
 			      received_bytes(tp->bytes_received, sk->__sk_common.skc_flags),
 			      tp->total_retrans);
 	if (from == TCP_SYN_SENT) {
 		count(&m->failed[family_of(sk)][failure_reason(sk->sk_err, tp->segs_out)]);
-		counters = counters_of(place);
+		counters = counters_of(slot);
 		if (counters)
 			count(&counters->failed);
 		return;
 	}
-	/* A child, or a simultaneous open, that was never established. */
+	/* A child, or a simultaneous open, that never became established. */
 	if (from == TCP_SYN_RECV)
 		return;
 	if (known.start_ns) {
@@ -219,25 +230,26 @@ static __always_inline void on_closed(struct tcp_metrics *m, struct sock *sk, in
 			&m->round_trip_8th_us, rtt);
 }
 
-/* Either source may report a change to the same state; none of those counts. */
-static __always_inline void on_state_change(struct sock *sk, int from, int to)
+/* Both sources may report a change to the same state; it is not counted. */
+static __always_inline void on_state_change(struct sock *sk, enum change_source source, int from,
+					    int to)
 {
 	struct tcp_metrics *m;
 
 	if (!is_counted(to) || from == to)
 		return;
-	/* An MPTCP parent (262) or SCTP (132) socket passes the tracepoint as well. */
+	/* MPTCP parent (262) and SCTP (132) sockets pass the tracepoint as well. */
 	if (sk->sk_protocol != IPPROTO_TCP)
 		return;
 	m = metrics();
 	if (!m)
 		return;
 	if (to == TCP_ESTABLISHED)
-		on_established(m, sk, from);
+		on_established(m, sk, source, from);
 	else if (to == TCP_CLOSE)
-		on_closed(m, sk, from);
+		on_closed(m, sk, source, from);
 	else
-		on_begun(m, sk, is_new_socket(sk));
+		on_begun(m, sk, source, is_new_socket(sk));
 }
 
 #endif

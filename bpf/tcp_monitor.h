@@ -2,13 +2,12 @@
 /*
  * The TCP counters: layouts of the maps `tcp_metrics` and `tcp_sockets`.
  *
- * tcp_metrics is a per-CPU array: a reader gets one struct tcp_metrics for each
- * possible CPU and adds them up, over both keys. The programs count in one of them;
- * the other holds what earlier layouts had counted, put there by attach.sh before the
- * map is in its place. The counters count up from the first attachment and wrap at
- * 2^64. Host byte order.
+ * tcp_metrics is a per-CPU array: a reader gets one struct tcp_metrics for each possible
+ * CPU and adds them up, over both keys. The programs count in one entry. The other has what
+ * older layouts counted; attach.sh puts it there before it pins the map. The counters start
+ * with the first attachment and wrap at 2^64. Host byte order.
  *
- * Members are only ever appended: of a shorter struct, what is there keeps its place.
+ * Members are only ever appended: in a shorter struct, each member has the same offset.
  */
 #ifndef CONNPIN_TCP_MONITOR_H
 #define CONNPIN_TCP_MONITOR_H
@@ -17,31 +16,31 @@
 
 #define TCP_METRICS_ENTRIES 2
 #define TCP_METRICS_LIVE 0    /* key: what the programs count */
-#define TCP_METRICS_CARRIED 1 /* key: what came from a map of an older layout */
+#define TCP_METRICS_CARRIED 1 /* key: carried over from a map of an older layout */
 
 /* Why an attempt failed. */
 enum {
 	TCP_REFUSED,	 /* a RST answered the SYN */
 	TCP_TIMEOUT,	 /* nothing answered */
-	TCP_UNREACHABLE, /* ICMP said so, or the route is gone */
-	TCP_ABORTED,	 /* this host closed it, the SYN was sent */
-	TCP_LOCAL,	 /* no SYN was sent */
+	TCP_UNREACHABLE, /* by ICMP, or because the route is gone */
+	TCP_ABORTED,	 /* this host gave up, after a SYN */
+	TCP_LOCAL,	 /* this host gave up, before a SYN */
 	TCP_OTHER,	 /* any other error */
 	TCP_REASONS,
 };
 
-/* Addresses that are IPv4-mapped are IPv4. */
+/* IPv4-mapped addresses are IPv4. */
 enum { TCP_IPV4, TCP_IPV6, TCP_FAMILIES };
 
 /*
- * Who opened a connection. Unknown: it is older than the attachment, or
+ * Which side opened a connection. Unknown: it is older than the attachment, or
  * `tcp_sockets` was full.
  */
 enum { TCP_ACTIVE, TCP_PASSIVE, TCP_UNKNOWN, TCP_DIRECTIONS };
 
 /*
- * Upper bounds of the buckets, inclusive: X(value, "seconds"). The value is in the
- * unit that the kernel counts in, the text as OpenMetrics wants it.
+ * Upper bounds of the buckets, inclusive: X(value, "seconds"). The value is in the unit in
+ * which the kernel counts, the text as OpenMetrics wants it.
  */
 #define TCP_CONNECT_BOUNDS_NS(X) \
 	X(100000ull, "0.0001")   \
@@ -74,7 +73,7 @@ enum { TCP_ACTIVE, TCP_PASSIVE, TCP_UNKNOWN, TCP_DIRECTIONS };
 	X(21600000000000ull, "21600.0") \
 	X(86400000000000ull, "86400.0")
 
-/* Eighths of a microsecond, as the kernel keeps the smoothed time. */
+/* In eighths of a microsecond, as in the kernel. */
 #define TCP_ROUND_TRIP_BOUNDS_8TH_US(X) \
 	X(80, "1e-05")                  \
 	X(200, "2.5e-05")               \
@@ -98,17 +97,17 @@ enum { TCP_ACTIVE, TCP_PASSIVE, TCP_UNKNOWN, TCP_DIRECTIONS };
 #define TCP_LIFETIME_BUCKETS (1 TCP_LIFETIME_BOUNDS_NS(TCP_COUNT_BOUND))
 #define TCP_ROUND_TRIP_BUCKETS (1 TCP_ROUND_TRIP_BOUNDS_8TH_US(TCP_COUNT_BOUND))
 
-/* What connections carried: added when one closes, and as it goes (see tcp_sockets). */
+/* What connections carried, added at their close and at each reading of the live sockets. */
 struct tcp_traffic {
-	__u64 sent;	     /* bytes of payload, the first time each is sent */
+	__u64 sent;	     /* bytes of payload, without retransmissions */
 	__u64 received;	     /* bytes of payload, in order */
-	__u64 retransmitted; /* segments, SYN among them */
+	__u64 retransmitted; /* segments, the SYN included */
 };
 
 struct tcp_metrics {
 	/*
-	 * The first three count no more: since there are families and reasons, a total
-	 * is the sum of those and of what an older connpin left here.
+	 * The first three are no longer written. With families and reasons counted apart, a
+	 * total is the sum of these and of what an older connpin left here.
 	 */
 	__u64 active_connections;  /* SYN_SENT to ESTABLISHED */
 	__u64 passive_connections; /* SYN_RECV to ESTABLISHED */
@@ -121,39 +120,42 @@ struct tcp_metrics {
 	__u64 failed[TCP_FAMILIES][TCP_REASONS];
 	struct tcp_traffic traffic[TCP_DIRECTIONS];
 
-	/* Each value counts in one bucket, the last being for those over every bound. */
+	/* Each value counts in one bucket; the last bucket is for values above all bounds. */
 	__u64 connect[TCP_CONNECT_BUCKETS];   /* SYN_SENT to ESTABLISHED */
 	__u64 connect_ns;		      /* the sum of the values */
 	__u64 lifetime[TCP_LIFETIME_BUCKETS]; /* ESTABLISHED to CLOSE */
 	__u64 lifetime_us;
-	__u64 round_trip[TCP_ROUND_TRIP_BUCKETS]; /* smoothed, at CLOSE */
+	__u64 round_trip[TCP_ROUND_TRIP_BUCKETS]; /* smoothed round-trip time, at CLOSE */
 	__u64 round_trip_8th_us;
 
-	__u64 sockets_full; /* sockets that found no place in tcp_sockets */
+	__u64 sockets_full; /* sockets that found no free slot in tcp_sockets */
 
-	/* What other sock_ops programs of the host did to tcp_events. */
-	__u64 reply_written; /* changes told with an argument that is not the socket's state */
-	__u64 flags_cleared; /* changes of followed sockets that were not told any more */
+	/* What sock_ops programs of others did to the counting by tcp_events. */
+	__u64 reply_written; /* changes whose first argument is not the socket's state */
+	__u64 flags_cleared; /* changes of followed sockets that tcp_events did not see */
 };
 
-_Static_assert(sizeof(struct tcp_metrics) == 656, "a new layout: append, and only append");
+_Static_assert(sizeof(struct tcp_metrics) == 656, "append only, then put the new size here");
 
 /*
- * Map `tcp_sockets`, an array: the sockets that are connecting, connected or
- * listening, as far as their state changes were seen. For the programs alone: nobody
- * but root may read it, it holds kernel addresses.
+ * Map `tcp_sockets`, an array: the sockets that are connecting, connected or listening and
+ * whose state changes were seen. It is for the programs alone: only root may read it,
+ * because it has kernel addresses.
  *
- * A socket is found by its cookie, a number that the kernel gives out once: in the
- * group that its low bits name, at any of the places there. Cookies are given out
- * one after another, so groups fill evenly.
+ * A socket is found by its cookie, a number that the kernel gives out once. The low bits of
+ * the cookie name a group, and the socket may have any slot of that group. The kernel
+ * counts cookies up, so groups fill evenly.
  */
 #define TCP_SOCKETS 16384 /* default capacity, setting TCP_SOCKETS; a power of two */
 #define TCP_SOCKETS_GROUP 8
 
 struct tcp_socket {
-	__u64 start_ns; /* CLOCK_MONOTONIC of SYN_SENT, then of ESTABLISHED; 0 unknown */
+	__u64 start_ns; /* CLOCK_MONOTONIC of SYN_SENT, then of ESTABLISHED; 0: not known */
 	__u64 sk;	/* address of its struct sock */
-	/* Its share of struct tcp_traffic that is counted: see TCP_COOKIE_SIDE. */
+	/*
+	 * What is counted of it in struct tcp_traffic; TCP_COOKIE_SIDE names the active
+	 * half.
+	 */
 	__u64 sent[2];
 	__u64 received[2];
 	__u32 retransmitted[2];
@@ -161,23 +163,25 @@ struct tcp_socket {
 	__u32 marks; /* TCP_SOCKET_* */
 };
 
-#define TCP_SOCKET_ESTABLISHED 1 /* that it was established has been counted */
-#define TCP_SOCKET_FOLLOWED 2	 /* and tcp_events was to be told of its further changes */
+#define TCP_SOCKET_ESTABLISHED 1 /* its change to ESTABLISHED has been counted */
+#define TCP_SOCKET_FOLLOWED 2	 /* and tcp_events was to see its further changes */
 
 struct tcp_socket_group {
-	__u64 words[TCP_SOCKETS_GROUP]; /* cookie and bits below; a cache line */
+	/* The words of a group are one cache line, which a search reads. */
+	__u64 words[TCP_SOCKETS_GROUP]; /* cookie and TCP_COOKIE_* of each slot */
 	struct tcp_socket sockets[TCP_SOCKETS_GROUP];
 };
 
 /*
- * By cgroup. Map `tcp_cgroups`, an array with one entry, names the cgroups that have a
- * place; `tcp_cgroup_metrics`, a per-CPU array with one entry, counts for each place.
- * Place 0 is for all others: those that came when no place was free, and those that
- * are gone. One entry each, so that one look-up reads all. With a setting CGROUP_SERIES of
- * 0 no cgroup gets a place, and these metrics are left out.
+ * The counters by cgroup. Map `tcp_cgroups`, an array with one entry, names the cgroups
+ * that have a slot; `tcp_cgroup_metrics`, a per-CPU array with one entry, has the counters
+ * of each slot. (The members that are named place or places are slots.) Slot 0 is for all
+ * other cgroups: those that came when no slot was free, and those that are gone. Each map
+ * has one entry, so that one look-up reads all of it. With the setting CGROUP_SERIES at 0
+ * no cgroup gets a slot, and these metrics are left out.
  */
 #define TCP_CGROUPS_ENTRIES 1
-#define TCP_CGROUPS_MAX 512 /* the counters of one more fit a per-CPU value, of 32 kB */
+#define TCP_CGROUPS_MAX 512 /* with slot 0, their counters fit a per-CPU value of 32 kB */
 #define TCP_CGROUP_HINTS 256
 #define TCP_CGROUP_SERIES 256 /* default of the setting CGROUP_SERIES */
 #define TCP_CGROUP_LINGER 300 /* default of the setting CGROUP_LINGER, in seconds */
@@ -187,24 +191,24 @@ enum {
 	TCP_CGROUP_FREE,
 	TCP_CGROUP_TAKEN, /* being filled in */
 	TCP_CGROUP_USED,
-	TCP_CGROUP_LEAVING, /* gone; its counts will move to place 0 */
+	TCP_CGROUP_LEAVING, /* gone; its counts move to another slot */
 };
 
 struct tcp_cgroup {
-	__u64 id;      /* as cgroup.id of the kernel and name_to_handle_at(2) have it; 0 leaving */
-	__u64 gone_ns; /* CLOCK_MONOTONIC when it was first found removed; 0 it is there */
+	__u64 id;      /* the cgroup id, as in name_to_handle_at(2); 0: leaving */
+	__u64 gone_ns; /* CLOCK_MONOTONIC when it was first found removed; 0: it exists */
 	__u32 state;
-	__u32 truncated;	    /* 1: the path has an end that did not fit */
-	__u32 path_hash;	    /* of the path, odd; 0 of an older connpin's */
-	char path[TCP_CGROUP_PATH]; /* from the root of the hierarchy, ends with 0 */
-	__u64 subtree;		    /* the delegated one that it is in; 0 none */
+	__u32 truncated;	    /* 1: the path is longer and cut */
+	__u32 path_hash;	    /* of the path, odd; 0: written by an older connpin */
+	char path[TCP_CGROUP_PATH]; /* from the root of the hierarchy, ends with NUL */
+	__u64 subtree;		    /* id of the delegated subtree that it is in; 0: none */
 };
 
 struct tcp_cgroups {
-	__u64 used; /* places that are not free */
-	/* Where the cgroup that last had these low bits of its id was: to be checked there. */
+	__u64 used; /* slots that are not free */
+	/* For the low bits of a cgroup id, the slot of the last such cgroup; a hint. */
 	__u32 hints[TCP_CGROUP_HINTS];
-	struct tcp_cgroup places[TCP_CGROUPS_MAX + 1]; /* place 0 has no name */
+	struct tcp_cgroup places[TCP_CGROUPS_MAX + 1]; /* slot 0 has no name */
 };
 
 struct tcp_cgroup_counters {
@@ -222,37 +226,37 @@ struct tcp_cgroup_metrics {
 _Static_assert(sizeof(struct tcp_cgroup) == 256, "explicit padding");
 _Static_assert(sizeof(struct tcp_cgroup_metrics) <= 32768, "the most that a CPU may have");
 
-/* Map `tcp_cgroup_index`, a hash: cgroup id to place. For the programs alone. */
+/* Map `tcp_cgroup_index`, a hash from cgroup id to slot. For the programs alone. */
 struct tcp_cgroup_place {
 	__u64 cgroup; /* address of the struct cgroup */
 	__u64 place;
 };
 
 /*
- * Map `tcp_cgroup_shares`, a hash: how many places the cgroups of a delegated subtree
- * have. That begins with the uppermost cgroup whose directory root does not own, and its
- * id is the key: whoever it was given to makes as many cgroups below as they like, of any
- * owner, but none beside it. A subtree gets a further place only while it has fewer than
- * are free, so that some remain, however many subtrees there are; the cgroups that get none
- * count in place 0. For the programs alone.
+ * Map `tcp_cgroup_shares`, a hash: the number of slots that the cgroups of a delegated
+ * subtree have. Such a subtree begins at the uppermost cgroup whose directory root does not
+ * own; the id of that cgroup is the key. Its user may create any number of cgroups below
+ * it, of any owner, but none beside it. A subtree gets another slot only while it has fewer
+ * slots than are free. So some remain free however many subtrees there are; cgroups that
+ * get no slot count in slot 0. For the programs alone.
  */
 struct tcp_cgroup_share {
 	__u64 cgroup; /* address of the struct cgroup */
 	__u64 places;
 };
 
-#define TCP_CGROUP_LEVELS 64 /* a cgroup further down has no place */
+#define TCP_CGROUP_LEVELS 64 /* a cgroup further down gets no slot */
 
 /*
- * Map `tcp_path_room`, a per-CPU array with one entry: where a path is put together,
- * as far as 256 bytes, then a name of as many. For the programs alone.
+ * Map `tcp_path_room`, a per-CPU array with one entry: the scratch buffer for building a
+ * path, of up to 256 bytes and then a name of up to 256. For the programs alone.
  */
 #define TCP_PATH_ROOM_ENTRIES 1
-#define TCP_CGROUP_DEPTH 16 /* of more levels the uppermost are left out */
+#define TCP_CGROUP_DEPTH 16 /* deeper paths lose their uppermost levels */
 
 struct tcp_path_room {
-	__u64 busy;		       /* 1: somebody on this CPU is in the middle of one */
-	__u64 chain[TCP_CGROUP_DEPTH]; /* struct kernfs_node *, upwards */
+	__u64 busy;		       /* 1: a program on this CPU is using the buffer */
+	__u64 chain[TCP_CGROUP_DEPTH]; /* struct kernfs_node *, from the cgroup upwards */
 	char bytes[512];
 };
 
@@ -264,33 +268,33 @@ struct tcp_settings {
 	__u32 cgroup_linger; /* seconds */
 	__u32 by_events;     /* 1: tcp_events counts the sockets that it follows */
 	/*
-	 * 1: attach.sh is not done. A socket without a place in tcp_sockets that closes may
-	 * be older than the attachment, or another build's program has counted it.
+	 * 1: attach.sh is at work. A socket that closes without a slot in tcp_sockets may
+	 * be older than the attachment, or counted by another build's program.
 	 */
 	__u32 settling;
 };
 
 /*
- * What reading links/on_read_sockets gives: sockets by state, a number of
- * include/net/tcp_states.h each. Of those in CLOSE only the ones that are kept yet; the
- * half-open requests are apart.
+ * The content of links/on_read_sockets: the number of sockets in each state, indexed as in
+ * include/net/tcp_states.h. In CLOSE only those count that still have a slot. Half-open
+ * requests are counted apart.
  */
 #define TCP_STATES 13
-#define TCP_READERS_ENTRIES 1 /* map tcp_readers: a __u64, 1 while someone reads */
+#define TCP_READERS_ENTRIES 1 /* map tcp_readers: a __u64, 1 while a reader counts */
 
 struct tcp_live {
 	__u64 states[TCP_STATES];
-	__u64 all_namespaces; /* 1: TIME_WAIT is that of every network namespace */
-	__u64 requests;	      /* half-open: what the other tools call SYN_RECV */
+	__u64 all_namespaces; /* 1: TIME_WAIT covers every network namespace */
+	__u64 requests;	      /* half-open requests, which other tools show as SYN_RECV */
 	__u64 sockets_capacity;
-	__u64 cgroup_series; /* the most cgroups with a place, and how many have one */
-	__u64 cgroups_used;
+	__u64 cgroup_series; /* the most cgroups that may have a slot */
+	__u64 cgroups_used;  /* how many have one */
 };
 
-#define TCP_COOKIE_SIDE (1ull << 63)   /* which half of the pairs holds; stays when free */
+#define TCP_COOKIE_SIDE (1ull << 63)   /* the active half of the pairs; a free slot keeps it */
 #define TCP_COOKIE_BUSY (1ull << 62)   /* being filled in */
-#define TCP_COOKIE_CLOSED (1ull << 61) /* free; the socket that had it has closed */
-#define TCP_COOKIE_LIFE (1ull << 53)   /* counts up when a socket connects again */
+#define TCP_COOKIE_CLOSED (1ull << 61) /* free; its last socket has closed */
+#define TCP_COOKIE_LIFE (1ull << 53)   /* counts up when the socket connects again */
 #define TCP_COOKIE_LIVES (255 * TCP_COOKIE_LIFE)
 #define TCP_COOKIE_BITS (TCP_COOKIE_SIDE | TCP_COOKIE_BUSY | TCP_COOKIE_CLOSED | TCP_COOKIE_LIVES)
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * tcp_older: puts the sockets that were there before the attachment into tcp_sockets. An
+ * tcp_older: puts the sockets that are older than the attachment into tcp_sockets. An
  * iterator that attach.sh reads once in each network namespace.
  */
 #include "tcp_metrics.bpf.h"
 #include "tcp_sockets.bpf.h"
 
-/* Their beginning is not known, and what they have carried is not counted. */
+/* When they began is not known, and what they have carried so far is not counted. */
 SEC("iter/tcp")
 int on_read_older(struct bpf_iter__tcp *ctx)
 {
@@ -14,7 +14,7 @@ int on_read_older(struct bpf_iter__tcp *ctx)
 	struct sock_common *skc = ctx->sk_common;
 	struct tcp_sock *tp;
 
-	/* Neither half-open requests nor TIME_WAIT sockets are full sockets. */
+	/* Half-open requests and TIME_WAIT sockets are no full sockets. */
 	if (!skc)
 		return 0;
 	tp = bpf_skc_to_tcp_sock(skc);
@@ -26,3 +26,5 @@ int on_read_older(struct bpf_iter__tcp *ctx)
 	put_older_socket(cookie_bits(bpf_get_socket_cookie(tp)), tp, &known);
 	return 0;
 }
+
+char LICENSE[] SEC("license") = "GPL";

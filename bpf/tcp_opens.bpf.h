@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Who opens a TCP connection, from sock_ops. BPF side only; a part of handle_sockops. */
+/*
+ * Records which process opens a TCP connection, from sock_ops. BPF side only; a part of
+ * handle_sockops (port_tracker.bpf.c).
+ */
 #ifndef CONNPIN_TCP_OPENS_BPF_H
 #define CONNPIN_TCP_OPENS_BPF_H
 
@@ -7,7 +10,7 @@
 
 #if HAS(TCP_OPENS)
 #ifndef PID_ONLY
-/* Whether the connect is of a further subflow of an MPTCP connection. */
+/* Whether TP is a further subflow of an MPTCP connection. */
 static __always_inline bool is_join(struct tcp_sock *tp)
 {
 	struct mptcp_subflow_context *subflow;
@@ -18,20 +21,20 @@ static __always_inline bool is_join(struct tcp_sock *tp)
 	return BPF_CORE_READ_BITFIELD_PROBED(subflow, request_join);
 }
 
-/* What the socket itself has to tell. */
+/* Take what only the socket has. */
 static __always_inline void look_at_socket(struct opened *opened, struct tcp_sock *tp)
 {
 	opened->of_nobody = is_join(tp);
 	set_netns(opened, (struct sock *)tp);
 }
 #else
-/* A further subflow that "ip mptcp" asked for can't be told: it is that command's. */
+/* The PID-only variant records a subflow that "ip mptcp" asked for as that command's. */
 static __always_inline void look_at_socket(struct opened *opened, struct tcp_sock *tp)
 {
 }
 #endif
 
-/* The process of now connects the socket of CTX, which is TP. */
+/* The current process connects the socket of CTX, which is TP. */
 static __noinline void record_connect(struct bpf_sock_ops *ctx, struct tcp_sock *tp)
 {
 	struct opened opened = {};
@@ -44,7 +47,7 @@ static __noinline void record_connect(struct bpf_sock_ops *ctx, struct tcp_sock 
 	opened.key.dst_port = bpf_ntohl(ctx->remote_port);
 	opened.key.protocol = IPPROTO_TCP;
 
-	/* The route is known by now, and with it the source address. */
+	/* The route has been chosen by now, and with it the source address. */
 	if (ctx->family == AF_INET) {
 		set_v4(opened.key.dst_ip, ctx->remote_ip4);
 		set_src_v4(opened.src_ip, ctx->local_ip4);

@@ -2,9 +2,10 @@
 /*
  * tcp_resets_sent: counts the RSTs that this host sends, by a raw tracepoint.
  *
- * From Linux 6.10 on it fires for every RST that leaves. Before, it misses those that no
- * full socket sends: tcp_resets_sent_early counts them. The arguments are not looked at
- * (each may be NULL), so a raw tracepoint does, which needs no BTF of the kernel.
+ * From Linux 6.10 on the tracepoint fires for every RST. Earlier ones miss the RSTs that no
+ * full socket sends: tcp_resets_sent_early counts those. The program does not read the
+ * arguments, each of which may be NULL, so a raw tracepoint is enough, which needs no
+ * kernel BTF.
  */
 #include "tcp_metrics.bpf.h"
 
@@ -14,3 +15,5 @@ int on_send_reset(void *ctx)
 	on_reset_sent();
 	return 0;
 }
+
+char LICENSE[] SEC("license") = "GPL";

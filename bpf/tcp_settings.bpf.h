@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The settings that attach.sh writes for the programs of TCP. BPF side only. */
+/* The settings that attach.sh writes for the TCP programs. BPF side only. */
 #ifndef CONNPIN_TCP_SETTINGS_BPF_H
 #define CONNPIN_TCP_SETTINGS_BPF_H
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The table of TCP sockets: when each began, and how much of what it carried is
- * counted already. BPF side only.
+ * The table of TCP sockets: when each began, and what is counted already of what it
+ * carried. BPF side only.
  *
- * An array searched by cookie costs a fifth of what socket storage costs for each
- * connection, and six tenths of what a hash does, and can be walked. The changes of one socket come
- * one after another, under its lock; places are taken and left with a compare-and-exchange of one
- * word, since sockets of other CPUs share the group.
+ * For each connection, an array searched by cookie costs a fifth of socket storage and six
+ * tenths of a hash, and a program can walk it. The changes of one socket are serialized by
+ * its lock. Slots are claimed and freed by a compare-and-swap of one word, because sockets
+ * on other CPUs share the group.
  */
 #ifndef CONNPIN_TCP_SOCKETS_BPF_H
 #define CONNPIN_TCP_SOCKETS_BPF_H
@@ -23,27 +23,31 @@ struct {
 
 /*
  * A cookie without the bits that have another use here. The kernel counts cookies up from
- * 1, and down from 2^64 where one task interrupts another that gets one: these two do not
- * meet below 2^52 either.
+ * 1, and down from 2^64 when a task that gets one is interrupted by another. Without these
+ * bits the two ranges do not meet below 2^52 either.
  */
 static __always_inline __u64 cookie_bits(__u64 cookie)
 {
 	return cookie & ~TCP_COOKIE_BITS;
 }
 
-/* Where the program has another way to ask, it did so, and the socket has one. */
-static __always_inline __u64 cookie_of(struct sock *sk)
+/* How a program learns of a state change: from sock_ops or from a tracing hook. */
+enum change_source { FROM_SOCK_OPS, FROM_TRACING };
+
+/*
+ * The cookie of SK. A sock_ops program has made the kernel give it one by its context before,
+ * so a load is enough.
+ */
+static __always_inline __u64 cookie_of(struct sock *sk, enum change_source source)
 {
-#ifdef SOCKET_HAS_COOKIE
-	return cookie_bits(sk->__sk_common.skc_cookie.counter);
-#else
+	if (source == FROM_SOCK_OPS)
+		return cookie_bits(sk->__sk_common.skc_cookie.counter);
 	return cookie_bits(bpf_get_socket_cookie(sk));
-#endif
 }
 
 /*
- * A load that those after it can't overtake. BPF has no weaker one than an atomic
- * operation that returns something; x86 and s390 keep loads in order anyway.
+ * A load that no later load overtakes. BPF has nothing weaker for it than an atomic
+ * operation that returns a value; x86 and s390 keep loads in order anyway.
  */
 static __always_inline __u64 load_acquire(__u64 *word)
 {
@@ -59,25 +63,25 @@ static __always_inline __u64 load_acquire(__u64 *word)
 
 static __always_inline struct tcp_socket_group *group_of(__u64 cookie)
 {
-	/* The capacity is a setting. */
+	/* The capacity is a setting, so it comes from the map. */
 	const struct bpf_map *map = (const void *)&tcp_sockets;
 	__u32 key = (__u32)cookie & (map->max_entries - 1);
 
 	return bpf_map_lookup_elem(&tcp_sockets, &key);
 }
 
-/* Whether the place with this word is the socket's with COOKIE, be it open or closed. */
-static __always_inline bool is_place_of(__u64 word, __u64 cookie)
+/* Whether the slot with this WORD is that of the socket with COOKIE, open or closed. */
+static __always_inline bool is_slot_of(__u64 word, __u64 cookie)
 {
 	return (word & ~(TCP_COOKIE_SIDE | TCP_COOKIE_CLOSED | TCP_COOKIE_LIVES)) == cookie;
 }
 
 /*
- * The place in its group of the socket with COOKIE; TCP_SOCKETS_GROUP when there is
- * none, as for a socket without a cookie, whose 0 free places have as well. A function
- * of its own, so that the verifier goes on with one answer, not nine.
+ * The slot, in its group, of the socket with COOKIE; TCP_SOCKETS_GROUP when it has none,
+ * also for the cookie 0, which free slots have. Global, so that the verifier continues with
+ * one unknown result instead of nine states.
  */
-__noinline __u32 place_of_cookie(__u64 cookie)
+__noinline __u32 slot_of_cookie(__u64 cookie)
 {
 	struct tcp_socket_group *group = group_of(cookie);
 	__u32 i;
@@ -86,13 +90,13 @@ __noinline __u32 place_of_cookie(__u64 cookie)
 		return TCP_SOCKETS_GROUP;
 #pragma unroll
 	for (i = 0; i < TCP_SOCKETS_GROUP; i++)
-		if (is_place_of(group->words[i], cookie))
+		if (is_slot_of(group->words[i], cookie))
 			break;
 	return i;
 }
 
-/* Take a free place in the group of COOKIE; TCP_SOCKETS_GROUP when there is none. */
-__noinline __u32 claim_place_for(__u64 cookie)
+/* Claim a free slot in the group of COOKIE; TCP_SOCKETS_GROUP when there is none. */
+__noinline __u32 claim_slot_for(__u64 cookie)
 {
 	struct tcp_socket_group *group = group_of(cookie);
 	__u64 word;
@@ -111,7 +115,7 @@ __noinline __u32 claim_place_for(__u64 cookie)
 	return i;
 }
 
-/* What a socket is kept with. */
+/* What the table has of a socket. */
 struct known_socket {
 	__u64 start_ns;
 	__u64 sent;
@@ -121,22 +125,25 @@ struct known_socket {
 	__u32 marks;
 };
 
-/* Fill in place I of GROUP, which is claimed, and make it what WORD says. */
-static __always_inline void fill_place(struct tcp_socket_group *group, __u32 i, __u64 word,
-				       void *sk, const struct known_socket *known)
+/* Fill in the claimed slot I of GROUP and publish it with WORD. */
+static __always_inline void fill_slot(struct tcp_socket_group *group, __u32 i, __u64 word, void *sk,
+				      const struct known_socket *known)
 {
 	struct tcp_socket *socket;
 	__u32 side = word >> 63;
-	__u64 *place;
+	__u64 *word_of_slot;
 
-	/* The register that is checked has to be the one that is used, at once. */
+	/*
+	 * Keeps clang from checking one register and using another; the addresses follow at
+	 * once.
+	 */
 	barrier_var(i);
 	if (i >= TCP_SOCKETS_GROUP)
 		return;
 	socket = &group->sockets[i];
-	place = &group->words[i];
+	word_of_slot = &group->words[i];
 	barrier_var(socket);
-	barrier_var(place);
+	barrier_var(word_of_slot);
 	socket->start_ns = known->start_ns;
 	socket->sk = (__u64)sk;
 	socket->sent[side] = known->sent;
@@ -144,26 +151,26 @@ static __always_inline void fill_place(struct tcp_socket_group *group, __u32 i, 
 	socket->retransmitted[side] = known->retransmitted;
 	socket->direction = known->direction;
 	socket->marks = known->marks;
-	/* A barrier, so that who sees the cookie sees the rest. */
-	__sync_lock_test_and_set(place, word);
+	/* A full barrier: a program that sees the cookie sees the rest. */
+	__sync_lock_test_and_set(word_of_slot, word);
 }
 
-/* Fill in a free place for COOKIE, with these BITS of its word; false when there is none. */
-static __always_inline bool fill_free_place(struct tcp_socket_group *group, __u64 cookie,
-					    __u64 bits, void *sk, const struct known_socket *known)
+/* Fill in a free slot for COOKIE, with BITS in its word; false when there is none. */
+static __always_inline bool fill_free_slot(struct tcp_socket_group *group, __u64 cookie, __u64 bits,
+					   void *sk, const struct known_socket *known)
 {
-	__u32 i = claim_place_for(cookie);
+	__u32 i = claim_slot_for(cookie);
 
 	if (i >= TCP_SOCKETS_GROUP)
 		return false;
-	fill_place(group, i, (group->words[i] & TCP_COOKIE_SIDE) | bits | cookie, sk, known);
+	fill_slot(group, i, (group->words[i] & TCP_COOKIE_SIDE) | bits | cookie, sk, known);
 	return true;
 }
 
 /*
- * Keep the socket with COOKIE, which begins a life; a new socket has none before. False
- * when its group is full: then its duration will not be known, and what it carried counts
- * when it closes.
+ * Keep the socket with COOKIE, which begins a life; with is_new it has no slot yet. False
+ * when its group is full: then its duration will not be known, and what it carried is
+ * counted when it closes.
  */
 static __always_inline bool put_socket(__u64 cookie, void *sk, const struct known_socket *known,
 				       bool is_new)
@@ -175,12 +182,12 @@ static __always_inline bool put_socket(__u64 cookie, void *sk, const struct know
 
 	if (!group)
 		return false;
-	i = is_new ? TCP_SOCKETS_GROUP : place_of_cookie(cookie);
+	i = is_new ? TCP_SOCKETS_GROUP : slot_of_cookie(cookie);
 	if (i >= TCP_SOCKETS_GROUP)
-		return fill_free_place(group, cookie, 0, sk, known);
+		return fill_free_slot(group, cookie, 0, sk, known);
 	word = group->words[i];
 	if (!(word & TCP_COOKIE_CLOSED)) {
-		/* Two programs may tell of the same beginning. */
+		/* Two programs may report the same beginning. */
 		socket = &group->sockets[i];
 		socket->start_ns = known->start_ns;
 		socket->sent[0] = socket->sent[1] = known->sent;
@@ -190,39 +197,43 @@ static __always_inline bool put_socket(__u64 cookie, void *sk, const struct know
 		socket->marks = known->marks;
 		return true;
 	}
-	/* Another life of the same socket: not the word of before, or a reader who stopped
-	 * in the middle would take it for that.
+	/*
+	 * The same socket lives again. Its word changes, or a reader that was stopped in
+	 * the middle would take it for the earlier life.
 	 */
 	if (__sync_val_compare_and_swap(&group->words[i], word, TCP_COOKIE_BUSY) != word)
-		return fill_free_place(group, cookie, 0, sk, known);
+		return fill_free_slot(group, cookie, 0, sk, known);
 	word = (word & TCP_COOKIE_SIDE) | ((word + TCP_COOKIE_LIFE) & TCP_COOKIE_LIVES) | cookie;
-	fill_place(group, i, word, sk, known);
+	fill_slot(group, i, word, sk, known);
 	return true;
 }
 
-/* Keep the socket with COOKIE, which was there before, unless it is kept or has closed. */
+/*
+ * Keep the socket with COOKIE, which is older than the attachment, unless it has a slot or
+ * has closed.
+ */
 static __always_inline void put_older_socket(__u64 cookie, void *sk,
 					     const struct known_socket *known)
 {
 	struct tcp_socket_group *group = group_of(cookie);
 
-	if (group && place_of_cookie(cookie) >= TCP_SOCKETS_GROUP)
-		fill_free_place(group, cookie, 0, sk, known);
+	if (group && slot_of_cookie(cookie) >= TCP_SOCKETS_GROUP)
+		fill_free_slot(group, cookie, 0, sk, known);
 }
 
 /*
- * What a program finds that is told of a change. Each change counts once, however many
- * programs are told: two builds while one takes the place of the other, or tcp_events and
- * then a tracepoint, where another's program cleared the flags of the socket in between.
- * All of them run one after another under the socket's lock.
+ * What a program learns when it reports a change. Each change is counted once, however many
+ * programs report it: two builds during an upgrade, or tcp_events and then a tracepoint, if
+ * another program cleared the socket's flags in between. They run one after another, under
+ * the socket's lock.
  */
 enum {
-	CHANGE_IS_FIRST,  /* nobody was told before: it is this program's to count */
-	CHANGE_IS_TOLD,	  /* another one has counted it */
-	CHANGE_OF_UNKNOWN /* the socket has no place: nobody can tell */
+	CHANGE_IS_FIRST,  /* no other program has counted it: count it */
+	CHANGE_IS_TOLD,	  /* another program has counted it */
+	CHANGE_OF_UNKNOWN /* the socket has no slot, so it can't be told */
 };
 
-/* The socket with COOKIE is established NOW. START is when it began, 0 when that is not known. */
+/* The socket with COOKIE is established at NOW. START is when it began; 0: not known. */
 static __always_inline int establish_socket(__u64 cookie, __u64 now, __u32 marks, __u64 *start)
 {
 	struct tcp_socket_group *group = group_of(cookie);
@@ -232,7 +243,7 @@ static __always_inline int establish_socket(__u64 cookie, __u64 now, __u32 marks
 	*start = 0;
 	if (!group)
 		return CHANGE_OF_UNKNOWN;
-	i = place_of_cookie(cookie);
+	i = slot_of_cookie(cookie);
 	if (i >= TCP_SOCKETS_GROUP || group->words[i] & TCP_COOKIE_CLOSED)
 		return CHANGE_OF_UNKNOWN;
 	socket = &group->sockets[i];
@@ -245,8 +256,8 @@ static __always_inline int establish_socket(__u64 cookie, __u64 now, __u32 marks
 }
 
 /*
- * The socket with COOKIE is closed: fill in KNOWN, of one that is told already its marks
- * alone. Its place is free then, but goes on saying of whom it was until it has another use.
+ * The socket with COOKIE has closed: fill in KNOWN, or only its marks if the close has been
+ * counted. The slot becomes free, but keeps the cookie until another socket claims it.
  */
 static __always_inline int close_socket(__u64 cookie, struct sock *sk, struct known_socket *known)
 {
@@ -257,16 +268,16 @@ static __always_inline int close_socket(__u64 cookie, struct sock *sk, struct kn
 
 	if (!group)
 		return CHANGE_OF_UNKNOWN;
-	i = place_of_cookie(cookie);
+	i = slot_of_cookie(cookie);
 	if (i >= TCP_SOCKETS_GROUP) {
-		fill_free_place(group, cookie, TCP_COOKIE_CLOSED, sk, known);
+		fill_free_slot(group, cookie, TCP_COOKIE_CLOSED, sk, known);
 		return CHANGE_OF_UNKNOWN;
 	}
 	socket = &group->sockets[i];
-	/* A reader of the live sockets may be turning the side, once: it holds a lock. */
+	/* A reader of the live sockets may change the active half, but only once at a time. */
 	for (int tries = 0; tries < 4; tries++) {
 		word = load_acquire(&group->words[i]);
-		if (!is_place_of(word, cookie))
+		if (!is_slot_of(word, cookie))
 			return CHANGE_OF_UNKNOWN;
 		known->marks = socket->marks;
 		if (word & TCP_COOKIE_CLOSED)
@@ -284,17 +295,17 @@ static __always_inline int close_socket(__u64 cookie, struct sock *sk, struct kn
 	return CHANGE_IS_FIRST;
 }
 
-/* Who opened the connection of the socket with COOKIE, as in struct tcp_socket. */
+/* Which side opened the connection of the socket with COOKIE: TCP_ACTIVE and so on. */
 static __always_inline __u32 direction_of(__u64 cookie)
 {
 	struct tcp_socket_group *group = group_of(cookie);
-	__u32 i = group ? place_of_cookie(cookie) : TCP_SOCKETS_GROUP;
+	__u32 i = group ? slot_of_cookie(cookie) : TCP_SOCKETS_GROUP;
 
 	barrier_var(i);
 	return i < TCP_SOCKETS_GROUP ? group->sockets[i].direction : TCP_UNKNOWN;
 }
 
-/* The socket with COOKIE begins another life, of which nobody else may tell. */
+/* Forget the close of the socket with COOKIE, which begins another life. */
 static __always_inline void forget_closed(__u64 cookie)
 {
 	struct tcp_socket_group *group = group_of(cookie);
@@ -303,7 +314,7 @@ static __always_inline void forget_closed(__u64 cookie)
 
 	if (!group)
 		return;
-	i = place_of_cookie(cookie);
+	i = slot_of_cookie(cookie);
 	if (i >= TCP_SOCKETS_GROUP)
 		return;
 	word = group->words[i];

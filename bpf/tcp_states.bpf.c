@@ -2,9 +2,9 @@
 /*
  * tcp_states: counts TCP state changes by fentry on tcp_set_state().
  *
- * The first choice; tcp_states_tp takes over where the kernel refuses fentry. At entry
- * the socket still has its old state. No transition that is counted goes past
- * tcp_set_state(); LISTEN to SYN_RECV would.
+ * This is the first choice; tcp_states_tp is for kernels that refuse fentry. At entry the
+ * socket still has its old state. Every counted transition goes through tcp_set_state();
+ * LISTEN to SYN_RECV does not, but is not counted.
  */
 #include "tcp_states.bpf.h"
 
@@ -16,9 +16,9 @@ int BPF_PROG(on_set_state, struct sock *sk, int state)
 }
 
 /*
- * Listening is the one state that does not come through tcp_set_state(), and one that
- * fails goes back likewise: after the attempt, then. Linux 5.10 has another argument in
- * front of the return value, but never loads this object.
+ * LISTEN is the only counted state that tcp_set_state() does not set, and an attempt that
+ * fails is undone without it; so the change is counted when it has succeeded. Linux 5.10
+ * has another argument before the return value, but never loads this object.
  */
 SEC("fexit/inet_csk_listen_start")
 int BPF_PROG(on_listen, struct sock *sk, int ret)
@@ -27,3 +27,5 @@ int BPF_PROG(on_listen, struct sock *sk, int ret)
 		on_traced_change(sk, TCP_CLOSE, TCP_LISTEN);
 	return 0;
 }
+
+char LICENSE[] SEC("license") = "GPL";

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* A state change that a tracing program was told of. BPF side only. */
+/* Counts a state change that a tracing program sees. BPF side only. */
 #ifndef CONNPIN_TCP_STATES_BPF_H
 #define CONNPIN_TCP_STATES_BPF_H
 
@@ -11,10 +11,13 @@ static __always_inline void on_traced_change(struct sock *sk, int from, int to)
 	if (!is_counted(to))
 		return;
 	if (!is_left_to_events(sk, to))
-		on_state_change(sk, from, to);
+		on_state_change(sk, FROM_TRACING, from, to);
 	else if (to == TCP_SYN_SENT && !is_new_socket(sk))
-		/* It may fail before the SYN, and what closes then is not what closed before. */
-		forget_closed(cookie_of(sk));
+		/*
+		 * It may fail before the SYN; that close must not be taken for the one
+		 * before.
+		 */
+		forget_closed(cookie_of(sk, FROM_TRACING));
 }
 
 #endif

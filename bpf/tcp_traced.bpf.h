@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Which state changes are left to a traced program, when tcp_events counts those of the
- * sockets that it follows. BPF side only.
+ * Which state changes a tracing program leaves to tcp_events, for the sockets that
+ * tcp_events follows. BPF side only.
  */
 #ifndef CONNPIN_TCP_TRACED_BPF_H
 #define CONNPIN_TCP_TRACED_BPF_H
@@ -10,9 +10,8 @@
 #include "tcp_settings.bpf.h"
 
 /*
- * Whether tcp_events counts this change. It knows nothing of a socket before the SYN, so
- * it comes too late for one that waits for data before that, and for no other. Nothing
- * tells it of one that listens.
+ * Whether tcp_events counts this change. It does not see a socket before the SYN, which is
+ * too late only for a Fast Open connect that waits for data. It is never told of LISTEN.
  */
 static __always_inline bool is_left_to_events(struct sock *sk, int to)
 {

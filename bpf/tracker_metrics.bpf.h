@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* How the tracker counts what it does. BPF side only. */
+/* The tracker's self metrics as the programs write them. BPF side only. */
 #ifndef CONNPIN_TRACKER_METRICS_BPF_H
 #define CONNPIN_TRACKER_METRICS_BPF_H
 
@@ -14,8 +14,8 @@ struct {
 } tracker_metrics SEC(".maps");
 
 /*
- * Count at OFFSET of this CPU's struct tracker_metrics. Atomic, because a task may
- * be preempted by another that records on the same CPU.
+ * Count at OFFSET of this CPU's struct tracker_metrics. Atomic, because another task that
+ * records may preempt this one on the same CPU.
  */
 static __always_inline void count_tracker(__u32 offset)
 {

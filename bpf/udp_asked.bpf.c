@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * udp_asked: remembers who sent to an unconnected UDP socket without having been asked by it,
- * so that port_tracker knows a reply (cgroup/recvmsg4, cgroup/recvmsg6). It observes and
+ * udp_asked: remembers the peers that send to an unconnected UDP socket first, so that
+ * port_tracker recognizes a reply (cgroup/recvmsg4, cgroup/recvmsg6). It observes and
  * always allows.
  *
- * These hooks run when a datagram is read together with its sender's address, as by
- * recvfrom(2), in the task that reads. What a client gets is an answer to what it sent
- * itself, and that is in the connection table.
+ * These hooks run in the reading task when a datagram is read together with its sender's
+ * address, as by recvfrom(2). What a client reads answers what it sent itself, so the
+ * connection table has that destination, and it is not remembered.
  */
 #include "address.bpf.h"
 #include "port_tracker.bpf.h"
 #include "udp_asked.bpf.h"
 
-/* Whether this socket, or one of the same port, has sent there by itself. */
+/* Whether this socket, or another one on its port, has sent to that destination by itself. */
 static __always_inline bool has_sent(const struct conn_key_v6 *to)
 {
 	struct conn_key_v4 key = {
@@ -27,7 +27,7 @@ static __always_inline bool has_sent(const struct conn_key_v6 *to)
 	return bpf_map_lookup_elem(&conn_to_pid_v6, to) != NULL;
 }
 
-/* FROM is the key of a datagram to who has sent this one. */
+/* Remember a peer. FROM is the key that a datagram to it would have. */
 static __always_inline void remember(__u64 cookie, const struct conn_key_v6 *from)
 {
 	struct udp_asked *asked = asked_at(cookie, from);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Which datagrams are replies: those of an unconnected socket to who has sent to it first.
- * BPF side only.
+ * Tells which datagrams are replies: those of an unconnected socket to a peer that sent
+ * first. BPF side only.
  *
- * An entry is written and read in words, and nobody waits: half of one and half of another
- * may pass for a third. A mistake changes no answer, only how much room a record may take.
+ * Entries are written and read word by word, without a lock, so a mix of two may pass for a
+ * third. Such a mistake changes no answer, only how much room a record may take.
  */
 #ifndef CONNPIN_UDP_ASKED_BPF_H
 #define CONNPIN_UDP_ASKED_BPF_H
@@ -21,8 +21,8 @@ struct {
 } udp_asked SEC(".maps");
 
 /*
- * The entry of the socket that COOKIE is of and of the destination of TO. Not a keyed hash:
- * who finds two of one entry gets replies recorded as if they were none.
+ * The entry for a socket's COOKIE and the destination of TO. The hash needs no key: a user
+ * who finds collisions only gets replies recorded as other datagrams are.
  */
 static __always_inline struct udp_asked *asked_at(__u64 cookie, const struct conn_key_v6 *to)
 {
@@ -42,7 +42,7 @@ static __always_inline bool is_asker(const struct udp_asked *asked, __u64 cookie
 	       asked->ip[3] == to->dst_ip[3] && asked->port == to->dst_port;
 }
 
-/* Whether the destination of TO has sent to the socket that COOKIE is of. */
+/* Whether the destination of TO has sent first to the socket with COOKIE. */
 static __always_inline bool was_asked(__u64 cookie, const struct conn_key_v6 *to)
 {
 	const struct udp_asked *asked = asked_at(cookie, to);

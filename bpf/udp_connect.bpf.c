@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * udp_connect: records who connects a UDP socket, by fexit on the functions that do
- * it up to Linux 6.12. udp_connect_split is for later ones, udp_connect_tp for
+ * udp_connect: records which process connects a UDP socket, by fexit on the functions that
+ * do so up to Linux 6.12. udp_connect_split is for later kernels, udp_connect_tp for
  * kernels that refuse fexit.
  */
 #include "udp_connect.bpf.h"
@@ -19,3 +19,5 @@ int BPF_PROG(on_udp_connect6, struct sock *sk, struct sockaddr *uaddr, int addr_
 	on_connected_v6(sk, ret);
 	return 0;
 }
+
+char LICENSE[] SEC("license") = "GPL";

@@ -1,23 +1,23 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What every variant of udp_connect shares: how a UDP socket that has just been
- * connected is recorded. BPF side only.
+ * What the variants of udp_connect share: they record a UDP socket that has just been
+ * connected. BPF side only.
  *
- * Most DNS clients connect before they send: their datagrams carry no address and
- * pass no cgroup hook. When the kernel's connect is done the socket has its source
- * port and the destination as it was resolved, and no packet has left.
+ * Most DNS clients connect before they send: their datagrams carry no address and pass no
+ * cgroup hook. When the kernel's connect returns, the socket has its source port and the
+ * resolved destination, and no packet has left yet.
  */
 #ifndef CONNPIN_UDP_CONNECT_BPF_H
 #define CONNPIN_UDP_CONNECT_BPF_H
 
 #include "port_tracker.bpf.h"
 
-/* What is known of SK, of family AF_INET, whose connect RET has just ended. */
+/* Record SK, of family AF_INET, whose connect has ended with RET. */
 static __always_inline void on_connected_v4(const struct sock *sk, int ret)
 {
 	struct opened opened = {};
 
-	/* Raw sockets pass too. */
+	/* Raw sockets come here as well. */
 	if (ret != 0 || sk->sk_protocol != IPPROTO_UDP)
 		return;
 	set_v4(opened.key.dst_ip, sk->__sk_common.skc_daddr);
@@ -29,13 +29,13 @@ static __always_inline void on_connected_v4(const struct sock *sk, int ret)
 	record_v4(&opened, NULL);
 }
 
-/* An IPv4-mapped address is left in the socket as such. */
+/* The same for AF_INET6. The socket keeps an IPv4-mapped address in that form. */
 static __always_inline void on_connected_v6(const struct sock *sk, int ret)
 {
 	const struct sock_common *common = &sk->__sk_common;
 	struct opened opened = {};
 
-	/* Without CONFIG_IPV6 there is no such socket, and no such member. */
+	/* Without CONFIG_IPV6 there are no AF_INET6 sockets and no such member. */
 	if (ret != 0 || sk->sk_protocol != IPPROTO_UDP ||
 	    !bpf_core_field_exists(common->skc_v6_daddr))
 		return;
@@ -51,7 +51,5 @@ static __always_inline void on_connected_v6(const struct sock *sk, int ret)
 	set_netns(&opened, sk);
 	record_either(&opened);
 }
-
-char LICENSE[] SEC("license") = "GPL";
 
 #endif

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * udp_connect from Linux 6.13 on, where UDP has functions of its own to connect
- * (net/ipv4/udp.c, net/ipv6/udp.c).
+ * udp_connect_split: udp_connect for Linux 6.13 and later, where UDP has connect functions
+ * of its own (net/ipv4/udp.c, net/ipv6/udp.c).
  *
- * The kernel runs a program of this kind once at a time on each CPU, and skips it for
- * an event that comes while another task was preempted in the middle of it (bpftool
- * counts these as recursion_misses). These kernels are preemptible, so each program has
- * a spare one, which is not in the middle at that moment. Who is recorded twice is
- * recorded once.
+ * The kernel runs a tracing program once at a time on each CPU. If a task is preempted
+ * inside the program, it is skipped for other events on that CPU (bpftool shows them as
+ * recursion_misses). These kernels are preemptible, so each program has a spare, which can
+ * run then. A connection recorded by both has one record all the same.
  */
 #include "udp_connect.bpf.h"
 
@@ -38,3 +37,5 @@ int BPF_PROG(on_spare_udp6, struct sock *sk, struct sockaddr *uaddr, int addr_le
 	on_connected_v6(sk, ret);
 	return 0;
 }
+
+char LICENSE[] SEC("license") = "GPL";

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * udp_connect where the kernel refuses fexit: the tracepoint at the end of connect(2).
+ * udp_connect_tp: udp_connect for kernels that refuse fexit, by the tracepoint at the end
+ * of connect(2).
  *
- * Still before the first packet. It costs every system call of the host some
- * nanoseconds, because the kernel then takes its traced path for all of them, and it
- * misses the connects of io_uring and of 32-bit programs, which that path leaves out.
+ * No packet has left by then. But the tracepoint makes the kernel take its traced path for
+ * every system call of the host, which costs some nanoseconds each, and it misses the
+ * connects of io_uring and of 32-bit programs, which do not take that path.
  *
- * The two hooks at the beginning of each connect miss none, but they run before the kernel
- * chooses a port. They keep the socket for the tracepoint, since by its end the descriptor
- * may name another one; and when the end will not be seen, they record at once who connects
- * a socket that has a port, and of a socket without one that what is known of its
- * destination may be of a port that is this socket's by now.
+ * The two hooks at the beginning of a connect miss none, but they run before the kernel
+ * chooses a port. They keep the socket for the tracepoint, because the descriptor may name
+ * another one by the end. If the tracepoint will not see the end, they record the process
+ * at once for a socket that has a port; for a socket without one they mark earlier records
+ * of its destination as uncertain, because their port may be this socket's by now.
  */
 #include "udp_connect.bpf.h"
 
@@ -24,9 +25,9 @@ struct {
 	__type(value, struct udp_connecting);
 } udp_connecting SEC(".maps");
 
-#define STALE_NS 1000000000 /* a connect of UDP takes microseconds: its thread is gone */
+#define STALE_NS 1000000000 /* a UDP connect takes microseconds: the thread is gone */
 
-/* Members of struct pt_regs: the first argument and the number of the system call. */
+/* Members of struct pt_regs: first argument and number of the system call. */
 #if defined(__TARGET_ARCH_x86)
 #define FIRST_ARGUMENT di
 #define NUMBER orig_ax
@@ -57,8 +58,8 @@ struct pt_regs {
 } __attribute__((preserve_access_index));
 
 /*
- * Whether the system call that this task is in is one whose end the tracepoint sees:
- * connect(2) of a 64-bit program. All else is not, whatever there may come to be.
+ * Whether the tracepoint will see the end of this task's system call. It does for
+ * connect(2) of a 64-bit program, and nothing else is taken to be seen.
  */
 static __always_inline bool ends_in_sight(struct task_struct *task)
 {
@@ -73,7 +74,7 @@ static __always_inline bool ends_in_sight(struct task_struct *task)
 	return !(task->thread_info.flags & 1UL << TIF_32BIT);
 #endif
 #else
-	/* Not known for this processor. */
+	/* There is no check for this processor. */
 	return !(task->flags & (PF_KTHREAD | PF_IO_WORKER));
 #endif
 }
@@ -85,7 +86,7 @@ static __always_inline struct udp_connecting *slot_of(__u32 tid)
 	return bpf_map_lookup_elem(&udp_connecting, &index);
 }
 
-/* Keep the socket of CTX for the end of the connect. False when another thread has the slot. */
+/* Keep the socket of CTX until the connect ends. False when another thread has the slot. */
 static __always_inline bool keep_socket(struct bpf_sock_addr *ctx, struct task_struct *task)
 {
 	struct bpf_sock_addr_kern *kern = (void *)ctx;
@@ -98,7 +99,7 @@ static __always_inline bool keep_socket(struct bpf_sock_addr *ctx, struct task_s
 	other = slot->tid;
 	if (other && other != (__u32)task->pid && now - slot->time < STALE_NS)
 		return false;
-	/* A full barrier: nobody else looks at the rest of a slot. */
+	/* A full barrier; only this thread uses the rest of the slot from here on. */
 	if (__sync_val_compare_and_swap(&slot->tid, other, task->pid) != other)
 		return false;
 	slot->time = now;
@@ -107,8 +108,8 @@ static __always_inline bool keep_socket(struct bpf_sock_addr *ctx, struct task_s
 }
 
 /*
- * OPENED has its destination; the socket's port and source address are SRC_PORT and what is
- * in there already, when it is bound.
+ * OPENED has its destination; if the socket is bound, it has source port and address as
+ * well.
  */
 static __always_inline void on_connect(struct bpf_sock_addr *ctx, struct opened *opened)
 {
@@ -185,9 +186,9 @@ static __always_inline struct sock *connected_socket(struct task_struct *task)
 				    ((struct pt_regs *)bpf_task_pt_regs(task))->FIRST_ARGUMENT);
 	sk = (struct sock *)slot->socket;
 	cookie = slot->cookie;
-	/* An exchange, for the barrier: all of it was read before another may have the slot. */
+	/* A full barrier: all of the slot is read before another thread can have it. */
 	__sync_lock_test_and_set(&slot->tid, 0);
-	/* Closed meanwhile, its memory may be another socket's. */
+	/* If it was closed meanwhile, its memory may be another socket's. */
 	return (__u64)BPF_CORE_READ(sk, __sk_common.skc_cookie.counter) == cookie ? sk : NULL;
 }
 
@@ -204,10 +205,15 @@ static __always_inline void record_connected(struct sock *sk)
 SEC("tracepoint/syscalls/sys_exit_connect")
 int on_exit_connect(struct sys_exit_context *ctx)
 {
-	/* Of who is in none of the cgroups that the two above are attached to as well. */
+	/*
+	 * This also runs for processes in cgroups that the two hooks above are not attached
+	 * to.
+	 */
 	struct sock *sk = connected_socket(bpf_get_current_task_btf());
 
 	if (ctx->ret == 0 && sk && BPF_CORE_READ(sk, sk_protocol) == IPPROTO_UDP)
 		record_connected(sk);
 	return 0;
 }
+
+char LICENSE[] SEC("license") = "GPL";

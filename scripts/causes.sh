@@ -1,11 +1,11 @@
 # shellcheck shell=sh
 # SPDX-License-Identifier: MIT
 #
-# causes.sh: what an answer of the kernel means. One line, for people.
+# causes.sh: turns an error of the kernel into one line that says the cause.
 #
-# Needs lib.sh.
+# It needs lib.sh.
 
-# set_kernel: the version of this kernel, into $KERNEL_MAJOR and $KERNEL_MINOR.
+# set_kernel: set $KERNEL_MAJOR and $KERNEL_MINOR to the version of this kernel.
 set_kernel() {
 	read -r release </proc/sys/kernel/osrelease
 	KERNEL_MAJOR=${release%%.*}
@@ -13,21 +13,21 @@ set_kernel() {
 	KERNEL_MINOR=${KERNEL_MINOR%%[!0-9]*}
 }
 
-# The oldest kernel on which anything works: sock_ops has no task before.
+# need_kernel: stop on a kernel before 5.10, where sock_ops programs can't read the task.
 need_kernel() {
 	set_kernel
 	[ "$KERNEL_MAJOR" -gt 5 ] || { [ "$KERNEL_MAJOR" -eq 5 ] && [ "$KERNEL_MINOR" -ge 10 ]; } ||
 		die "Linux $release is too old: 5.10 or later is needed"
 }
 
-# is_locked_down MODE
+# is_locked_down MODE: whether the kernel runs with lockdown=MODE.
 is_locked_down() {
 	lockdown=
 	[ ! -r /sys/kernel/security/lockdown ] || read -r lockdown </sys/kernel/security/lockdown || true
 	case $lockdown in
 	*"[$1]"*) return 0 ;;
 	esac
-	# securityfs need not be mounted.
+	# securityfs may not be mounted; then the command line tells.
 	read_file /proc/cmdline
 	# shellcheck disable=SC2154 # read_file sets it
 	case " ${file_text%?} " in
@@ -36,7 +36,8 @@ is_locked_down() {
 	return 1
 }
 
-# missing_capabilities: by name, into $missing: include/uapi/linux/capability.h.
+# missing_capabilities: set $missing to the names of those that this process lacks. The
+# numbers are those of include/uapi/linux/capability.h.
 missing_capabilities() {
 	while read -r capability_name capability_value; do
 		[ "$capability_name" != CapEff: ] || break
@@ -46,7 +47,7 @@ missing_capabilities() {
 	for capability in 39:CAP_BPF 38:CAP_PERFMON 12:CAP_NET_ADMIN; do
 		[ $((capability_value >> ${capability%%:*} & 1)) -eq 1 ] || missing="$missing ${capability#*:}"
 	done
-	# What the first two are a part of.
+	# CAP_SYS_ADMIN includes CAP_BPF and CAP_PERFMON.
 	[ $((capability_value >> 21 & 1)) -eq 0 ] || case $missing in
 	*CAP_NET_ADMIN*) missing=" CAP_NET_ADMIN" ;;
 	*) missing= ;;
@@ -54,7 +55,7 @@ missing_capabilities() {
 	missing=${missing# }
 }
 
-# since HELPER: the first Linux that has it, as "Linux N or later", into $since.
+# since HELPER: set $since to the first Linux that has it, as "Linux N or later".
 since() {
 	case $1 in
 	bpf_get_current_task_btf) since="Linux 5.11 or later" ;;
@@ -66,16 +67,17 @@ since() {
 	esac
 }
 
-# set_helper TEXT WORDS: the name of the helper behind the first of WORDS, into $helper.
+# set_helper TEXT WORDS: set $helper to the name of the helper that stands behind the first
+# WORDS in TEXT.
 set_helper() {
 	helper=bpf_${1#*"$2 bpf_"}
 	helper=${helper%%[!a-z0-9_]*}
 }
 
-# cause_of TEXT: TEXT is all that bpftool, libbpf and the verifier said; the cause goes into
-# $cause.
+# cause_of TEXT: set $cause to the cause. TEXT is all that bpftool, libbpf and the verifier
+# printed.
 cause_of() {
-	# Without one of them the kernel hides helpers, too.
+	# This comes first, because without a capability the kernel hides helpers as well.
 	missing_capabilities
 	case ${missing:+missing}$1 in
 	missing*"unknown func bpf_"* | missing*"cannot use helper bpf_"* | missing*"Operation not permitted"* | \
@@ -127,8 +129,7 @@ cause_of() {
 	esac
 }
 
-# first_line TEXT: the first complaint of libbpf or the verifier, or bpftool's own, into
-# $cause.
+# first_line TEXT: set $cause to the first error of libbpf or the verifier, or else of bpftool.
 first_line() {
 	cause=
 	cause_before=$IFS
@@ -148,8 +149,8 @@ first_line() {
 	IFS=$cause_before
 }
 
-# refused_program TEXT: the program that the kernel refused to load, of what bpftool said,
-# into $refused_name; nothing if it was not that.
+# refused_program TEXT: set $refused_name to the program that the kernel refused to load, if
+# TEXT, the output of bpftool, names one.
 refused_program() {
 	refused_name=
 	case $1 in

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: MIT
 #
 # config.sh: load_settings reads the settings from etc/connpin.conf and the environment and
-# sets a variable for each. read-settings checks them; helpers/lib/settings.c has the list.
+# sets a variable for each. read-settings checks them; helpers/lib/settings.c lists them.
 
-SYSCONFDIR=@SYSCONFDIR@ # put in by make install
+SYSCONFDIR=@SYSCONFDIR@ # make install fills this in
 
 config_path=$SYSCONFDIR/connpin.conf
 if [ -n "${CONNPIN_CONF-}" ]; then
@@ -13,13 +13,13 @@ elif [ -f "$ROOT/etc/connpin.conf" ]; then
 	config_path=$ROOT/etc/connpin.conf
 fi
 
-# Set by detach.sh, which has to work even if other settings in the file are wrong.
+# detach.sh sets this, because it has to work even if other settings in the file are wrong.
 LENIENT=
 
-# The line of the file that each setting is on, as " NAME:LINE"; 0 when it is not the file's.
+# The line in the file of each setting, as " NAME:LINE"; 0 when the file does not have it.
 SETTING_LINES=
 
-# setting NAME VALUE: print how a message names the setting, with file and line.
+# setting NAME VALUE: print the setting as messages name it, with file and line.
 setting() {
 	setting_line=${SETTING_LINES#*" $1:"}
 	setting_line=${setting_line%% *}
@@ -40,7 +40,7 @@ set_listen_address() {
 	"$LISTEN_PORT" | 0.0.0.0) LISTEN_ADDRESS=127.0.0.1 ;;
 	::) LISTEN_ADDRESS=::1 ;;
 	esac
-	# shellcheck disable=SC2034 # for those who source this
+	# shellcheck disable=SC2034 # for scripts that source this
 	case $LISTEN_ADDRESS in
 	*:*) LISTEN_URL=http://[$LISTEN_ADDRESS]:$LISTEN_PORT ;;
 	*) LISTEN_URL=http://$LISTEN_ADDRESS:$LISTEN_PORT ;;
@@ -59,7 +59,8 @@ load_settings() {
 		setting_value=${setting_text#*=}
 		setting_name=${setting_text%%=*} # NAME:LINE
 		SETTING_LINES="$SETTING_LINES $setting_name"
-		# This sets the variable of that name. read-settings prints no name but its own.
+		# This sets the variable of that name, which is safe because read-settings prints only
+		# the names of settings.
 		IFS= read -r "${setting_name%:*}" <<-END
 			$setting_value
 		END
@@ -69,7 +70,8 @@ load_settings() {
 	set_listen_address "${LISTEN%% *}"
 	# The helpers and the CGI programs read these.
 	export PIN_DIR RUN_DIR LOOKUP_ALLOW LOOKUP_USERS LOOKUP_CMDLINE
-	# HTTP_NAMES has another name there: a client sets it with a line "Names:" in a request.
+	# HTTP_NAMES gets another name for them, because a client could set HTTP_NAMES by a
+	# header "Names:" in its request.
 	SERVER_NAMES=$HTTP_NAMES
 	export SERVER_NAMES
 }

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# deb.sh: make a Debian package of the installed tree, with dpkg-deb. For make deb.
+# deb.sh: make a Debian package of the installed tree, with dpkg-deb. make deb runs it.
 set -eu
 ROOT=$(cd "$(dirname "$(readlink -f "$0")")/.." && pwd)
 . "$ROOT/scripts/lib.sh"
@@ -19,19 +19,19 @@ usage() {
 	END
 }
 
-# fill FILE: the template on stdout.
+# fill FILE: print the template with its values filled in.
 fill() {
 	sed -e "s|@VERSION@|$version|" -e "s|@ARCHITECTURE@|$architecture|" \
 		-e "s|@MAINTAINER@|$MAINTAINER|" -e "s|@SIZE@|${size-}|" "$1"
 }
 
-# Debian's form of the changelog: what it says of this version is in our own.
+# changelog: print a changelog in Debian's form, which refers to our own.
 changelog() {
 	printf 'connpin (%s) unstable; urgency=medium\n\n  * See NEWS.gz.\n\n -- %s  %s\n' \
 		"$version" "$MAINTAINER" "$(LC_ALL=C date -u -R -d "@$SOURCE_DATE_EPOCH")"
 }
 
-# The licence's text, indented as the copyright file wants it.
+# licence: print the licence's text, indented for Debian's copyright file.
 licence() {
 	sed -n '/^Copyright (c)/,$p' "$ROOT/LICENSE" | sed -e 1d -e 's/^$/./' -e 's/^/ /' | sed '1{/^ \.$/d}'
 }
@@ -84,7 +84,7 @@ main() {
 	mkdir -p "$deb"
 	make install DESTDIR="$tree" PREFIX=/usr SYSCONFDIR=/etc LIBEXECDIR=/usr/libexec \
 		UNITDIR=/lib/systemd/system
-	rm "$tree/usr/libexec/connpin/installed" # dpkg knows
+	rm "$tree/usr/libexec/connpin/installed" # dpkg has its own list
 	"${STRIP-strip}" --strip-all "$tree"/usr/bin/conn-* "$tree"/usr/bin/tcp-metrics \
 		"$tree"/usr/libexec/connpin/helpers/* "$tree"/usr/libexec/connpin/cgi-bin/cgi-bin/[lm]*
 	documents

@@ -1,10 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# detach.sh: take off exactly what attach.sh and ipv6-block.sh put on.
+# detach.sh: detach exactly what attach.sh and ipv6-block.sh attached, and remove its maps.
 #
-# By pinned path: a program that someone else attached, even one of the same
-# name, stays. The connection table and the counters go with it.
+# It detaches by pinned path, so a program that is not connpin's stays attached, even one of
+# the same name. The connection table and the counters are lost.
 set -eu
 ROOT=$(readlink -f "$0")
 ROOT=${ROOT%/scripts/*}
@@ -39,7 +39,7 @@ remove_pins() {
 	done
 	# shellcheck disable=SC2086 # a list of paths
 	[ -z "$pins" ] || run rm $pins
-	# Whatever else lies there is not ours.
+	# A directory with anything else in it stays, because that is not ours.
 	rmdir "$PIN_DIR/links" "$PIN_DIR/maps" "$PIN_DIR" 2>/dev/null || for dir in "$PIN_DIR/links" "$PIN_DIR/maps" "$PIN_DIR"; do
 		[ ! -d "$dir" ] || note "$dir is left: not ours is $(find "$dir" -mindepth 1 -maxdepth 1 | tr '\n' ' ')"
 	done
@@ -53,7 +53,7 @@ main() {
 	need_built
 	need_commands bpftool flock
 	# shellcheck disable=SC2034 # config.sh reads it
-	LENIENT=yes # a typo elsewhere is no reason to stay attached
+	LENIENT=yes # a wrong setting elsewhere must not prevent detaching
 	load_settings
 	take_lock
 	if [ -d "$PIN_DIR" ]; then

@@ -1,13 +1,13 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# install.sh: carry out the manifest, for make install and make uninstall.
+# install.sh: install or remove the files of the manifest, for make install and make uninstall.
 #
 # usage: install.sh install|uninstall MANIFEST, with DESTDIR, PREFIX, SYSCONFDIR and LIBEXECDIR
-# set. A configuration file that was edited survives both. What was installed is written
-# down, so that nothing of an older connpin stays.
+# set. An edited configuration file survives both. The script keeps a list of what it
+# installed, so that the next run can remove the files of an older connpin.
 set -eu
-umask 022 # what is installed is for everyone to read
+umask 022 # everyone may read what is installed
 
 install_one() {
 	target=$DESTDIR$3
@@ -37,7 +37,7 @@ uninstall_one() {
 	else
 		rm -f "$target"
 	fi
-	# Up to the first directory that others use as well.
+	# Remove empty directories, but none above connpin's own.
 	case $target in
 	*/connpin/*)
 		dir=$(dirname "$target")
@@ -51,7 +51,7 @@ uninstall_one() {
 	esac
 }
 
-# remove_older MANIFEST: what an older connpin installed and MANIFEST does not have.
+# remove_older MANIFEST: remove what an older connpin installed and MANIFEST does not list.
 remove_older() {
 	[ -f "$installed" ] || return 0
 	while read -r kind destination; do

@@ -1,10 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# ipv6-block.sh: refuse native IPv6, or let it pass.
+# ipv6-block.sh: refuse native IPv6, or allow it.
 #
-# "on" loads and attaches the programs when they are not there, and works without
-# attach.sh; "off" leaves them attached and idle; detach.sh takes them off.
+# "on" loads and attaches the programs if they are not attached, and needs no attach.sh
+# before; "off" leaves them attached and idle; detach.sh detaches them.
 set -eu
 ROOT=$(readlink -f "$0")
 ROOT=${ROOT%/scripts/*}
@@ -61,7 +61,7 @@ attach_blocker() {
 	commit
 }
 
-# What the kernel refused of the block, for those who count on it.
+# unblocked: print the parts of the block that the kernel refused, for a warning.
 unblocked() {
 	for part in tcp:connects udp:datagrams raw:"raw and ping sockets"; do
 		grep -q "^ipv6_block_${part%%:*} off " "$RUN_DIR/features" && printf '%s, ' "${part#*:}"

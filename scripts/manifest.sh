@@ -1,11 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# manifest.sh: what make install puts where, for install and uninstall alike.
+# manifest.sh: list what make install installs, and where; make uninstall uses the same list.
 #
-# Prints "KIND SOURCE DESTINATION" lines: KIND is a file mode, "config" for a file
-# that belongs to the administrator once it is there, or "link", whose SOURCE is
-# the link's text.
+# It prints lines "KIND SOURCE DESTINATION". KIND is a file mode, "config" for a file that
+# the administrator may edit once it is installed, or "link", whose SOURCE is the link's text.
 set -eu
 
 libexec=$LIBEXECDIR/connpin
@@ -23,7 +22,7 @@ each 755 "$libexec/scripts" scripts/attach.sh scripts/detach.sh scripts/status.s
 	scripts/ipv6-block.sh scripts/serve.sh scripts/connpin
 each 644 "$libexec/scripts" scripts/lib.sh scripts/config.sh scripts/mounts.sh scripts/pins.sh scripts/inventory.sh scripts/causes.sh \
 	scripts/objects.sh scripts/features.sh
-# By the sources, so that uninstall needs no build.
+# The names of the objects come from the sources, so that uninstall needs no build.
 for source in bpf/*.bpf.c; do
 	object=${source##*/}
 	each 644 "$libexec/bpf" ".output/bpf/${object%.c}.o"
@@ -48,7 +47,7 @@ each 644 "$libexec/cgi-bin" cgi-bin/index.html cgi-bin/connpin.css cgi-bin/connp
 each 644 "$PREFIX/share/connpin/mitmproxy" etc/mitmproxy/*.py
 each 644 "$PREFIX/share/connpin/prometheus" etc/prometheus/*.yml
 each 644 "$PREFIX/share/connpin/grafana" etc/grafana/connpin.json
-# Once more, not as links: a link costs a look-up of its path at each start.
+# These are installed twice, because with a link each start would resolve one more path.
 each 755 "$PREFIX/bin" .output/helpers/conn-lookup .output/helpers/conn-list \
 	.output/helpers/tcp-metrics
 case $libexec in
@@ -58,7 +57,7 @@ esac
 printf 'link %s %s\n' "$front/scripts/connpin" "$PREFIX/bin/connpin"
 printf 'config etc/connpin.conf %s\n' "$SYSCONFDIR/connpin.conf"
 printf 'config etc/httpd.conf %s\n' "$SYSCONFDIR/connpin-httpd.conf"
-# shellcheck disable=SC2153 # the makefile sets it
+# shellcheck disable=SC2153 # the makefile sets UNITDIR
 each 644 "$UNITDIR" etc/systemd/connpin.service etc/systemd/connpin-http.service
 printf '644 etc/systemd/connpin.sysusers %s\n' "$PREFIX/lib/sysusers.d/connpin.conf"
 [ -z "$INITDIR" ] || each 755 "$INITDIR" etc/openrc/connpin etc/openrc/connpin-http

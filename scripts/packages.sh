@@ -1,10 +1,11 @@
 # shellcheck shell=sh
 # SPDX-License-Identifier: MIT
 #
-# packages.sh: install Debian packages that are missing, for quickstart.sh and
-# test.sh.
+# packages.sh: installs Debian packages that are missing, for quickstart.sh and test.sh.
+#
+# It needs lib.sh.
 
-# install_missing PACKAGE...: says what it does; nothing when all are there.
+# install_missing PACKAGE...: install those that are missing, and say so.
 install_missing() {
 	missing=
 	for package; do
@@ -26,8 +27,8 @@ install_missing() {
 
 INSTALL_LOG=$ROOT/.output/install.log
 
-# What make needs.
+# The packages that make needs.
 BUILD_PACKAGES="make gcc clang llvm libbpf-dev linux-libc-dev libc6-dev musl-tools"
-# What connpin needs to run.
+# The packages that connpin needs at run time.
 RUN_PACKAGES="bpftool busybox iproute2 util-linux passwd"
 export BUILD_PACKAGES RUN_PACKAGES

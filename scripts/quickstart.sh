@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# quickstart.sh: from a fresh Debian machine to a first answer.
+# quickstart.sh: go from a fresh Debian machine to the first look-up.
 set -eu
 ROOT=$(cd "$(dirname "$(readlink -f "$0")")/.." && pwd)
 . "$ROOT/scripts/lib.sh"
@@ -24,12 +24,13 @@ say() {
 	printf '\n== %s\n' "$*"
 }
 
-# A connection of a process that we start, looked up: the answer has to be its id.
-# The server of the connection is our own httpd, which waits for a request.
+# show_lookup: start a process that connects, and look up its connection. The answer has to be
+# that process. It connects to our own httpd, which waits for a request.
 show_lookup() {
 	address=$LISTEN_ADDRESS
 	port=$LISTEN_PORT
-	# Without a request: it stays open until httpd gives up on it, or we end it.
+	# No request is sent, so the connection stays open until httpd's timeout or until we
+	# close it.
 	rm -f "$ROOT/.output/quickstart.fifo"
 	mkfifo "$ROOT/.output/quickstart.fifo"
 	busybox nc "$address" "$port" <"$ROOT/.output/quickstart.fifo" >/dev/null 2>&1 &
@@ -52,7 +53,8 @@ show_lookup() {
 	[ "$found" = "$client" ] || die "the look-up named process $found, and it was $client"
 }
 
-# source_port_of PID PORT: by the kernel's list of sockets.
+# source_port_of PID PORT: print the source port of PID's connection to PORT. The kernel's
+# list of sockets has it.
 source_port_of() {
 	ss -Htnp "dport = :$2" | sed -n "s/^[^ ]* *[0-9]* *[0-9]* *[^ ]*:\([0-9]*\) .*pid=$1,.*/\1/p" | head -n 1
 }
@@ -68,7 +70,7 @@ main() {
 	install_missing $BUILD_PACKAGES $RUN_PACKAGES
 	say "build and install under $PREFIX"
 	make -C "$ROOT" --no-print-directory all install PREFIX="$PREFIX"
-	# As the installed commands will: not the checkout's file.
+	# Read the file that the installed commands read, not that of the checkout.
 	export CONNPIN_CONF=/etc/connpin.conf
 	load_settings
 	say "attach"

@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# serve.sh: busybox httpd over the CGI programs, as a user who may only read.
+# serve.sh: serve the CGI programs over HTTP, with busybox httpd, as a user with read access
+# only.
 set -eu
 ROOT=$(cd "$(dirname "$(readlink -f "$0")")/.." && pwd)
 . "$ROOT/scripts/lib.sh"
@@ -26,7 +27,7 @@ usage() {
 
 ensure_user() {
 	grep -q "^$HTTP_USER:" /etc/passwd && return 0
-	# The group that may read the pins, and no other.
+	# The user gets the group that may read the pins, and no other group.
 	grep -q "^$PIN_GROUP:" /etc/group || die "no group $PIN_GROUP yet: run attach.sh first"
 	run useradd --system --gid "$PIN_GROUP" --no-create-home --home-dir /nonexistent \
 		--shell /usr/sbin/nologin "$HTTP_USER" ||
@@ -41,14 +42,16 @@ httpd_conf() {
 	fi
 }
 
-# start_time PID: in clock ticks since boot. The name in front of it may hold anything.
+# start_time PID: print when it started, in clock ticks since boot. The name in front of it may
+# contain anything, parentheses too.
 start_time() {
 	sed -n 's/.*) //p' "/proc/$1/stat" 2>/dev/null | cut -d ' ' -f 20
 }
 
-# Only a process that is our server, whatever became of the number: anyone can have a
-# process with that number later, and a command line like ours, but not that start time.
-# (It is missing when -b was killed just then, or was an older connpin's.)
+# server_pid: print the PID of our server; fail if it does not run. The PID may belong to
+# another process by now, of any user and with a command line like ours, but not with the same
+# start time. (The file with the start time is missing when -b was killed before it wrote it,
+# or when an older connpin started the server.)
 server_pid() {
 	[ -f "$HTTP_RUN_DIR/httpd.pid" ] || return 1
 	read -r pid <"$HTTP_RUN_DIR/httpd.pid"
@@ -74,9 +77,10 @@ forget_pid() {
 	rm -f "$HTTP_RUN_DIR/httpd.pid" "$HTTP_RUN_DIR/httpd.start"
 }
 
-# At each address: the metrics, or that nothing is attached, or that a password is
-# needed. Someone else's server may never answer. No proxy is asked. (With -T or -O FILE
-# the wget of Debian's busybox 1.35 can end in a segmentation fault.)
+# answers: whether the server answers at each address, be it with the metrics, with 503
+# because nothing is attached, or with 401 because a password is needed. There is a timeout,
+# because another server at the address may never answer. No proxy is used. (With -T or
+# -O FILE the wget of Debian's busybox 1.35 can end in a segmentation fault.)
 answers() {
 	for listen_at in $LISTEN; do
 		set_listen_address "$listen_at"
@@ -88,8 +92,8 @@ answers() {
 	done
 }
 
-# httpd's configuration, with the password that was asked for, where the server's user
-# may read it: to that user the directories above the file may be closed.
+# make_conf: copy httpd's configuration, with the passwords of HTTP_PASSWD, to where the
+# server's user may read it. That user may have no access to the directories of the original.
 make_conf() {
 	[ -r "$(httpd_conf)" ] || die "cannot read $(httpd_conf), httpd's configuration"
 	mkdir -p "$HTTP_RUN_DIR" || die "cannot make $HTTP_RUN_DIR (setting HTTP_RUN_DIR)"
@@ -103,7 +107,7 @@ make_conf() {
 	}
 }
 
-# A "USER:HASH" a line becomes "/:USER:HASH": for the whole server.
+# add_passwords: add the lines "USER:HASH" as "/:USER:HASH", which is for the whole server.
 add_passwords() {
 	[ -r "$HTTP_PASSWD" ] || die "$(setting HTTP_PASSWD "$HTTP_PASSWD"): cannot read it"
 	passwd_line=0
@@ -119,12 +123,12 @@ add_passwords() {
 		esac
 		die -"$STATUS_MISUSE" "$HTTP_PASSWD line $passwd_line: not USER:HASH (busybox httpd -m makes a hash)"
 	done <"$HTTP_PASSWD" >>"$HTTP_RUN_DIR/httpd.conf"
-	# An empty file would open the server to all.
+	# A file without users would let everyone in.
 	grep -q '^/:' "$HTTP_RUN_DIR/httpd.conf" || die -"$STATUS_MISUSE" "$HTTP_PASSWD names no user"
 }
 
-# Under a seccomp profile that refuses bpf(2), as container runtimes bring one, nothing can be
-# read, whatever is attached: better said than found out from answers of 503.
+# tell_of_refusal: warn when a seccomp profile refuses bpf(2), as that of a container runtime
+# may. Then no map can be read, whatever is attached, and each answer would be a 503.
 tell_of_refusal() {
 	refusal=$("$HELPERS/tcp-metrics" 2>&1 >/dev/null) || case $refusal in
 	*'bpf(2) is refused'*) note "${refusal#*: }" ;;
@@ -136,7 +140,7 @@ start() {
 	[ "$(id -u)" -ne 0 ] || ensure_user
 	make_conf
 	set -- "$HELPERS/run-httpd" -t "$HTTP_SECONDS"
-	# For another user than the server's own the limit would count all that it runs.
+	# The limit counts all processes of a user, so it is set only for the server's own user.
 	case $(id -un) in
 	root) set -- "$@" -n "$HTTP_CLIENTS" -u "$(id -u "$HTTP_USER"):$(group_id "$PIN_GROUP")" ;;
 	"$HTTP_USER") set -- "$@" -n "$HTTP_CLIENTS" ;;
@@ -148,8 +152,8 @@ start() {
 		exec "$@"
 	fi
 	printf '+ %s &\n' "$*" >&2
-	# In a session of its own: it stays when the terminal goes. The number is the server's,
-	# and is written down before anything can end this script.
+	# It gets its own session, so that it survives the terminal. setsid does not fork here, so
+	# the PID is the server's; it is written before anything can end this script.
 	busybox setsid "$@" </dev/null >/dev/null 2>"$HTTP_RUN_DIR/httpd.error" &
 	pid=$!
 	write_pid "$pid"
@@ -165,7 +169,7 @@ start() {
 		}
 		sleep 0.1
 	done
-	# Someone else's server may have answered while ours failed to bind.
+	# Another server may have answered while ours failed to bind.
 	sleep 0.1
 	is_running || ended
 	note "serving at $LISTEN, process $pid"

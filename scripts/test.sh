@@ -1,19 +1,18 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# test.sh: the whole suite on each kernel of the matrix, in virtual machines, and
-# on this host's own. Installs what it needs. The last line is the count.
+# test.sh: run the whole suite on this host's kernel, and in virtual machines what depends on
+# the kernel. It installs what it needs. The last line has the totals.
 set -eu
 ROOT=$(cd "$(dirname "$(readlink -f "$0")")/.." && pwd)
 . "$ROOT/scripts/lib.sh"
 . "$ROOT/scripts/packages.sh"
 
-# The machines: name, kernel, image, CPUs, shell, tests, words for the kernel's command
-# line; those that take longest first. All tests run on this host; what is known to depend
-# on the kernel runs on others as well, and with -a, which takes two hours where the
-# machines are emulated, whatever can. One CPU is enough for some, and cheaper to emulate
-# than two, which others need.
-CORE=machine/machine,lookup,ipv6_block,other_sockets
+# The virtual machines, slowest first: name, kernel, image, CPUs, shell, tests, words for the
+# kernel's command line. All tests run on this host; those that depend on the kernel run in the
+# machines as well. With -a every test that can run in a machine does, which takes two hours
+# without KVM. Machines have one CPU where that is enough, because it is cheaper to emulate.
+CORE=machine/machine,lookup,ipv6_block,other_sockets,connections
 ALL=identity,metrics,attach,reconcile,neighbours,rewriters,sockets,upgrade,forgery,udp_shared
 machines() {
 	cat <<-END
@@ -36,8 +35,8 @@ TEST_PACKAGES="bats shellcheck clang-format curl python3 cpio qemu-system-x86 ba
 	procps xz-utils gzip mandoc strace valgrind lintian debootstrap libclang-rt-14-dev mitmproxy
 	nftables chromium-headless-shell qemu-system-arm gcc-aarch64-linux-gnu libc6-dev-arm64-cross"
 NODE_PACKAGES="playwright-core@1.64.1 axe-core@4.14.1 kubernetes-models@4.5.1 yaml@2.8.1"
-BOOT_SECONDS=30    # a trial boot takes 5 s at most where the accelerator works
-SUITE_SECONDS=3000 # the longest, emulated beside another on two busy CPUs: 500 at best
+BOOT_SECONDS=30    # with a working accelerator a trial boot takes up to 5 s
+SUITE_SECONDS=3000 # for the slowest one, emulated beside another on two busy CPUs
 
 usage() {
 	cat <<-END
@@ -55,7 +54,8 @@ usage() {
 	END
 }
 
-# A /dev/kvm may be there and run no guest: only a machine that says its word counts.
+# pick_accelerator: print kvm or tcg. A host may have /dev/kvm and yet run no guest, so a trial
+# machine has to boot and say so.
 pick_accelerator() {
 	if [ -w /dev/kvm ] && "$ROOT/test/vm/run-vm.sh" "$VM/6.1/vmlinuz" "$VM/initrd.cpio" "$VM/trial" \
 		kvm "$BOOT_SECONDS" connpin.trial=boot >/dev/null 2>&1; then
@@ -65,7 +65,7 @@ pick_accelerator() {
 	fi
 }
 
-# unpack NAME PACKAGE...: the files of Debian packages, not installed, in $VM/NAME/root.
+# unpack NAME PACKAGE...: unpack Debian packages into $VM/NAME/root without installing them.
 unpack() {
 	unpacked=$VM/$1
 	shift
@@ -77,7 +77,7 @@ unpack() {
 	done
 }
 
-# The OpenMetrics parser of the Python client, which needs nothing else installed.
+# fetch_parser: fetch the OpenMetrics parser of the Python client, which has no dependencies.
 fetch_parser() {
 	[ ! -d "$ROOT/.output/tools/prometheus_client" ] || return 0
 	unpack client python3-prometheus-client
@@ -85,7 +85,7 @@ fetch_parser() {
 	rm -r "$VM/client"
 }
 
-# Installed, it would take the place of the host's init.
+# fetch_openrc: fetch OpenRC without installing it, which would replace the host's init.
 fetch_openrc() {
 	[ ! -d "$ROOT/.output/tools/openrc" ] || return 0
 	unpack openrc openrc librc1 libeinfo1
@@ -93,7 +93,7 @@ fetch_openrc() {
 	rm -r "$VM/openrc"
 }
 
-# Installing Debian's package would start a server.
+# fetch_prometheus: fetch it without installing the package, which would start a server.
 fetch_prometheus() {
 	[ ! -x "$ROOT/.output/tools/prometheus" ] || return 0
 	unpack prometheus prometheus
@@ -102,8 +102,8 @@ fetch_prometheus() {
 	rm -r "$VM/prometheus"
 }
 
-# What drives the browser and judges the page. Debian's npm brings hundreds of packages:
-# only where there is none yet.
+# fetch_node_packages: fetch what drives the browser and checks the page. npm is installed only
+# if there is none, because Debian's depends on hundreds of packages.
 fetch_node_packages() {
 	command -v npm >/dev/null || install_missing nodejs npm
 	mkdir -p "$ROOT/.output/tools/node"
@@ -114,13 +114,13 @@ fetch_node_packages() {
 	echo "$NODE_PACKAGES" >"$ROOT/.output/tools/node/have"
 }
 
-# run_machine NAME KERNEL IMAGE CPUS SHELL TESTS [WORD...]: its verdict goes to NAME.rc, and
-# what was said about it to NAME.error.
+# run_machine NAME KERNEL IMAGE CPUS SHELL TESTS [WORD...]: run the tests in a machine. The
+# exit status goes to NAME.rc and the messages to NAME.error.
 run_machine() {
 	name=$1 kernel=$2 image=$3 cpus=$4 shell=$5 tests=$6 rc=0
 	shift 6
 	accel=$ACCEL
-	[ "$image" != arm64 ] || accel=tcg # no processor of this host's kind
+	[ "$image" != arm64 ] || accel=tcg # KVM needs a guest of the host's architecture
 	release=$(sed 's/^linux-[a-z]*-//' "$VM/$kernel/version")
 	"$ROOT/test/vm/run-vm.sh" -c "$cpus" "$VM/$kernel/vmlinuz" "$VM/$image.cpio" "$VM/log-$name" \
 		"$accel" "$SUITE_SECONDS" "connpin.line=$kernel" "connpin.release=$release" "connpin.sh=$shell" \
@@ -128,8 +128,8 @@ run_machine() {
 	echo "$rc" >"$VM/$name.rc"
 }
 
-# run_machines: one after the other, each that nobody else has taken. As many of these
-# run at once as there are CPUs.
+# run_machines: run one machine after another, skipping those that the other call of this
+# function has taken. Two calls run at once.
 run_machines() {
 	machines | while read -r machine_name rest; do
 		mkdir "$VM/taken/$machine_name" 2>/dev/null || continue
@@ -140,14 +140,14 @@ run_machines() {
 
 PASSED=0 FAILED=0 SKIPPED=0
 
-# judge MACHINE TAP EXIT_STATUS: say what came of it, and add it up.
+# judge MACHINE TAP EXIT_STATUS: print the results and add them to the totals.
 judge() {
 	test/judge.sh "$@" >"$VM/judgement" || true
 	cat "$VM/judgement"
 	read -r passed failed skipped <<-END
 		$(sed -n '$s/.*: \([0-9]*\) passed, \([0-9]*\) failed, \([0-9]*\) skipped$/\1 \2 \3/p' "$VM/judgement")
 	END
-	# A judge that says nothing is a failure as well.
+	# If judge.sh prints no counts, that is a failure too.
 	PASSED=$((PASSED + ${passed:-0})) FAILED=$((FAILED + ${failed:-1})) SKIPPED=$((SKIPPED + ${skipped:-0}))
 }
 
@@ -182,7 +182,7 @@ main() {
 	export ACCEL
 	echo "virtual machines: $(cat "$VM"/*/version | paste -s -d ' ' -), $ACCEL"
 
-	# Natively first: the emulated machines take both CPUs.
+	# This host goes first, because the emulated machines take both CPUs.
 	rc=0
 	bats --tap --timing test test/host >"$VM/host.tap" 2>&1 </dev/null || rc=$?
 	judge host "$VM/host.tap" "$rc"

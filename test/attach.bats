@@ -35,6 +35,7 @@ break_object() {
 # Nothing of the tracker can be had.
 break_tracker() {
 	break_object port_tracker tracker tracker_sockops tracker_tcp tracker_udp4 tracker_udp6 \
+		tracker_plain_tcp tracker_plain_udp4 tracker_plain_udp6 \
 		tracker_pid_tcp tracker_pid_udp4 tracker_pid_udp6
 }
 
@@ -206,8 +207,15 @@ own_ids() {
 	# bpftool gives it to each CPU.
 	bpftool map update pinned "$PIN_DIR/maps/tcp_metrics" key 0 0 0 0 value \
 		1 2 0 0 0 0 0 0 2 2 0 0 0 0 0 0 3 2 0 0 0 0 0 0 4 2 0 0 0 0 0 0 5 2 0 0 0 0 0 0
+	# And one that has a single entry, of ten counters.
+	bpftool map create "$PIN_DIR/maps/tracker_metrics" type percpu_array key 4 value 80 entries 1 \
+		flags 0 name tracker_metrics
+	# shellcheck disable=SC2046 # zeros
+	bpftool map update pinned "$PIN_DIR/maps/tracker_metrics" key 0 0 0 0 value 0 2 $(printf '0 %.0s' {1..78})
 	attach
 	grep -q 'tcp_metrics has another layout: its counts are carried over' "$BATS_FILE_TMPDIR/attach.log"
+	recorded='connpin_recorded_total{protocol="tcp",ip_family="ipv4"}'
+	[ "$(metric "$recorded")" -ge $(((cpus + 1) * 512)) ]
 	[ ! -e "$PIN_DIR/maps/tcp_metrics_new" ]
 	# 512 and its number, times the CPUs; what the host did meanwhile comes on top.
 	n=$((cpus + 1))
@@ -252,6 +260,30 @@ own_ids() {
 		[[ $output = *"tcp_opens        on "* ]]
 		detach
 	done
+	unchanged_since "$BEFORE"
+}
+
+@test "attach.sh (no object with processes and accepted connections loads) records who opened, and says what is off" {
+	broken_tree
+	break_object port_tracker tracker tracker_sockops tracker_tcp tracker_udp4 tracker_udp6 accepted accepted_early \
+		accepted_tp open_sockets udp_connect udp_connect_split udp_connect_tp
+	run -0 "$BROKEN/scripts/attach.sh"
+	run -1 "$BROKEN/scripts/status.sh"
+	echo "$output"
+	[[ $output = *"tcp_opens        on "* ]]
+	[[ $output =~ connected_udp\ +(on|degraded) ]]
+	for off in processes accepted open_before; do
+		[[ $output =~ $off\ +off ]]
+	done
+	start_server 127.0.0.1
+	start client "$TRAFFIC" connect 127.0.0.1 "$PORT"
+	run -0 "$HELPERS/conn-lookup" -j 127.0.0.1 "$(client_port)" "$PORT"
+	[[ $output = *'"status":"live"'*'"owner":"opener"'* ]]
+	run -1 "$HELPERS/conn-lookup" 127.0.0.1 "$PORT" "$(client_port)"
+	start udp "$TRAFFIC" udp-connect 127.0.0.1 "$PORT"
+	[ "$("$HELPERS/conn-lookup" -q -p udp 127.0.0.1 "$(client_port)" "$PORT")" = "$(client_pid)" ]
+	stop_all
+	detach
 	unchanged_since "$BEFORE"
 }
 
@@ -359,14 +391,16 @@ own_ids() {
 	unchanged_since "$middle"
 }
 
-@test "attach.sh (kernel memory) takes at most 8 MB at the default capacities, 12 MB for identities, 2 MB for metrics" {
+@test "attach.sh (kernel memory) takes at most 28 MB in all at the default capacities" {
 	attach
-	total=0
+	total=0 all=0
 	for pin in "$PIN_DIR"/maps/*; do
 		bytes=$(bpftool map show pinned "$pin" | sed -n 's/.*memlock \([0-9]*\)B.*/\1/p')
 		echo "$pin $bytes"
+		all=$((all + bytes))
 		case $pin in
 		*/conn_identity) identity=$bytes ;;
+		*/conn_identity_in | */conn_process | */other_*) more=$((${more-0} + bytes)) ;;
 		*/tcp_*) metrics=$((${metrics-0} + bytes)) ;;
 		*) total=$((total + bytes)) ;;
 		esac
@@ -375,8 +409,10 @@ own_ids() {
 	[ "$total" -gt 1000000 ]
 	[ "$total" -le 8000000 ]
 	[ "$identity" -gt 7000000 ]
-	[ "$identity" -le 12000000 ]
+	[ "$identity" -le 14500000 ]
+	[ "$more" -le 5000000 ]
 	[ "$metrics" -le 2000000 ]
+	[ "$all" -le 28000000 ]
 }
 
 @test "a full table keeps the newest entries and answers for them" {

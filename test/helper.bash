@@ -53,6 +53,8 @@ has() {
 	if [ ! -f "$answer" ]; then
 		case $1 in
 		readonly_pins) has_readonly_pins ;;
+		# 32-bit system calls, for which a kernel may end a process (ia32_emulation=0).
+		int80) "$TREE/.output/test/ways" int80-udp-connect 127.0.0.1 9 </dev/null >/dev/null 2>&1 ;;
 		mptcp | sctp | vsock | xdp) [ "$("$TRAFFIC" try-socket "$1" 4)" = ok ] ;;
 		*)
 			[ -f "$TREE/test/probe/$1.bpf.c" ] || {

@@ -32,11 +32,16 @@ differs=
 # compare TITLE FIRST SECOND: two texts of which the first is right.
 compare() {
 	[ "$2" != "$3" ] || return 0
+	differs=yes
+	if [ "$(printf '%s\n' "$2" | sort)" = "$(printf '%s\n' "$3" | sort)" ]; then
+		echo "$1: not in the order of the table, which is:" >&2
+		printf '%s\n' "$2" >&2
+		return 0
+	fi
 	echo "$1:" >&2
 	printf '%s\n' "$2" >"$work/table"
 	printf '%s\n' "$3" >"$work/file"
 	diff "$work/table" "$work/file" | sed -n 's/^</missing:/p; s/^>/not in the table:/p' >&2
-	differs=yes
 }
 
 # --- settings ----------------------------------------------------------------
@@ -44,7 +49,7 @@ compare() {
 # The commented assignments: each setting with its default, in the order of the table.
 check_conf() {
 	defaults=$(env -i "$1" | sed 's/:0=/=/')
-	compare "$CONF" "$defaults" "$(sed -n 's/^#\([A-Z0-9_]*=\)/\1/p' "$CONF")"
+	compare "$CONF, lines #NAME=DEFAULT" "$defaults" "$(sed -n 's/^#\([A-Z0-9_]*=\)/\1/p' "$CONF")"
 }
 
 # conf_text NAME: the comment above the setting, on one line.
@@ -77,17 +82,21 @@ tells() {
 
 check_settings() {
 	check_conf "$1"
-	compare "$CONF_MANUAL" "$("$1" --table | cut -f 1)" \
-		"$(sed -n 's/^\.It Va //p' "$CONF_MANUAL" | tr -d ' ' | tr ',' '\n')"
+	in_manual=$(sed -n 's/^\.It Va //p' "$CONF_MANUAL" | tr -d ' ' | tr ',' '\n')
+	compare "$CONF_MANUAL, lines .It Va NAME" "$("$1" --table | cut -f 1)" "$in_manual"
 	"$1" --table >"$work/settings"
 	while IFS= read -r row; do
 		name=$(printf '%s\n' "$row" | cut -f 1)
 		default=$(printf '%s\n' "$row" | cut -f 2)
 		range=$(printf '%s\n' "$row" | cut -f 3)
-		text=$(manual_text "$name")
-		[ -z "$default" ] || tells "$CONF_MANUAL" "$name" "$text" "$default"
-		[ -z "$range" ] || tells "$CONF_MANUAL" "$name" "$text" "$range"
-		[ -z "$range" ] || tells "$CONF" "$name" "$(conf_text "$name")" "$range"
+		# Of one that is missing, that has been said.
+		if printf '%s\n' "$in_manual" | grep -qx "$name"; then
+			text=$(manual_text "$name")
+			[ -z "$default" ] || tells "$CONF_MANUAL" "$name" "$text" "$default"
+			[ -z "$range" ] || tells "$CONF_MANUAL" "$name" "$text" "$range"
+		fi
+		[ -z "$range" ] || ! grep -q "^#$name=" "$CONF" ||
+			tells "$CONF" "$name" "$(conf_text "$name")" "$range"
 	done <"$work/settings"
 }
 
@@ -114,7 +123,7 @@ check_fields() {
 
 # The kernel cuts a name behind 15 bytes, so those that are longer are in a table.
 check_programs() {
-	compare "$PROGRAMS" "$(sed -nE "s/^	'known ([a-z0-9_]{16,})'\).*/\1/p" "$1" | sort)" \
+	compare "$PROGRAMS, long_names[], programs whose names have more than 15 bytes" "$(sed -nE "s/^	'known ([a-z0-9_]{16,})'\).*/\1/p" "$1" | sort)" \
 		"$(sed -n '/^static.*long_names/,/^};/p' "$PROGRAMS" | grep -o '"[^"]*"' | tr -d '"' | sort)"
 }
 

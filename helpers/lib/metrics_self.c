@@ -119,7 +119,7 @@ static void print_others(void)
 
 	if (!has_others || (!is_known[0] && !is_known[1]))
 		return;
-	family(COUNTER, "connpin_other_sockets_created", NULL,
+	family(COUNTER, "connpin_other_sockets_made", NULL,
 	       "Sockets made that are neither TCP nor UDP, by kind.");
 	for (int kind = 0; kind < OTHER_KINDS; kind++) {
 		bool is_ip = kind < OTHER_PACKET, is_both = kind == OTHER_SMC || kind == OTHER_REST;

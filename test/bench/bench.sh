@@ -435,9 +435,8 @@ attachment_rows() {
 	# This takes the tracing programs off; the program below attaches and detaches. It takes
 	# off what it is to attach, and the programs of attach.sh may not be among that.
 	rm -f "$PIN_DIR"/links/*
-	for hook in sockops sendmsg4 sendmsg6; do
-		bpftool cgroup detach "$CGROUP" "$(echo "$hook" | sed s/sockops/sock_ops/)" \
-			pinned "$PIN_DIR/port_tracker/handle_$hook"
+	for hook in sock_ops:sockops sendmsg4:sendmsg4 sendmsg6:sendmsg6; do
+		bpftool cgroup detach "$CGROUP" "${hook%:*}" pinned "$PIN_DIR/port_tracker/handle_${hook#*:}"
 	done
 	attached_rows tcp 'TCP, new key' 1.12 everything tracker monitor plain empty
 	attached_rows tcp-known 'TCP, known key' 1.10 everything tracker monitor plain empty
