@@ -29,7 +29,7 @@ STAGED=       # directories whose new programs are to take the place of the old 
 NEW_FEATURES= # lines of the two files, as this run will write them
 NEW_SERVED=
 TO_TELL= # what is not on, to be told when all is attached
-BEHIND= # the directory whose programs go behind a stranger's
+BEHIND= # directories whose programs go behind a stranger's
 
 # --- conditions --------------------------------------------------------------
 
@@ -183,7 +183,7 @@ is_settled() {
 	rewriters_of "$1"
 	case "$rewriters" in
 	*" $CGROUP$NEWLINE"*)
-		BEHIND=$1
+		BEHIND="$BEHIND $1"
 		note "$1: attached anew, behind programs that may rewrite addresses"
 		return 1
 		;;
@@ -546,7 +546,7 @@ link_queue() {
 # came to what is attached already. Then the running programs stay.
 is_as_before() {
 	# Not when they are to go behind a stranger's.
-	[ "$BEHIND" != "$1" ] || return 1
+	! has_word "$1" "$BEHIND" || return 1
 	list directory "$1"
 	for same_feature in $listed; do
 		set_served "$same_feature"
