@@ -247,7 +247,8 @@ if os.fork() == 0:
 	detach
 	OTHER_SOCKETS=0 "$SCRIPTS/attach.sh" >/dev/null 2>&1
 	local programs
-	programs=$(find "$PIN_DIR" -name 'other*')
+	# The counts are what program_stats knows such programs by.
+	programs=$(find "$PIN_DIR" -name 'other*' ! -name other_socket_counts)
 	run -3 "$HELPERS/conn-list" --sockets
 	no_line connpin_other_sockets "$HELPERS/tcp-metrics"
 	detach
