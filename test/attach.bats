@@ -190,6 +190,7 @@ own_ids() {
 	bpftool map update pinned "$PIN_DIR/maps/tcp_metrics" key 0 0 0 0 value \
 		1 2 0 0 0 0 0 0 2 2 0 0 0 0 0 0 3 2 0 0 0 0 0 0 4 2 0 0 0 0 0 0 5 2 0 0 0 0 0 0
 	# And one that has a single entry, of ten counters.
+	rm "$PIN_DIR/maps/tracker_metrics"
 	bpftool map create "$PIN_DIR/maps/tracker_metrics" type percpu_array key 4 value 80 entries 1 \
 		flags 0 name tracker_metrics
 	# shellcheck disable=SC2046 # zeros
