@@ -92,6 +92,11 @@ known() {
 	known xdp 0 44
 }
 
+@test "attach.sh (fexit taken) sees sockets of all families by it" {
+	requires fentry
+	"$SCRIPTS/status.sh" | grep -q '^other_families  *on  *fexit/__sock_create '
+}
+
 @test "conn-list --sockets shows none of TCP, UDP, MPTCP and AF_UNIX" {
 	local kind
 	for kind in tcp udp unix; do
