@@ -8,11 +8,11 @@
 #include "other_sockets.bpf.h"
 
 SEC("fexit/__sock_create")
-int BPF_PROG(on_socket, struct net *net, int family, int type, int protocol, struct socket **made,
-	     int kern, int ret)
+int BPF_PROG(on_socket, struct net *net, int family, int type, int protocol, void *unused, int kern,
+	     int ret)
 {
 	struct other other = {};
-	struct socket *socket = NULL;
+	struct socket **made = NULL, *socket = NULL;
 
 	/* With SOCK_PACKET, AF_INET creates a packet socket. */
 	if (((family == AF_INET || family == AF_INET6) && type != SOCK_PACKET) ||
@@ -20,6 +20,8 @@ int BPF_PROG(on_socket, struct net *net, int family, int type, int protocol, str
 		return 0;
 	if (ret < 0 || kern)
 		return 0;
+	/* The fifth argument: to the verifier a pointer to a pointer is no argument to look at. */
+	bpf_probe_read_kernel(&made, sizeof(made), &ctx[4]);
 	bpf_probe_read_kernel(&socket, sizeof(socket), made);
 	if (!socket)
 		return 0;

@@ -12,6 +12,7 @@
 #include "tcp_metrics.bpf.h"
 #include "tcp_sockets.bpf.h"
 #include "tracker_metrics.bpf.h"
+#include "udp_asked.bpf.h"
 
 #define PROGRAM_MAPS_MAX 64   /* the most maps of a program: MAX_USED_MAPS */
 #define PROGRAM_CPUS_MAX 8192 /* the most that Linux supports, on x86 */
@@ -19,7 +20,7 @@
 struct used_maps {
 	struct bpf_map **maps;
 	__u32 count;
-	__u32 ids[4]; /* a program that uses one of these maps is ours */
+	__u32 ids[5]; /* a program that uses one of these maps is ours */
 	bool found;
 };
 
@@ -32,7 +33,7 @@ static long is_our_map(__u32 index, struct used_maps *used)
 		return 1;
 	id = BPF_CORE_READ(map, id);
 	used->found = id == used->ids[0] || id == used->ids[1] || id == used->ids[2] ||
-		      id == used->ids[3];
+		      id == used->ids[3] || id == used->ids[4];
 	return used->found;
 }
 
@@ -101,7 +102,7 @@ static __always_inline bool is_our_program(struct bpf_prog *prog)
 		.maps = BPF_CORE_READ(prog, aux, used_maps),
 		.count = BPF_CORE_READ(prog, aux, used_map_cnt),
 		.ids = { ID_OF(tracker_metrics), ID_OF(tcp_metrics), ID_OF(tcp_sockets),
-			 ID_OF(other_socket_counts) },
+			 ID_OF(other_socket_counts), ID_OF(udp_asked) },
 	};
 
 	bpf_loop(PROGRAM_MAPS_MAX, is_our_map, &used, 0);

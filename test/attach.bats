@@ -208,13 +208,14 @@ own_ids() {
 	bpftool map update pinned "$PIN_DIR/maps/tcp_metrics" key 0 0 0 0 value \
 		1 2 0 0 0 0 0 0 2 2 0 0 0 0 0 0 3 2 0 0 0 0 0 0 4 2 0 0 0 0 0 0 5 2 0 0 0 0 0 0
 	# And one that has a single entry, of ten counters.
+	rm "$PIN_DIR/maps/tracker_metrics"
 	bpftool map create "$PIN_DIR/maps/tracker_metrics" type percpu_array key 4 value 80 entries 1 \
 		flags 0 name tracker_metrics
 	# shellcheck disable=SC2046 # zeros
 	bpftool map update pinned "$PIN_DIR/maps/tracker_metrics" key 0 0 0 0 value 0 2 $(printf '0 %.0s' {1..78})
 	attach
 	grep -q 'tcp_metrics has another layout: its counts are carried over' "$BATS_FILE_TMPDIR/attach.log"
-	recorded='connpin_recorded_total{protocol="tcp",ip_family="ipv4"}'
+	recorded='connpin_recorded_total{protocol="tcp",family="ipv4"}'
 	[ "$(metric "$recorded")" -ge $(((cpus + 1) * 512)) ]
 	[ ! -e "$PIN_DIR/maps/tcp_metrics_new" ]
 	# 512 and its number, times the CPUs; what the host did meanwhile comes on top.

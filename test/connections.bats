@@ -278,7 +278,7 @@ stop_one() {
 }
 
 @test "conn-lookup (another program by now) tells the one that connected" {
-	open exec /usr/bin/sleep 60
+	open exec "$(command -v sleep)" 60
 	poll grep -q sleep "/proc/$pid/comm"
 	answer 127.0.0.1 "$client" "$server"
 	says status '"live"'
@@ -304,6 +304,7 @@ assert "python" in answer["exe"] and "connections.py exec" in answer["cmdline"],
 
 @test "conn-lookup (a deleted executable, one in another mount namespace) tells what it was" {
 	dir=$BATS_TEST_TMPDIR
+	mkdir "$dir/mnt"
 	start_server 127.0.0.1 2
 	cat >"$dir/gone.sh" <<-'END'
 		cp "$1" "$2/again"
@@ -319,13 +320,13 @@ assert "python" in answer["exe"] and "connections.py exec" in answer["cmdline"],
 	says exe "\"$dir/again (deleted)\""
 	start_server 127.0.0.1 3
 	# shellcheck disable=SC2016
-	start three unshare -m sh -ec 'mount -t tmpfs none /mnt; cp "$1" /mnt/inside; exec /mnt/inside connect 127.0.0.1 "$2"' \
-		- "$TRAFFIC" "$PORT"
+	start three unshare -m sh -ec 'mount -t tmpfs none "$3"; cp "$1" "$3/inside"; exec "$3/inside" connect 127.0.0.1 "$2"' \
+		- "$TRAFFIC" "$PORT" "$dir/mnt"
 	port=$(client_port) pid=$(client_pid)
 	stop_all
 	poll gone "$pid"
 	answer 127.0.0.1 "$port" "$PORT"
-	says exe '"/mnt/inside"'
+	says exe "\"$dir/mnt/inside\""
 }
 
 gone() {

@@ -172,7 +172,7 @@ sys.stdin.read()' $((8 * ENTRIES))
 	server=$PID
 	# A user of its own, as all questions are in one bucket; each from an address of its own
 	# (IP_PKTINFO).
-	run -0 timeout 60 setpriv --reuid 65534 --regid 65534 --clear-groups /usr/bin/python3 -c '
+	run -0 timeout 400 setpriv --reuid 65534 --regid 65534 --clear-groups /usr/bin/python3 -c '
 import socket, struct, sys
 c = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 c.bind(("0.0.0.0", 0))

@@ -31,10 +31,14 @@ setup_file() {
 	grep -q ' /sys/fs/bpf ' /proc/mounts || mount -t bpf bpf /sys/fs/bpf
 	bpftool prog loadall "$TREE/.output/test/machine/refuse.bpf.o" $REFUSER pinmaps ${REFUSER}_maps
 	"$HELPERS/attach-tracing" tracing $REFUSER/on_bpf_call $REFUSER/link
-	# What is on when nothing is refused, and somebody to connect to.
+	# What is on when nothing is refused, and somebody to connect to. The kernel frees maps
+	# some time after the detach: each test compares with what is there before it.
+	local before
+	before=$(bpf_inventory)
 	attach
 	"$SCRIPTS/status.sh" | states >"$BATS_FILE_TMPDIR/states"
 	detach
+	unchanged_since "$before"
 	mkfifo "$BATS_FILE_TMPDIR/hold"
 	for address in 127.0.0.1 ::1; do
 		"$TRAFFIC" listen $address 0 <>"$BATS_FILE_TMPDIR/hold" >"$BATS_FILE_TMPDIR/server-$address" 3>&- &
