@@ -128,6 +128,22 @@ if answer.get(sys.argv[2], "absent") != json.loads(sys.argv[3]):
 	done
 }
 
+@test "conn-lookup (accepted by io_uring) names who accepted, or the listener where the kernel refuses fexit" {
+	start one "$TREE/.output/test/ways" uring-accept 127.0.0.1 0
+	take "$FIRST"
+	answer 127.0.0.1 "$server" "$client"
+	says direction '"in"'
+	if has fentry; then
+		says pid "$accepter"
+		says owner '"accepter"'
+	else
+		says pid "$pid"
+		says owner '"listener"'
+		run "$SCRIPTS/status.sh"
+		[[ $output = *"accepted"*"io_uring"*"stay with who listens"* ]]
+	fi
+}
+
 @test "conn-lookup (not accepted yet) names the listener, and says so" {
 	open accept not
 	answer 127.0.0.1 "$server" "$client"
@@ -331,6 +347,57 @@ assert "python" in answer["exe"] and "connections.py exec" in answer["cmdline"],
 
 gone() {
 	[ ! -e "/proc/$1" ]
+}
+
+@test "conn-lookup (an executable in memory, one on overlayfs) tells what /proc did" {
+	dir=$BATS_TEST_TMPDIR
+	mkdir "$dir"/{lower,upper,work,merged}
+	cp "$TRAFFIC" "$dir/lower/below"
+	mount -t overlay overlay -o "lowerdir=$dir/lower,upperdir=$dir/upper,workdir=$dir/work" "$dir/merged"
+	for executable in memory "$dir/merged/below"; do
+		start_server 127.0.0.1
+		start one /usr/bin/python3 -c '
+import os, sys
+executable = sys.argv[1]
+if executable == "memory":
+    executable = os.memfd_create("hidden")
+    os.write(executable, open(sys.argv[2], "rb").read())
+os.execve(executable, ["traffic", "connect", "127.0.0.1", sys.argv[3]], os.environ)' \
+			"$executable" "$TRAFFIC" "$PORT"
+		port=$(client_port) pid=$(client_pid)
+		exe=$(readlink "/proc/$pid/exe")
+		answer 127.0.0.1 "$port" "$PORT"
+		says status '"live"'
+		[[ $output != *'"exe_changed":true'* ]]
+		stop_all
+		poll gone "$pid"
+		answer 127.0.0.1 "$port" "$PORT"
+		says status '"exited"'
+		says exe "\"$exe\""
+		says cmdline "\"traffic connect 127.0.0.1 $PORT\""
+	done
+	umount "$dir/merged"
+}
+
+@test "conn-lookup (arguments that are not in memory) says null, not a half" {
+	start_server 127.0.0.1
+	start one "$TREE/.output/test/ways" absent-arguments 127.0.0.1 "$PORT"
+	port=$(client_port) pid=$(client_pid)
+	stop_all
+	poll gone "$pid"
+	answer 127.0.0.1 "$port" "$PORT"
+	says status '"exited"'
+	says cmdline null
+	says cmdline_truncated '"absent"'
+}
+
+@test "conn-lookup (its process ended, a child has the connection) names who opened it, exited" {
+	open handed
+	answer 127.0.0.1 "$client" "$server"
+	says pid "$pid"
+	says status '"exited"'
+	says owner '"opener"'
+	says state '"open"'
 }
 
 @test "conn-lookup (a path longer than the room) has its end, and says that it is cut" {

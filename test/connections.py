@@ -11,6 +11,7 @@ WHAT: pairs       a listener, a connection to it, one that is shut down on one s
                   peer-reset, refused, abandoned
       exec FILE   connect, then execute FILE with its words
       leader      connect in a thread and let the first thread end
+      handed      a connection whose process ends, while a child of it has it open
       hold PORT   connect to PORT of 127.0.0.1
 Prints "NAME=VALUE ..." and holds until standard input ends.
 """
@@ -158,6 +159,21 @@ def leader():
     ctypes.CDLL(None).syscall({"x86_64": 60, "aarch64": 93}[os.uname().machine], 0)
 
 
+def handed():
+    s = listener()
+    here, there = os.pipe()
+    if os.fork() == 0:
+        c = connect(s)
+        os.write(there, struct.pack("ii", os.getpid(), port(c)))
+        if os.fork() == 0:
+            hold()
+        os._exit(0)
+    pid, client = struct.unpack("ii", os.read(here, 8))
+    os.waitpid(pid, 0)
+    tell(pid=pid, server=port(s), client=client)
+    hold()
+
+
 what, rest = sys.argv[1], sys.argv[2:]
 if what == "pairs":
     pairs()
@@ -169,6 +185,8 @@ elif what == "exec":
     run(rest)
 elif what == "leader":
     leader()
+elif what == "handed":
+    handed()
 elif what == "hold":
     kept = socket.create_connection(("127.0.0.1", int(rest[0])))
     tell(pid=os.getpid(), client=port(kept))

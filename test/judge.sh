@@ -13,7 +13,7 @@ SKIPS=${SKIPS-$(dirname "$(readlink -f "$0")")/skips}
 # compare_skips MACHINE TAP: what was skipped with what test/skips lists; a line for each
 # difference. "ok 3 NAME in 12ms # skip no WORD here" is what bats prints of one.
 compare_skips() {
-	sed -n 's/^ok [0-9]* \(.*\) # skip no \([a-z_]*\) here$/\2 \1/p; t
+	sed -n 's/^ok [0-9]* \(.*\) # skip no \([a-z0-9_]*\) here$/\2 \1/p; t
 		s/^ok [0-9]* \(.*\) # skip.*/? \1/p' "$2" |
 		sed 's/ in [0-9]*ms$//' |
 		awk -v machine="$1" '

@@ -10,6 +10,10 @@
  *   uring-connect ADDR PORT     connect by io_uring
  *   uring-send ADDR PORT        a datagram by io_uring
  *   uring-udp-connect ADDR PORT connect a UDP socket by io_uring
+ *   uring-accept ADDR PORT      listen there, connect to it, and let a child accept it by
+ *                               io_uring; prints "pid=PID accepter=PID server=PORT
+ *                               client=PORT", holds
+ *   absent-arguments ADDR PORT  connect with arguments in a page that was never read
  *   wide-udp-connect ADDR PORT  connect a UDP socket, the upper half of the register that
  *                               holds the descriptor filled with ones
  *   int80-udp-connect ADDR PORT connect a UDP socket by the system call of 32-bit programs
@@ -264,6 +268,58 @@ static int do_uring_connect(struct address a, int type)
 	};
 
 	uring(&request);
+	return report_and_hold(fd);
+}
+
+static int do_uring_accept(struct address a)
+{
+	int listener = new_socket(&a, SOCK_STREAM), client = new_socket(&a, SOCK_STREAM), ready[2];
+	socklen_t len = sizeof(a.sa);
+	pid_t child;
+	char byte;
+
+	if (bind(listener, (void *)&a.sa, a.len) || listen(listener, 1) ||
+	    getsockname(listener, (void *)&a.sa, &len) || pipe(ready))
+		die("listen");
+	must_connect(client, &a);
+	child = fork();
+	if (child < 0)
+		die("fork");
+	if (child == 0) {
+		struct io_uring_sqe request = { .opcode = IORING_OP_ACCEPT, .fd = listener };
+
+		close(client);
+		uring(&request);
+		if (write(ready[1], "x", 1) != 1)
+			die("write");
+		hold();
+		_exit(0);
+	}
+	close(ready[1]);
+	if (read(ready[0], &byte, 1) != 1)
+		die("the child");
+	printf("pid=%d accepter=%d server=%d client=%d\n", (int)getpid(), (int)child,
+	       local_port(listener), local_port(client));
+	fflush(stdout);
+	hold();
+	return 0;
+}
+
+/* --- arguments -------------------------------------------------------------- */
+
+/* The kernel takes them for where this says: PR_SET_MM of prctl(2). */
+static int do_absent_arguments(struct address a)
+{
+	int exe = open("/proc/self/exe", O_RDONLY | O_CLOEXEC), fd = new_socket(&a, SOCK_STREAM);
+	unsigned long page = (unsigned long)mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, exe, 0);
+
+	if (page == (unsigned long)MAP_FAILED)
+		die("mmap");
+	/* Below the stack, so that the beginning is never behind the end. */
+	if (prctl(PR_SET_MM, PR_SET_MM_ARG_START, page, 0, 0) ||
+	    prctl(PR_SET_MM, PR_SET_MM_ARG_END, page + 100, 0, 0))
+		die("PR_SET_MM");
+	must_connect(fd, &a);
 	return report_and_hold(fd);
 }
 
@@ -641,6 +697,10 @@ int main(int argc, char **argv)
 			return do_uring_connect(a, SOCK_STREAM);
 		if (!strcmp(what, "uring-udp-connect"))
 			return do_uring_connect(a, SOCK_DGRAM);
+		if (!strcmp(what, "uring-accept"))
+			return do_uring_accept(a);
+		if (!strcmp(what, "absent-arguments"))
+			return do_absent_arguments(a);
 		if (!strcmp(what, "wide-udp-connect"))
 			return do_wide_connect(a);
 		if (!strcmp(what, "int80-udp-connect"))
