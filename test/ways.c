@@ -13,7 +13,7 @@
  *   uring-accept ADDR PORT      listen there, connect to it, and let a child accept it by
  *                               io_uring; prints "pid=PID accepter=PID server=PORT
  *                               client=PORT", holds
- *   absent-arguments ADDR PORT  connect with arguments in a page that was never read
+ *   absent-arguments ADDR PORT  connect, its arguments not in memory
  *   wide-udp-connect ADDR PORT  connect a UDP socket, the upper half of the register that
  *                               holds the descriptor filled with ones
  *   int80-udp-connect ADDR PORT connect a UDP socket by the system call of 32-bit programs
@@ -307,20 +307,28 @@ static int do_uring_accept(struct address a)
 
 /* --- arguments -------------------------------------------------------------- */
 
-/* The kernel takes them for where this says: PR_SET_MM of prctl(2). */
+static void *connect_without_arguments(void *address)
+{
+	struct address a = *(struct address *)address;
+	uintptr_t page = (uintptr_t)program_invocation_name & ~(uintptr_t)4095;
+	int fd = new_socket(&a, SOCK_STREAM);
+
+	/* As if the memory had been paged out. One page or two, the last of the stack. */
+	if (madvise((void *)page, 2 * 4096, MADV_DONTNEED) && errno != ENOMEM)
+		die("madvise");
+	must_connect(fd, &a);
+	_exit(report_and_hold(fd));
+}
+
+/* By a thread, because the first one needs that part of the stack. */
 static int do_absent_arguments(struct address a)
 {
-	int exe = open("/proc/self/exe", O_RDONLY | O_CLOEXEC), fd = new_socket(&a, SOCK_STREAM);
-	unsigned long page = (unsigned long)mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, exe, 0);
+	pthread_t thread;
 
-	if (page == (unsigned long)MAP_FAILED)
-		die("mmap");
-	/* Below the stack, so that the beginning is never behind the end. */
-	if (prctl(PR_SET_MM, PR_SET_MM_ARG_START, page, 0, 0) ||
-	    prctl(PR_SET_MM, PR_SET_MM_ARG_END, page + 100, 0, 0))
-		die("PR_SET_MM");
-	must_connect(fd, &a);
-	return report_and_hold(fd);
+	if (pthread_create(&thread, NULL, connect_without_arguments, &a))
+		die("pthread_create");
+	pthread_join(thread, NULL);
+	return 1;
 }
 
 /* --- connects that look like others --------------------------------------- */
