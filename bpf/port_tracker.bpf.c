@@ -32,7 +32,7 @@
 #endif
 #define HAS(parts) ((PARTS) & (parts))
 
-#if HAS(TCP_OPENS) && !defined(PLAIN) && !defined(PID_ONLY)
+#if HAS(TCP_OPENS) && !defined(PLAIN) && !defined(PID_ONLY) && !defined(NO_INBOUND)
 #define HAS_INBOUND
 #include "inbound.bpf.h"
 #endif

@@ -21,6 +21,8 @@
 #include "measure.h"
 
 #include "../../helpers/lib/bpf.c"
+#include "../../helpers/lib/number.c"
+#include "../../helpers/lib/tracepoint.c"
 
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -34,7 +36,7 @@
 #include <sys/wait.h>
 
 #define SETS_MAX 8
-#define PROGRAMS_MAX 16
+#define PROGRAMS_MAX 24
 #define WARM_UP_ROUNDS 2	      /* do not count */
 #define FIRST_ADDRESS 0x7f010000u     /* 127.1.0.0 */
 #define RECEIVE_BUFFER (16 * 1048576) /* holds the datagrams of one turn */
@@ -59,6 +61,17 @@ static const struct {
 	{ "block_sendmsg6", BPF_CGROUP_UDP6_SENDMSG },
 	{ "block_connect6", BPF_CGROUP_INET6_CONNECT },
 	{ "block_sock_create", BPF_CGROUP_INET_SOCK_CREATE },
+	{ "on_sock_create", BPF_CGROUP_INET_SOCK_CREATE },
+};
+
+/* Programs for tracepoints that are not raw. */
+static const struct {
+	const char *program;
+	const char *tracepoint;
+} tracepoints[] = {
+	{ "on_exit_accept", "syscalls/sys_exit_accept" },
+	{ "on_exit_accept4", "syscalls/sys_exit_accept4" },
+	{ "on_exit_socket", "syscalls/sys_exit_socket" },
 };
 
 struct program {
@@ -67,6 +80,7 @@ struct program {
 	int link; /* of a tracing program */
 	bool is_cgroup;
 	enum bpf_attach_type type;
+	int64_t tracepoint; /* its number; 0: not for a tracepoint, or for a raw one */
 };
 
 struct set {
@@ -105,6 +119,15 @@ static struct program open_program(const char *pin)
 		if (strcmp(slash ? slash + 1 : pin, cgroup_hooks[i].program) == 0) {
 			program.is_cgroup = true;
 			program.type = cgroup_hooks[i].type;
+		}
+	}
+	for (size_t i = 0; i < sizeof(tracepoints) / sizeof(*tracepoints); i++) {
+		if (strcmp(slash ? slash + 1 : pin, tracepoints[i].program) == 0) {
+			program.tracepoint = tracepoint_id(tracepoints[i].tracepoint);
+			if (program.tracepoint < 0) {
+				errno = (int)-program.tracepoint;
+				die("cannot find tracepoint", tracepoints[i].tracepoint);
+			}
 		}
 	}
 	/* Whatever attach.sh did: each turn starts from nothing. */
@@ -266,6 +289,9 @@ static void attach(struct set *set)
 
 		if (program->is_cgroup)
 			rc = cgroup_call(BPF_PROG_ATTACH, program);
+		else if (program->tracepoint)
+			rc = program->link =
+				bpf_attach_tracepoint(program->fd, (__u64)program->tracepoint);
 		else
 			rc = program->link = bpf_attach_raw(program->fd, raw_name(program));
 		if (rc < 0) {

@@ -270,7 +270,12 @@ pins_of() {
 	# tcp_live runs when somebody reads it, and only then; udp_connect, for UDP sockets
 	# that connect, and nobody does here.
 	everything)
-		echo "$OTHERS"/everything/* "$PIN_DIR"/udp_asked/* "$PIN_DIR"/ipv6_blocker/* "$PIN_DIR"/tcp_monitor/*
+		echo "$OTHERS"/everything/* "$PIN_DIR"/udp_asked/* "$PIN_DIR"/ipv6_blocker/* "$PIN_DIR"/tcp_monitor/* \
+			"$PIN_DIR"/accepted/* "$PIN_DIR"/other_ip/* "$PIN_DIR"/other_families/*
+		;;
+	# Without what accepts, without ends of connections and without other sockets.
+	outbound)
+		echo "$OTHERS"/outbound_alone/* "$PIN_DIR"/udp_asked/* "$PIN_DIR"/ipv6_blocker/* "$PIN_DIR"/tcp_monitor/*
 		;;
 	tracker) echo "$PIN_DIR"/port_tracker/* "$PIN_DIR"/udp_asked/* ;;
 	senders) echo "$PIN_DIR"/port_tracker/* ;;
@@ -356,6 +361,7 @@ attached_rows() {
 		plain) row "$title: a plain tracker" "$set" bare ;;
 		senders) row "$title: without udp_asked" senders bare ;;
 		empty) row "$title: empty programs" "$set" bare ;;
+		outbound) row "$title: no accept, no end" outbound bare ;;
 		monitor) row "$title: tcp_monitor alone" "$set" bare most 1.06 ;;
 		*) row "$title: $set" "$set" bare ;;
 		esac
@@ -412,6 +418,7 @@ load_with_maps() {
 # makes the programs that are traced leave to it what it counts.
 load_events() {
 	load_with_maps "$OBJECTS/port_tracker.bpf.o" everything '' &&
+		load_with_maps "$BENCH/outbound_alone.bpf.o" outbound_alone 'conn_identity_in' &&
 		load_with_maps "$BENCH/events_alone.bpf.o" events_alone 'conn_.*|tracker_metrics' &&
 		bpftool map update pinned "$PIN_DIR/maps/tcp_settings" key 0 0 0 0 \
 			value 0 1 0 0 44 1 0 0 1 0 0 0 0 0 0 0
@@ -438,8 +445,8 @@ attachment_rows() {
 	for hook in sock_ops:sockops sendmsg4:sendmsg4 sendmsg6:sendmsg6; do
 		bpftool cgroup detach "$CGROUP" "${hook%:*}" pinned "$PIN_DIR/port_tracker/handle_${hook#*:}"
 	done
-	attached_rows tcp 'TCP, new key' 1.12 everything tracker monitor plain empty
-	attached_rows tcp-known 'TCP, known key' 1.10 everything tracker monitor plain empty
+	attached_rows tcp 'TCP, new key' 1.12 everything outbound tracker monitor plain empty
+	attached_rows tcp-known 'TCP, known key' 1.10 everything outbound tracker monitor plain empty
 	attached_rows refused 'TCP refused' 1.14 everything tracker monitor plain
 	attached_rows udp-same 'UDP, same key' 1.09 everything tracker plain empty
 	attached_rows udp-new 'UDP, new socket' 1.13 everything tracker plain empty
