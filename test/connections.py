@@ -75,9 +75,9 @@ def accept(how):
     if how == "reuseport" and os.fork() == 0:
         # One of the two listeners is the child's alone.
         s.close()
-        if others[0].accept():
-            pass
-        time.sleep(60)
+        kept = []
+        threading.Thread(target=lambda: kept.append(others[0].accept()), daemon=True).start()
+        hold()
         os._exit(0)
     c = connect(s)
     accepter = os.getpid()
