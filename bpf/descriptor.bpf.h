@@ -35,47 +35,27 @@ static __always_inline struct sock *socket_of_fd(struct task_struct *task, unsig
 	return BPF_CORE_READ(socket, sk);
 }
 
-/*
- * The first bytes of a struct sock. All that set_connection_of() needs is in there: on a
- * kernel where it is not, the verifier refuses the access beyond the copy.
- */
-#define SOCK_COMMON_BYTES 128
-
-/* The member of type TYPE in COPY, which is of a struct sock_common. */
-#define COPIED(copy, type, member) \
-	((type *)((copy) + bpf_core_field_offset(struct sock_common, member)))
-
-/*
- * The same as set_connection() of opened.bpf.h, for a pointer without a type: one call copies
- * all that it needs of the socket.
- */
+/* The same as set_connection() of opened.bpf.h, for a pointer without a type. */
 static __always_inline void set_connection_of(struct opened *opened, struct sock *sk)
 {
-	struct net *own = bpf_get_current_task_btf()->nsproxy->net_ns, *net;
-	__u8 copy[SOCK_COMMON_BYTES] __attribute__((aligned(8)));
+	struct net *net = BPF_CORE_READ(sk, __sk_common.skc_net.net);
 
-	if (bpf_probe_read_kernel(copy, sizeof(copy), sk) < 0)
-		return;
-	opened->key.src_port = *COPIED(copy, __u16, skc_num);
-	opened->key.dst_port = bpf_ntohs(*COPIED(copy, __u16, skc_dport));
+	opened->key.src_port = BPF_CORE_READ(sk, __sk_common.skc_num);
+	opened->key.dst_port = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
 	opened->key.protocol = BPF_CORE_READ(sk, sk_protocol);
-	net = *COPIED(copy, struct net *, skc_net.net);
-	if (net == own) {
-		opened->netns_cookie = netns_cookie_of(own);
-		opened->netns = own->ns.inum;
-	} else {
-		if (bpf_core_field_exists(net->net_cookie))
-			opened->netns_cookie = BPF_CORE_READ(net, net_cookie);
-		else if (bpf_core_field_exists(net->ns.ns_id))
-			opened->netns_cookie = BPF_CORE_READ(net, ns.ns_id);
-		opened->netns = BPF_CORE_READ(net, ns.inum);
-	}
-	if (*COPIED(copy, __u16, skc_family) == AF_INET) {
-		set_v4(opened->key.dst_ip, *COPIED(copy, __u32, skc_daddr));
-		set_src_v4(opened->src_ip, *COPIED(copy, __u32, skc_rcv_saddr));
+	if (bpf_core_field_exists(net->net_cookie))
+		opened->netns_cookie = BPF_CORE_READ(net, net_cookie);
+	else if (bpf_core_field_exists(net->ns.ns_id))
+		opened->netns_cookie = BPF_CORE_READ(net, ns.ns_id);
+	opened->netns = BPF_CORE_READ(net, ns.inum);
+	if (BPF_CORE_READ(sk, __sk_common.skc_family) == AF_INET) {
+		set_v4(opened->key.dst_ip, BPF_CORE_READ(sk, __sk_common.skc_daddr));
+		set_src_v4(opened->src_ip, BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr));
 	} else if (bpf_core_field_exists(sk->__sk_common.skc_v6_daddr)) {
-		__builtin_memcpy(opened->key.dst_ip, COPIED(copy, __u8, skc_v6_daddr), 16);
-		__builtin_memcpy(opened->src_ip, COPIED(copy, __u8, skc_v6_rcv_saddr), 16);
+		bpf_core_read(opened->key.dst_ip, sizeof(opened->key.dst_ip),
+			      &sk->__sk_common.skc_v6_daddr);
+		bpf_core_read(opened->src_ip, sizeof(opened->src_ip),
+			      &sk->__sk_common.skc_v6_rcv_saddr);
 	}
 }
 
