@@ -133,6 +133,9 @@ static void describe(const struct bpf_program *program, char how[128], char hook
 	} else {
 		const char *word = hook_word(program, section);
 
+		if (bpf_program__type(program) == BPF_PROG_TYPE_UNSPEC)
+			stop("program %s: libbpf does not know its section %s",
+			     bpf_program__name(program), section);
 		snprintf(how, 128, "cgroup:%s:%u", word,
 			 bpf_program__expected_attach_type(program));
 		if (!target)

@@ -211,8 +211,10 @@ lookup() {
 	env -i "$HELPERS/read-settings" "$BATS_TEST_TMPDIR/told" | sed 's/:[1-9][0-9]*=/:0=/' | diff - "$BATS_TEST_TMPDIR/defaults"
 }
 
-@test "check-tables.sh (a setting or a field that a file does not tell, or tells wrong) names it" {
-	cp -r "$TREE/etc" "$TREE/helpers" "$BATS_TEST_TMPDIR"
+@test "check-tables.sh (a setting, a field or a capacity that a file does not tell, or tells wrong) names it" {
+	cp -r "$TREE/etc" "$TREE/helpers" "$TREE/scripts" "$BATS_TEST_TMPDIR"
+	mkdir "$BATS_TEST_TMPDIR/bpf"
+	cp "$TREE/bpf/table" "$BATS_TEST_TMPDIR/bpf"
 	check() {
 		"$BATS_TEST_TMPDIR/helpers/lib/check-tables.sh" "$HELPERS/read-settings" "$TREE/.output/bpf/inventory"
 	}
@@ -234,6 +236,9 @@ lookup() {
 	changed helpers/conn-list.1 's/^\.It Cm uid , gid/& , ppid/' 'not in the table: ppid'
 	changed helpers/lib/answer.c 's/^	FIELD("ppid"/	FIELD("parent"/' 'missing: parent'
 	changed helpers/lib/metrics_programs.c 's/"on_receive_reset", *//' 'missing: on_receive_reset'
+	changed bpf/table 's/^map.*anew   CONN_IN_ENTRIES$/&S/' 'missing: CONN_IN_ENTRIESS'
+	changed bpf/table 's/setting:OTHER_SOCKETS/setting:OTHER/' 'missing: OTHER,'
+	changed scripts/pins.sh 's/^	processes)/	process)/' 'missing: processes'
 }
 
 # elsewhere COMMAND...: where no bpf file system has anything pinned.

@@ -3,8 +3,9 @@
 #
 # check-tables.sh: compare what stands in two places: the settings (settings.c) with
 # etc/connpin.conf and its manual, the fields of an answer (answer.c) and of a socket
-# (other_sockets.c) with the manuals of the helpers that print them, and the long names of BPF programs (metrics_programs.c) with
-# those that the objects have.
+# (other_sockets.c) with the manuals of the helpers that print them, the long names of BPF
+# programs (metrics_programs.c) with those that the objects have, and the capacities that
+# bpf/table names with those that set_entries (scripts/pins.sh) knows.
 #
 # The build runs it, and stops when one of them lacks something.
 set -eu
@@ -26,6 +27,8 @@ CONF_MANUAL=etc/connpin.conf.5
 FIELDS=helpers/lib/answer.c
 SOCKET_FIELDS=helpers/lib/other_sockets.c
 PROGRAMS=helpers/lib/metrics_programs.c
+TABLE=bpf/table
+CAPACITIES=scripts/pins.sh
 
 differs=
 
@@ -127,6 +130,20 @@ check_programs() {
 		"$(sed -n '/^static.*long_names/,/^};/p' "$PROGRAMS" | grep -o '"[^"]*"' | tr -d '"' | sort)"
 }
 
+# --- capacities ----------------------------------------------------------------
+
+# Those of maps, and the settings that conditions of rungs ask for.
+check_capacities() {
+	known=$(sed -n '/^set_entries() {/,/^}/s/^	\([A-Za-z0-9_]*\)).*/\1/p' "$CAPACITIES")
+	for capacity in $(awk '$1 == "map" && $5 != "-" { print $5 }
+		$1 == "rung" && sub(/^setting:/, "", $6) { print $6 }' "$TABLE" | sort -u); do
+		printf '%s\n' "$known" | grep -qx "$capacity" || {
+			echo "$CAPACITIES, set_entries: missing: $capacity, which $TABLE names" >&2
+			differs=yes
+		}
+	done
+}
+
 main() {
 	case ${1-} in
 	-h | --help) usage && exit 0 ;;
@@ -144,6 +161,7 @@ main() {
 	check_settings "$read_settings"
 	check_fields
 	check_programs "$inventory"
+	check_capacities
 	[ -z "$differs" ]
 }
 
