@@ -90,6 +90,8 @@ take_lock() {
 	if ! flock -n 9; then
 		holder=
 		read -r holder <"$lock" || true
+		# Its writer may have ended, and something else hold the lock.
+		[ "$(readlink "/proc/${holder:-0}/fd/9" || true)" = "$(readlink -f "$lock")" ] || holder=
 		note "another connpin script is at work (process ${holder:-unknown}): waiting for it"
 		flock -w "$LOCK_SECONDS" 9 ||
 			die "process ${holder:-unknown} holds $lock for more than $LOCK_SECONDS s: end it, then run this again"
