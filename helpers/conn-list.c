@@ -19,15 +19,15 @@ static const char usage[] =
 	"                 [--src-port PORT] [--dst-port PORT] [--pid PID] [--comm NAME]\n"
 	"       conn-list --sockets [-j] [-w SECONDS] [--pid PID] [--comm NAME]\n"
 	"\n"
-	"Print every tracked connection that was opened here, a line each:\n"
+	"Print every recorded connection that was opened here, a line each:\n"
 	"PROTOCOL DST SRC_PORT DST_PORT PID STATUS COMM\n"
 	"STATUS is live, exited, reused or unknown, COMM the name that the process had.\n"
 	"\n"
 	"  --out               those that were opened here, as without the next two\n"
 	"  --in                those that were accepted here\n"
 	"  --listen            the sockets that listen; DST_PORT is 0\n"
-	"  --open, --closed    only those that are open, or have ended; with -f --closed\n"
-	"                      each connection as it ends\n"
+	"  --open, --closed    only those known to be open, or to have ended; with\n"
+	"                      -f --closed each connection as it ends\n"
 	"  --sockets           the sockets that are neither TCP nor UDP instead:\n"
 	"                      KIND PROTOCOL PID STATUS HELD COMM, HELD being held,\n"
 	"                      closed, or - when that is not known\n"
@@ -45,7 +45,9 @@ static const char usage[] =
 	"  -V, --version       the version\n"
 	"\n"
 	"Exit status: 0 done, 2 bad arguments, 3 the maps can't be read.\n"
-	"Environment: PIN_DIR, where the maps are pinned (" PIN_DIR_DEFAULT ").\n";
+	"Environment: PIN_DIR, where the maps are pinned (" PIN_DIR_DEFAULT ");\n"
+	"RUN_DIR, where attaching wrote down which features are on (" RUN_DIR_DEFAULT ");\n"
+	"CONNPIN_CONF, the file of settings.\n";
 
 /* False when nothing more is to be printed. */
 static bool wait_for_next(bool json, uint64_t seconds)
@@ -174,7 +176,7 @@ int main(int argc, char **argv)
 			break;
 		case OPTION_PID:
 			if (!parse_number(optarg, 1, UINT32_MAX, &filter.pid))
-				error = "is not a process id";
+				error = "is not a PID";
 			break;
 		case OPTION_COMM:
 			filter.comm = optarg;

@@ -22,13 +22,13 @@ static const char usage[] =
 	"       conn-lookup [--netns PID|PATH|any] [--no-cmdline] -\n"
 	"\n"
 	"Print the process that opened or accepted the TCP connection, or sent the UDP\n"
-	"datagram, between local port SRC_PORT and DST_PORT of the address DST, and its\n"
-	"status: live,\n"
-	"exited, reused (another process has its id now), or unknown.\n"
+	"datagram, between the local port SRC_PORT and the port DST_PORT of the other\n"
+	"side, whose address is DST, and its status: live, exited, reused (another\n"
+	"process has its PID now), or unknown.\n"
 	"\n"
 	"  -p, --protocol P  tcp (default) or udp\n"
 	"  -j, --json        one JSON object on one line\n"
-	"  -q, --quiet       the process id alone\n"
+	"  -q, --quiet       the PID alone\n"
 	"  --src ADDRESS     only the connection from this local address\n"
 	"  --netns N         only connections of this network namespace: that of process\n"
 	"                    N, or the one that is a file at the path N, or any. Without\n"
@@ -44,7 +44,8 @@ static const char usage[] =
 	"  -V, --version     the version\n"
 	"\n"
 	"Exit status: 0 found, 1 not found, 2 bad arguments, 3 the maps can't be read.\n"
-	"Environment: PIN_DIR, where the maps are pinned (" PIN_DIR_DEFAULT ").\n";
+	"Environment: PIN_DIR, where the maps are pinned (" PIN_DIR_DEFAULT ");\n"
+	"CONNPIN_CONF, the file of settings.\n";
 
 enum format { FORMAT_TEXT, FORMAT_JSON, FORMAT_QUIET };
 

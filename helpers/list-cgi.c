@@ -39,8 +39,7 @@ static conn_error read_parameter(int which, const char *value, struct entry_filt
 	case DPORT:
 		return conn_parse_port(value, &filter->dst_port);
 	case PID:
-		return parse_number(value, 1, UINT32_MAX, &filter->pid) ? NULL
-									: "is not a process id";
+		return parse_number(value, 1, UINT32_MAX, &filter->pid) ? NULL : "is not a PID";
 	case DIRECTION:
 		filter->want_in = strcmp(value, "in") == 0 || strcmp(value, "any") == 0;
 		filter->want_out = strcmp(value, "out") == 0 || strcmp(value, "any") == 0;

@@ -36,9 +36,9 @@ static const char usage[] =
 	"ORDER is that of the bytes of a number, little or big. CGROUP_ID is 1 for the root of\n"
 	"the hierarchy, 0 for a cgroup that is gone.\n"
 	"SINCE is when it was loaded, in UTC; SKIPPED how often the kernel did not run it.\n"
-	"HOOK and TYPE are the numbers of <linux/bpf.h>. The last are programs that are not\n"
-	"pinned here, at CGROUP and at those above it, which run after those that are, or\n"
-	"not; NAME is - where it can't be told.\n"
+	"HOOK and TYPE are the numbers of <linux/bpf.h>. The lines \"other\" are programs that\n"
+	"are not pinned here, at CGROUP or a cgroup above it; they run before the last of\n"
+	"the pinned ones or after it. NAME is - where it can't be told.\n"
 	"\n"
 	"Exit status: 0 done, 2 bad arguments, 3 it can't be told.\n";
 

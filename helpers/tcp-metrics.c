@@ -11,14 +11,16 @@
 static const char usage[] =
 	"usage: tcp-metrics [--openmetrics]\n"
 	"\n"
-	"Print the TCP counters of the whole host in the Prometheus text format, or as\n"
-	"OpenMetrics 1.0.\n"
+	"Print the TCP counters of the whole host in the Prometheus text format.\n"
 	"\n"
+	"  --openmetrics  as OpenMetrics 1.0\n"
 	"  -h, --help     this text\n"
 	"  -V, --version  the version\n"
 	"\n"
 	"Exit status: 0 done, 2 bad arguments, 3 the map can't be read.\n"
-	"Environment: PIN_DIR, where the maps are pinned (" PIN_DIR_DEFAULT ").\n";
+	"Environment: PIN_DIR, where the maps are pinned (" PIN_DIR_DEFAULT ");\n"
+	"RUN_DIR, where attaching wrote down which features are on (" RUN_DIR_DEFAULT ");\n"
+	"CONNPIN_CONF, the file of settings.\n";
 
 int main(int argc, char **argv)
 {

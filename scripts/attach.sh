@@ -22,8 +22,9 @@ usage() {
 	cat <<-END
 		usage: attach.sh [-v]
 
-		Load, pin and attach the programs that record who opens connections and
-		that count what TCP does. Needs root. detach.sh takes them off again.
+		Load, pin and attach the programs that record who opens and accepts
+		connections, and that count what TCP does. Needs root. detach.sh takes them
+		off again.
 
 		What this kernel refuses is done in another way or left out, and named; only
 		when nothing of the connection tracker can be had it is an error.

@@ -21,8 +21,9 @@ usage() {
 	cat <<-END
 		usage: ipv6-block.sh on|off|status
 
-		on      refuse connects and datagrams to native IPv6 addresses, and new raw
-		        and ping IPv6 sockets (EPERM); IPv4-mapped addresses pass
+		on      refuse connects and datagrams to native IPv6 addresses, and new IPv6
+		        sockets that are raw or of any protocol but TCP, UDP and MPTCP
+		        (EPERM); IPv4-mapped addresses pass
 		off     let them pass
 		status  say which; exit 0 when it is on, 1 when it is off
 

@@ -88,7 +88,7 @@ main() {
 	[ "$(printf '%s\n' "$counters" | wc -l)" -eq 5 ] || die "these are not the five counters"
 	say "next"
 	cat <<-END
-		connpin list -w 2                   # connections as they come
+		connpin list -f                     # connections as they come
 		connpin status                      # what is attached, and what runs degraded
 		connpin serve -k; connpin detach; make -C $ROOT uninstall   # take it all off
 	END

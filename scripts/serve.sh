@@ -12,7 +12,7 @@ usage() {
 	cat <<-END
 		usage: serve.sh [-b|-k]
 
-		Serve /metrics and /cgi-bin/lookup by HTTP at the setting LISTEN.
+		Serve the page, the metrics, look-ups and lists by HTTP at the setting LISTEN.
 
 		  -b, --background  return when the server answers
 		  -k, --kill        end the server that -b started

@@ -18,8 +18,8 @@ usage() {
 		usage: status.sh
 
 		Print each feature with its hook and since when it is attached, then how full
-		the maps are. A feature that this kernel serves by a second choice, or not at
-		all, says why. Needs root.
+		the connection table is. A feature that this kernel serves by a second choice,
+		or not at all, says why. Needs root.
 
 		Exit status: 0 all on, 1 something is degraded or off, 2 misuse, 3 nothing is
 		attached.

@@ -129,7 +129,7 @@ lookup() {
 		refuses 2 "SECONDS is a number from 1 to 86400, not $seconds" "$HELPERS/conn-list" -w "$seconds"
 	done
 	refuses 2 "'x' is not a port" "$HELPERS/conn-list" --dst-port x
-	refuses 2 "'0' is not a process id" "$HELPERS/conn-list" --pid 0
+	refuses 2 "'0' is not a PID" "$HELPERS/conn-list" --pid 0
 	refuses 2 "'sctp' is not a protocol" "$HELPERS/conn-list" -p sctp
 	refuses 2 "'1.2' is not an IPv4 or IPv6 address" "$HELPERS/conn-list" --dst 1.2
 	refuses 2 "unexpected argument what" "$HELPERS/conn-list" what

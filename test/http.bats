@@ -183,7 +183,7 @@ bad() {
 @test "GET /cgi-bin/list (bad parameters) answers 400 and names the parameter" {
 	for query in 'sport=0:sport is not a port' 'dport=65536:dport is not a port' 'sport=a:sport is not a port' \
 		'dst=1.2.3:dst is not an IPv4 or IPv6 address' 'protocol=sctp:protocol is not a protocol' \
-		'pid=0:pid is not a process id' 'pid=1&pid=1:pid is repeated' 'dst=:dst is missing' \
+		'pid=0:pid is not a PID' 'pid=1&pid=1:pid is repeated' 'dst=:dst is missing' \
 		'encoding=br:encoding is not an encoding' 'comm=x:unknown parameter' '%70id=1:unknown parameter' \
 		'pid=$(id):pid has a character' 'dst=-h:dst has a character' "dst=1':dst has a character"; do
 		get "/cgi-bin/list?${query%%:*}"

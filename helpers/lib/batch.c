@@ -48,7 +48,7 @@ struct fragment {
 	uint64_t piece; /* number of the piece of input that it was made for; 0: empty */
 	size_t len;	/* of bytes[] */
 	size_t pid_len;
-	char pid[STEP]; /* the process id in digits */
+	char pid[STEP]; /* the PID in digits */
 	char bytes[FRAGMENT_BYTES + STEP];
 };
 

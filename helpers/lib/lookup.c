@@ -28,7 +28,7 @@ conn_error netns_parse(const char *text, struct netns_choice *choice)
 		strcat(path, "/ns/net");
 		file = path;
 	} else if (!strchr(text, '/')) {
-		return "is neither a process id nor the path of a network namespace nor 'any'";
+		return "is neither a PID nor the path of a network namespace nor 'any'";
 	}
 	fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)

@@ -18,7 +18,7 @@ struct netns_choice {
 	__u64 cookie; /* 0: not read yet */
 };
 
-/* Read "any", a process id, or the path of a namespace. NULL, or what is wrong. */
+/* Read "any", a PID, or the path of a namespace. NULL, or what is wrong. */
 conn_error netns_parse(const char *text, struct netns_choice *choice);
 
 /* As many records as there may be of one connection, in both tables. */
