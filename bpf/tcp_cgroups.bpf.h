@@ -196,11 +196,18 @@ static long ascend(__u32 level, struct ascent *ascent)
  * Whether the cgroup may have one of the FREE slots. If it is in a delegated subtree,
  * SUBTREE is set to that one's id and the new slot is added to *SHARE; otherwise *SHARE is
  * NULL.
+ *
+ * ZERO is 0, which the verifier must not know. Before Linux 6.7 it follows one call of a
+ * callback alone: of two members that different calls set it would take one for 0 for ever,
+ * and drop the branch for any other value.
  */
 static __always_inline bool take_share(struct cgroup *cgroup, __u64 free,
-				       struct tcp_cgroup_share **share, __u64 *subtree)
+				       struct tcp_cgroup_share **share, __u64 *subtree,
+				       __u64 zero)
 {
-	struct ascent ascent = { .kn = BPF_CORE_READ(cgroup, kn) };
+	struct ascent ascent = { .kn = BPF_CORE_READ(cgroup, kn),
+				 .delegated = (void *)zero,
+				 .has_ended = zero };
 	struct tcp_cgroup_share new = {};
 	struct kernfs_node *delegated;
 
@@ -300,7 +307,8 @@ __noinline __u32 add_cgroup(__u64 address, __u64 id)
 	used = all->used;
 	if (used >= series || !(BPF_CORE_READ(cgroup, self.flags) & CSS_ONLINE))
 		return 0;
-	if (!take_share(cgroup, series - used, &share, &subtree))
+	/* Slot 0 has no id. */
+	if (!take_share(cgroup, series - used, &share, &subtree, all->places[0].id))
 		return 0;
 	slot = give_slot(all, series, cgroup, id, subtree);
 	if (!slot && share)

@@ -100,6 +100,7 @@ main() {
 	record_cgroup
 	ensure_bpffs
 	settle
+	need_no_leftovers
 	ensure_pin_dir
 	look_at_kernel
 	read_served

@@ -123,6 +123,7 @@ set_host() {
 # set_program DIRECTORY NAME: what look() saw of it, into $program_state (attached or
 # loose), $program_maps, $program_since and $program_skipped. Not 0 when it is not pinned.
 set_program() {
+	program_state=loose program_maps='' program_since=- program_skipped=0
 	find_line "$STATE" "program $1 $2" || return 1
 	# shellcheck disable=SC2086 # words
 	split $found

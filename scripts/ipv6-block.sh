@@ -47,6 +47,7 @@ attach_blocker() {
 	record_cgroup
 	ensure_bpffs
 	settle
+	need_no_leftovers
 	ensure_pin_dir
 	look_at_kernel
 	read_served

@@ -109,7 +109,7 @@ remember() {
 # recall NAME: into $recalled; not 0 when there is nothing.
 recalled=
 recall() {
-	[ -f "$RUN_DIR/$1" ] && read -r recalled <"$RUN_DIR/$1" && [ -n "$recalled" ]
+	[ -f "$RUN_DIR/$1" ] && IFS= read -r recalled <"$RUN_DIR/$1" && [ -n "$recalled" ]
 }
 
 # forget NAME...

@@ -187,6 +187,15 @@ settle() {
 	[ ! -d "$PIN_DIR/links_new" ] || rmdir "$PIN_DIR/links_new" 2>/dev/null || true
 }
 
+# need_no_leftovers: a stranger's pin keeps a directory whose name replace() will need.
+need_no_leftovers() {
+	every_directory
+	for directory in $listed; do
+		[ ! -d "$PIN_DIR/${directory}_old" ] ||
+			die "$PIN_DIR/${directory}_old is in the way: remove what is not ours in it"
+	done
+}
+
 # is_ours NAME: of a program or a map, with or without _new, or _old of a map.
 is_ours() {
 	set_how - "${1%_new}" && return 0
@@ -215,7 +224,15 @@ undo_directory() {
 # set_load DIRECTORY OBJECT: the command that loads it into DIRECTORY_new, into $load_line.
 set_load() {
 	set_map_arguments "$2"
-	load_line="prog loadall $OBJECTS/$2.bpf.o $PIN_DIR/${1}_new$map_arguments"
+	objects_word=$OBJECTS
+	case $OBJECTS in
+	# As for CGROUP: see set_cgroup_word.
+	*[!A-Za-z0-9_/.:@%+-]*)
+		exec 7<"$OBJECTS"
+		objects_word=/proc/self/fd/7
+		;;
+	esac
+	load_line="prog loadall $objects_word/$2.bpf.o $PIN_DIR/${1}_new$map_arguments"
 }
 
 # load DIRECTORY OBJECT: into DIRECTORY_new. Not 0 when the kernel refuses: see BPF_ERROR.
@@ -402,6 +419,12 @@ record_cgroup() {
 		[ "$recalled" = "$CGROUP" ] || [ ! -d "$recalled" ] ||
 			die "attached to $recalled, and CGROUP is now $CGROUP: run detach.sh first"
 	else
+		if [ -d "$PIN_DIR" ]; then
+			wanted_cgroup=$CGROUP
+			search_cgroup
+			[ "$CGROUP" = "$wanted_cgroup" ] ||
+				die "attached to $CGROUP, and CGROUP is now $wanted_cgroup: run detach.sh first"
+		fi
 		undo forget cgroup
 	fi
 	remember cgroup "$CGROUP"

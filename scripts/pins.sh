@@ -304,7 +304,9 @@ set_settings() {
 	wanted_settings=$*
 	[ "$WRITTEN_SETTINGS" != "$*" ] || return 0
 	bytes_of "$@"
-	settings_line="map update pinned $PIN_DIR/maps/tcp_settings key 0 0 0 0 value$bytes"
+	settings_pin=$PIN_DIR/maps/tcp_settings
+	has_word tcp_settings "$RELAID_MAPS" && settings_pin=${settings_pin}_new
+	settings_line="map update pinned $settings_pin key 0 0 0 0 value$bytes"
 }
 
 # write_settings: those of set_settings.
@@ -326,23 +328,28 @@ carry_counts() {
 
 # Put maps of a new layout in their place: the new programs count in them, the old
 # ones, not taken off yet, in the old. What these count until then is carried by
-# carry_rest; nothing is lost, and nobody sees a counter go down.
+# carry_rest. Nothing is lost. Nobody sees a counter of TCP go down; those of a map with one
+# entry, to which counts can only be added, are carried once, by carry_rest, and a reader
+# misses them for the moment between.
 commit_maps() {
 	# Of a run that was killed.
 	[ -z "$RELAID_MAPS" ] || carry_rest
 	for map in $RELAID_MAPS; do
+		# It could not be created, and nothing that uses it will be attached.
+		[ -e "$PIN_DIR/maps/${map}_new" ] || continue
 		inventory map "$map"
 		# shellcheck disable=SC2086 # words
 		split $found
 		pin=$PIN_DIR/maps/$map
 		if [ "$word8" = carry ]; then
-			carry_counts "$pin" "${pin}_new"
+			[ "$word5" -eq 1 ] || carry_counts "$pin" "${pin}_new"
 			# Since when they count.
 			touch -r "$pin" "${pin}_new"
 			run ln "$pin" "${pin}_old"
 		fi
 		mv -f "${pin}_new" "$pin"
 	done
+	RELAID_MAPS=
 }
 
 # When the old programs are off: all that they had counted takes the place of what was

@@ -41,7 +41,7 @@ set_skipped() {
 	case $2 in
 	on_udp_connect[46]) set_program "$1" "on_spare_udp${2#on_udp_connect}" && skipped=$program_skipped && return 0 ;;
 	esac
-	set_program "$1" "$2" && skipped=$program_skipped
+	! set_program "$1" "$2" || skipped=$program_skipped
 }
 
 # show NAME STATE HOOK REASON...: a feature, as attach.sh wrote it down and as it is now.

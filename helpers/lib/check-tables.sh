@@ -135,8 +135,9 @@ check_programs() {
 # Those of maps, and the settings that conditions of rungs ask for.
 check_capacities() {
 	known=$(sed -n '/^set_entries() {/,/^}/s/^	\([A-Za-z0-9_]*\)).*/\1/p' "$CAPACITIES")
-	for capacity in $(awk '$1 == "map" && $5 != "-" { print $5 }
-		$1 == "rung" && sub(/^setting:/, "", $6) { print $6 }' "$TABLE" | sort -u); do
+	named=$(awk '$1 == "map" && $5 != "-" { print $5 }
+		$1 == "rung" && sub(/^setting:/, "", $6) { print $6 }' "$TABLE" | sort -u)
+	for capacity in $named; do
 		printf '%s\n' "$known" | grep -qx "$capacity" || {
 			echo "$CAPACITIES, set_entries: missing: $capacity, which $TABLE names" >&2
 			differs=yes
