@@ -202,8 +202,7 @@ static long ascend(__u32 level, struct ascent *ascent)
  * and drop the branch for any other value.
  */
 static __always_inline bool take_share(struct cgroup *cgroup, __u64 free,
-				       struct tcp_cgroup_share **share, __u64 *subtree,
-				       __u64 zero)
+				       struct tcp_cgroup_share **share, __u64 *subtree, __u64 zero)
 {
 	struct ascent ascent = { .kn = BPF_CORE_READ(cgroup, kn),
 				 .delegated = (void *)zero,
