@@ -305,6 +305,8 @@ static void check_condition(const char *condition)
 {
 	char words[128], *name;
 
+	if (strncmp(condition, "setting:", 8) == 0 && strchr(condition, '+'))
+		condition = strchr(condition, '+') + 1;
 	if (strcmp(condition, "-") == 0 || strcmp(condition, "root-cgroup") == 0 ||
 	    strncmp(condition, "btf:", 4) == 0 || strncmp(condition, "no-btf:", 7) == 0 ||
 	    strncmp(condition, "setting:", 8) == 0)

@@ -36,13 +36,24 @@ is_locked_down() {
 	return 1
 }
 
-# missing_capabilities: set $missing to the names of those that this process lacks. The
-# numbers are those of include/uapi/linux/capability.h.
-missing_capabilities() {
+# set_capabilities: those that this process has, a bit each, into $capability_value. The
+# numbers of the bits are those of include/uapi/linux/capability.h.
+set_capabilities() {
 	while read -r capability_name capability_value; do
 		[ "$capability_name" != CapEff: ] || break
 	done </proc/self/status
 	capability_value=$((0x$capability_value))
+}
+
+# may_override_modes: CAP_DAC_OVERRIDE. "test -w" of busybox does not ask for it.
+may_override_modes() {
+	set_capabilities
+	[ $((capability_value >> 1 & 1)) -eq 1 ]
+}
+
+# missing_capabilities: set $missing to the names of those that this process lacks.
+missing_capabilities() {
+	set_capabilities
 	missing=
 	for capability in 39:CAP_BPF 38:CAP_PERFMON 12:CAP_NET_ADMIN; do
 		[ $((capability_value >> ${capability%%:*} & 1)) -eq 1 ] || missing="$missing ${capability#*:}"

@@ -66,6 +66,9 @@ holds() {
 		unmet="CGROUP is not the root: changes that come while the same program is interrupted are missed"
 		! is_root_cgroup || return 0
 		;;
+	setting:*+*)
+		holds "${1%%+*}" && holds "${1#*+}" && return 0
+		;;
 	setting:*)
 		unmet="the setting ${1#setting:} is 0"
 		set_entries "${1#setting:}" 0
@@ -605,7 +608,7 @@ drop_maps() {
 commit() {
 	set_access
 	# What has to be written once more when there is no way back.
-	[ ! -e "$PIN_DIR/maps/tcp_settings" ] || [ -w "$PIN_DIR/maps/tcp_settings" ] ||
+	[ ! -e "$PIN_DIR/maps/tcp_settings" ] || may_override_modes ||
 		die "permission denied to write $PIN_DIR/maps/tcp_settings: CAP_DAC_OVERRIDE is missing"
 	disarm
 	commit_maps
@@ -652,7 +655,9 @@ count_features() {
 	for line in $NEW_FEATURES; do
 		all=$((all + 1))
 		case $line in
+		# A setting that leaves it out is a choice and no lack.
 		*' on '*) ;;
+		*' off '*'the setting '*' is 0') ;;
 		*) weak=$((weak + 1)) ;;
 		esac
 	done

@@ -74,7 +74,11 @@ show() {
 	[ "$shown_hook" != - ] || shown_hook=
 	line "$shown_name" "$shown_state" "$shown_hook"
 	[ "$shown_state" = off ] || ATTACHED=1
-	[ "$shown_state" = on ] || DEGRADED=1
+	case $shown_state:$shown_reason in
+	# A setting that leaves it out is a choice and no lack.
+	on:* | 'off:the setting '*' is 0') ;;
+	*) DEGRADED=1 ;;
+	esac
 	[ -z "$shown_reason" ] || line '' '' "$shown_reason"
 }
 

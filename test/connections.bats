@@ -197,6 +197,19 @@ if answer.get(sys.argv[2], "absent") != json.loads(sys.argv[3]):
 		"$client" "$server" tcp
 }
 
+@test "connpin_inbound_evictions_total counts what gives way in a table of accepted connections that is full" {
+	"$SCRIPTS/detach.sh" 2>/dev/null
+	CONN_IN_ENTRIES=256 attach
+	[ "$(metric 'connpin_map_capacity{map="conn_identity_in"}')" -eq 256 ]
+	[ "$(metric 'connpin_map_capacity{map="conn_process"}')" -eq 4096 ]
+	before=$(metric connpin_inbound_evictions_total)
+	"$TRAFFIC" open 600
+	[ "$(metric connpin_inbound_evictions_total)" -ge $((before + 200)) ]
+	"$SCRIPTS/detach.sh" 2>/dev/null
+	attach
+	[ "$(metric connpin_inbound_evictions_total)" -le 8 ]
+}
+
 # --- how it went ---------------------------------------------------------------
 
 # ends HOW OUT IN: what the two records say of a connection that ends so.

@@ -136,7 +136,7 @@ check_programs() {
 check_capacities() {
 	known=$(sed -n '/^set_entries() {/,/^}/s/^	\([A-Za-z0-9_]*\)).*/\1/p' "$CAPACITIES")
 	named=$(awk '$1 == "map" && $5 != "-" { print $5 }
-		$1 == "rung" && sub(/^setting:/, "", $6) { print $6 }' "$TABLE" | sort -u)
+		$1 == "rung" && sub(/^setting:/, "", $6) { sub(/[+].*/, "", $6); print $6 }' "$TABLE" | sort -u)
 	for capacity in $named; do
 		printf '%s\n' "$known" | grep -qx "$capacity" || {
 			echo "$CAPACITIES, set_entries: missing: $capacity, which $TABLE names" >&2

@@ -4,6 +4,7 @@
 #include "../../bpf/identity.h"
 #include "../../bpf/other_sockets.h"
 #include "../../bpf/port_tracker.h"
+#include "../../bpf/process.h"
 
 #include "bpf.h"
 #include "clock.h"
@@ -42,27 +43,35 @@ static void capacity(const char *map, __u64 entries)
 	value(entries);
 }
 
-/* The capacity of a map of which an entry holds EACH, except the first FEW, which hold none. */
-static void map_capacity(const char *map, unsigned each, unsigned few)
+/*
+ * The capacity of a map of which an entry holds EACH, except the first FEW, which hold none.
+ * Whether there is such a map.
+ */
+static bool map_capacity(const char *map, unsigned each, unsigned few)
 {
 	struct bpf_map_info info;
 	int fd = open_map(map, BPF_F_RDONLY);
 
 	if (fd < 0)
-		return;
+		return false;
 	if (!bpf_map_info(fd, &info))
 		capacity(map, (info.max_entries - few) * each);
 	close(fd);
+	return true;
 }
+
+static bool has_inbound; /* accepted connections are recorded */
 
 static void print_capacities(const struct tcp_live *live)
 {
 	family(GAUGE, "connpin_map_capacity", NULL,
-	       "How many entries a map has room for: connections, sockets, cgroups with metrics "
-	       "of their own.");
+	       "How many entries a map has room for: connections, processes, sockets, cgroups "
+	       "with metrics of their own.");
 	map_capacity("conn_to_pid_v4", 1, 0);
 	map_capacity("conn_to_pid_v6", 1, 0);
 	map_capacity("conn_identity", IDENTITY_WAYS, 1);
+	has_inbound = map_capacity("conn_identity_in", IDENTITY_WAYS, 1);
+	map_capacity("conn_process", PROCESS_WAYS, 0);
 	map_capacity("other_sockets", OTHER_WAYS, 0);
 	if (live) {
 		capacity("tcp_sockets", live->sockets_capacity);
@@ -147,6 +156,8 @@ static void print_tracker(__u64 sockets_full)
 	dropped("conn_to_pid_v4", "update", tracker.dropped_v4);
 	dropped("conn_to_pid_v6", "update", tracker.dropped_v6);
 	dropped("conn_identity", "busy", tracker.dropped_identity);
+	if (has_inbound)
+		dropped("conn_identity_in", "busy", tracker.dropped_in);
 	dropped("tcp_sockets", "full", sockets_full);
 	if (has_others)
 		dropped("other_sockets", "busy", others.dropped);
@@ -158,6 +169,11 @@ static void print_tracker(__u64 sockets_full)
 	       "Records of the identity table that made room for another connection's.");
 	counter("protocol", "tcp", tracker.evicted_tcp);
 	counter("protocol", "udp", tracker.evicted_udp);
+	if (!has_inbound)
+		return;
+	family(COUNTER, "connpin_inbound_evictions", NULL,
+	       "Records of accepted connections that made room for another one's.");
+	counter(NULL, NULL, tracker.evicted_in);
 }
 
 static void print_feature(const char *name, const char *state, const char *hook, const char *reason)
