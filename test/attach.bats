@@ -531,3 +531,24 @@ own_ids() {
 	[[ $output = *"attached to $CGROUP_ROOT/connpin_test_$$, though nothing says so any more"* ]]
 	unchanged_since "$BEFORE"
 }
+
+@test "attach.sh (in a directory with a blank and a # in its name) attaches" {
+	local odd="$BATS_TEST_TMPDIR/a tree #1"
+	mkdir -p "$odd/.output"
+	cp -a "$TREE/scripts" "$TREE/etc" "$TREE/helpers" "$odd"
+	ln -s "$TREE/.output/bpf" "$odd/.output/bpf"
+	run -0 "$odd/scripts/attach.sh"
+	run "$odd/scripts/status.sh"
+	[[ $output = *"tcp_opens        on"* ]]
+}
+
+@test "status.sh (a directory of pins was removed) names what is not attached any more, and all others" {
+	attach
+	# Not of a cgroup: without a pin nobody could take those off.
+	rm -r "$PIN_DIR/tcp_live"
+	run -1 "$SCRIPTS/status.sh"
+	[[ $output = *"program_stats    off"*"it was attached and is not any more: run attach.sh"*"conn_to_pid_v6"* ]]
+	attach
+	run "$SCRIPTS/status.sh"
+	[[ $output = *"program_stats    on"* ]]
+}
