@@ -224,14 +224,7 @@ undo_directory() {
 # set_load DIRECTORY OBJECT: the command that loads it into DIRECTORY_new, into $load_line.
 set_load() {
 	set_map_arguments "$2"
-	objects_word=$OBJECTS
-	case $OBJECTS in
-	# As for CGROUP: see set_cgroup_word.
-	*[!A-Za-z0-9_/.:@%+-]*)
-		exec 7<"$OBJECTS"
-		objects_word=/proc/self/fd/7
-		;;
-	esac
+	set_objects_word
 	load_line="prog loadall $objects_word/$2.bpf.o $PIN_DIR/${1}_new$map_arguments"
 }
 

@@ -52,17 +52,31 @@ bpf_failed() {
 	return 1
 }
 
-# set_cgroup_word: CGROUP as a word for bpf_batch, into $cgroup_word. Its name may hold
-# what bpftool takes for a separator, a quote or a comment.
+# is_word PATH: it holds nothing that bpf_batch's reader, bpftool, takes for a separator, a
+# quote or a comment.
+is_word() {
+	case $1 in
+	*[!A-Za-z0-9_/.:@%+-]*) return 1 ;;
+	esac
+}
+
+# set_cgroup_word: CGROUP as a word for bpf_batch, into $cgroup_word.
 set_cgroup_word() {
 	cgroup_word=$CGROUP
 	[ -d "$CGROUP" ] || return 0
-	case $CGROUP in
-	*[!A-Za-z0-9_/.:@%+-]*)
+	is_word "$CGROUP" || {
 		exec 8<"$CGROUP"
 		cgroup_word=/proc/self/fd/8
-		;;
-	esac
+	}
+}
+
+# set_objects_word: the same for OBJECTS, into $objects_word.
+set_objects_word() {
+	objects_word=$OBJECTS
+	is_word "$OBJECTS" || {
+		exec 7<"$OBJECTS"
+		objects_word=/proc/self/fd/7
+	}
 }
 
 # Before Linux 5.11 maps count as locked memory of the user.

@@ -552,3 +552,26 @@ own_ids() {
 	run "$SCRIPTS/status.sh"
 	[[ $output = *"program_stats    on"* ]]
 }
+
+@test "attach.sh (a stranger's pin where the old programs would go) says what is in the way, and changes nothing" {
+	attach
+	ids=$(own_ids)
+	mkdir "$PIN_DIR/tcp_live_old"
+	bpftool map create "$PIN_DIR/tcp_live_old/strange" type array key 4 value 4 entries 1 name strange
+	run -3 "$SCRIPTS/attach.sh"
+	rm -r "$PIN_DIR/tcp_live_old"
+	[[ $output = *"$PIN_DIR/tcp_live_old is in the way: remove what is not ours in it"* ]]
+	[ "$(own_ids)" = "$ids" ]
+}
+
+@test "attach.sh (the record of the cgroup is lost, CGROUP is another) names where it is attached, and changes nothing" {
+	mkdir "$CGROUP_ROOT/connpin_test_$$"
+	CGROUP=$CGROUP_ROOT/connpin_test_$$ attach
+	ids=$(own_ids)
+	rm -r "$RUN_DIR"
+	run -3 "$SCRIPTS/attach.sh"
+	[ "$(own_ids)" = "$ids" ]
+	CGROUP=$CGROUP_ROOT/connpin_test_$$ "$SCRIPTS/detach.sh" 2>/dev/null
+	rmdir "$CGROUP_ROOT/connpin_test_$$"
+	[[ $output = *"attached to $CGROUP_ROOT/connpin_test_$$, and CGROUP is now"*"run detach.sh first"* ]]
+}
