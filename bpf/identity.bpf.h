@@ -15,6 +15,7 @@
 #ifndef CONNPIN_IDENTITY_BPF_H
 #define CONNPIN_IDENTITY_BPF_H
 
+#include "arithmetic.bpf.h"
 #include "identity.h"
 #include "kernel.h"
 #include "opened.bpf.h"
@@ -175,12 +176,6 @@ __noinline __u32 find_way(__u32 index, const struct opened *opened, __u32 tag)
 	return NO_WAY;
 }
 
-/* 1 when X is 0, else 0. It has no branch, because the verifier would follow both ways. */
-static __always_inline __u32 is_zero(__u32 x)
-{
-	return ((__u64)x - 1) >> 63;
-}
-
 /* How readily a record makes room for another one; lower values go first. */
 enum { TAKE_FIRST, TAKE_NEXT, TAKE_LAST, TAKE_NEVER };
 
@@ -246,12 +241,8 @@ __noinline __u32 choose_way(__u32 index, __u32 owner, __u32 busy)
 		 */
 		rank = (__u64)(rules >> (2 * kind) & 3) << 62 |
 		       (bucket->time[i] << 3 & ~(3ULL << 62)) | i;
-		/*
-		 * Arithmetic instead of branches, because the verifier would follow all
-		 * combinations.
-		 */
 		rank |= (__u64)(0 - (busy >> i & 1));
-		best = rank < best ? rank : best;
+		best = lower_of(rank, best);
 	}
 	return best >> 62 == TAKE_NEVER ? NO_WAY : best & (IDENTITY_WAYS - 1);
 }
@@ -308,10 +299,13 @@ __noinline __u32 claim_way(__u32 index, __u32 owner, __u32 way, __u32 busy)
 	return NO_WAY;
 }
 
-/* The executable of the process; a kernel thread has none. */
-static __always_inline void fill_exe(struct conn_identity *record, struct task_struct *leader)
+/*
+ * The executable of TASK; a kernel thread has none. TASK is not the leader, which has no mm
+ * any more once it has exited.
+ */
+static __always_inline void fill_exe(struct conn_identity *record, struct task_struct *task)
 {
-	struct mm_struct *mm = leader->mm;
+	struct mm_struct *mm = task->mm;
 	struct file *file;
 	struct inode *inode;
 
@@ -326,7 +320,7 @@ static __always_inline void fill_exe(struct conn_identity *record, struct task_s
 	inode = file->f_inode;
 	record->exe_inode = inode->i_ino;
 	record->exe_device = inode->i_sb->s_dev;
-	record->exec_id = leader->self_exec_id;
+	record->exec_id = task->self_exec_id;
 }
 
 /* Two loads cost less than a helper call. The name may change meanwhile. */
@@ -365,29 +359,34 @@ static __always_inline void fill_connection(struct conn_identity *record,
 	record->round_trip = 0;
 }
 
+/* What is read of a task more than once; see identify_task(). */
+struct task_parts {
+	struct task_struct *leader;
+	const struct cred *cred;
+	__u64 start_time;
+};
+
 /* Fill in its process. */
 static __always_inline void fill_process(struct conn_identity *record, const struct opened *opened,
-					 struct task_struct *task)
+					 struct task_struct *task, const struct task_parts *parts)
 {
-	struct task_struct *leader = task->group_leader;
+	__u32 mask = (__u32)!!opened->of_nobody - 1;
 
-	record->pid = opened->of_nobody ? 0 : task->tgid;
-	record->tid = opened->of_nobody ? 0 : task->pid;
-	record->uid = task->cred->uid.val;
-	record->gid = task->cred->gid.val;
-	record->start_time = leader->start_boottime;
+	record->pid = task->tgid & mask;
+	record->tid = task->pid & mask;
+	record->uid = parts->cred->uid.val;
+	record->gid = parts->cred->gid.val;
+	record->start_time = parts->start_time;
 	record->cgroup_id = task->cgroups->dfl_cgrp->kn->id;
-	/* Of TASK and not of the leader: a leader that has exited has no mm any more. */
+	copy_comm(record, parts->leader);
 	fill_exe(record, task);
-	copy_comm(record, leader);
 }
 
 /* Whether RECORD names this process as the owner and can't be outdated. */
 static __always_inline bool is_known(const struct conn_identity *record, struct task_struct *task,
-				     const struct identity_header *header)
+				     __u64 start_time, const struct identity_header *header)
 {
-	return record->pid == (__u32)task->tgid &&
-	       record->start_time == task->group_leader->start_boottime &&
+	return record->pid == (__u32)task->tgid && record->start_time == start_time &&
 	       record->exec_id == (__u32)task->self_exec_id && record->time >= header->unseen_last;
 }
 
@@ -444,7 +443,17 @@ static __always_inline int identify_task(const struct opened *opened, struct tas
 	struct conn_identity *record;
 	__u32 index, tag, known, way;
 	__u64 seed[2], hash, now;
+	struct task_parts parts;
 	__u32 owner;
+
+	/*
+	 * Before any branch: for each pointer that is loaded from a trusted one the verifier
+	 * searches all of the kernel's BTF for a name (type_is_trusted()), and it does so on
+	 * each of the ways that lead to the load.
+	 */
+	parts.leader = task->group_leader;
+	parts.start_time = parts.leader->start_boottime;
+	parts.cred = task->cred;
 
 	header = get_header(table, seed);
 	if (!header)
@@ -457,15 +466,15 @@ static __always_inline int identify_task(const struct opened *opened, struct tas
 		return 0;
 
 	known = find_way(index, opened, tag);
-	if (known < NO_WAY && opened->is_again && is_known(&bucket->way[known], task, header))
+	if (known < NO_WAY && opened->is_again && is_known(&bucket->way[known], task, parts.start_time, header))
 		return 0;
 	if (known < NO_WAY && opened->kind & IDENTITY_BEFORE &&
 	    (!(bucket->way[known].kind & IDENTITY_BEFORE) ||
-	     bucket->way[known].start_time <= task->group_leader->start_boottime))
+	     bucket->way[known].start_time <= parts.start_time))
 		return 0;
 	if (known >= NO_WAY && opened->is_known)
 		return 0;
-	owner = identity_owner(task->cred->uid.val, opened->key.protocol, opened->kind);
+	owner = identity_owner(parts.cred->uid.val, opened->key.protocol, opened->kind);
 	way = claim_way(index, owner, known, opened->is_reply ? FOR_REPLY : 0);
 	if (way >= NO_WAY) {
 		if (opened->is_reply)
@@ -492,7 +501,7 @@ static __always_inline int identify_task(const struct opened *opened, struct tas
 		record->kind = opened->kind | (record->kind & IDENTITY_WATCHED);
 	else
 		fill_connection(record, opened, now);
-	fill_process(record, opened, task);
+	fill_process(record, opened, task, &parts);
 	/*
 	 * A full barrier, which a plain store is not: the record is complete before its
 	 * check.

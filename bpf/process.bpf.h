@@ -10,6 +10,7 @@
 #ifndef CONNPIN_PROCESS_BPF_H
 #define CONNPIN_PROCESS_BPF_H
 
+#include "arithmetic.bpf.h"
 #include "kernel.h"
 #include "process.h"
 
@@ -159,42 +160,45 @@ static __always_inline void write_arguments(struct conn_process *record, struct 
 		record->args_length = length;
 }
 
-/* The record that a process of UID replaces; PROCESS_WAYS when none can be had. */
+/*
+ * The record that a process of UID replaces; PROCESS_WAYS when none can be had. A record
+ * that is being written (its check is odd) is left alone.
+ */
 static __always_inline __u32 choose_process(const struct process_bucket *bucket, __u32 uid)
 {
-	__u32 own = 0, best = PROCESS_WAYS, best_own = PROCESS_WAYS;
-	__u64 oldest = ~0ULL, oldest_own = ~0ULL, time;
+	__u32 own = 0, has_free = 0, own_only, busy, used, other;
+	__u64 best = ~0ULL, rank;
 
 	for (__u32 i = 0; i < PROCESS_WAYS; i++) {
-		if (bucket->way[i].check & 1)
-			continue;
-		time = bucket->pid[i] ? bucket->way[i].time : 0;
-		if (time < oldest) {
-			oldest = time;
-			best = i;
-		}
-		if (time && bucket->way[i].uid == uid) {
-			own++;
-			if (time < oldest_own) {
-				oldest_own = time;
-				best_own = i;
-			}
-		}
+		busy = bucket->way[i].check & 1;
+		used = is_zero(bucket->pid[i]) ^ 1;
+		own += (busy ^ 1) & used & is_zero(bucket->way[i].uid ^ uid);
+		has_free |= (busy ^ 1) & (used ^ 1);
 	}
-	return own >= PROCESS_SHARE && oldest ? best_own : best;
+	own_only = own >= PROCESS_SHARE && !has_free;
+	for (__u32 i = 0; i < PROCESS_WAYS; i++) {
+		busy = bucket->way[i].check & 1;
+		used = is_zero(bucket->pid[i]) ^ 1;
+		other = is_zero(bucket->way[i].uid ^ uid) ^ 1;
+		/* The oldest goes, a free one first. */
+		rank = (0 - (__u64)used) & bucket->way[i].time << 2;
+		rank |= i | (0 - (__u64)(busy | (own_only & other)));
+		best = lower_of(rank, best);
+	}
+	return best == ~0ULL ? PROCESS_WAYS : best & (PROCESS_WAYS - 1);
 }
 
 static __always_inline void write_process(struct conn_process *record, struct task_struct *task,
-					  enum read_by by)
+					  struct task_struct *leader, __u32 uid, enum read_by by)
 {
-	struct task_struct *leader = task->group_leader, *parent = leader->real_parent;
+	struct task_struct *parent = leader->real_parent;
 	struct mm_struct *mm = task->mm;
 	struct file *file;
 
 	record->pid = task->tgid;
 	record->start_time = leader->start_boottime;
 	record->exec_id = task->self_exec_id;
-	record->uid = task->cred->uid.val;
+	record->uid = uid;
 	record->parent_pid = BPF_CORE_READ(parent, tgid);
 	bpf_probe_read_kernel(record->parent_comm, sizeof(record->parent_comm),
 			      &BPF_CORE_READ(parent, group_leader)->comm);
@@ -225,8 +229,9 @@ static __always_inline void write_process(struct conn_process *record, struct ta
 /* Record the process of TASK unless it has a record. */
 static __always_inline void record_process_of(struct task_struct *task, enum read_by by)
 {
-	__u32 pid = task->tgid, exec_id = task->self_exec_id, way, check;
-	__u64 start_time = task->group_leader->start_boottime;
+	__u32 pid = task->tgid, exec_id = task->self_exec_id, uid = task->cred->uid.val, way, check;
+	struct task_struct *leader = task->group_leader;
+	__u64 start_time = leader->start_boottime;
 	struct process_bucket *bucket = process_bucket(pid);
 	struct conn_process *record;
 
@@ -236,7 +241,7 @@ static __always_inline void record_process_of(struct task_struct *task, enum rea
 		if (bucket->pid[i] == pid && bucket->exec_id[i] == exec_id &&
 		    bucket->start_time[i] == start_time)
 			return;
-	way = choose_process(bucket, task->cred->uid.val);
+	way = choose_process(bucket, uid);
 	barrier_var(way);
 	if (way >= PROCESS_WAYS)
 		return;
@@ -247,7 +252,7 @@ static __always_inline void record_process_of(struct task_struct *task, enum rea
 	bucket->pid[way] = pid;
 	bucket->exec_id[way] = exec_id;
 	bucket->start_time[way] = start_time;
-	write_process(record, task, by);
+	write_process(record, task, leader, uid, by);
 	record->time = bpf_ktime_get_boot_ns();
 	/*
 	 * A full barrier, which a plain store is not: the record is complete before its
