@@ -10,6 +10,7 @@
 #ifndef CONNPIN_OTHER_SOCKETS_BPF_H
 #define CONNPIN_OTHER_SOCKETS_BPF_H
 
+#include "arithmetic.bpf.h"
 #include "kernel.h"
 #include "other_counts.bpf.h"
 #include "other_sockets.h"
@@ -139,13 +140,17 @@ static __always_inline __u64 inode_of(struct socket *socket)
 	return BPF_CORE_READ(alloc, vfs_inode.i_ino);
 }
 
-/* Whether the memory at ADDRESS is still the socket with this inode number. */
-static __always_inline bool is_open(__u64 address, __u64 inode)
+/*
+ * 1 when the memory at ADDRESS is still the socket with this inode number, which is not 0;
+ * else 0. What can't be read is 0.
+ */
+static __always_inline __u32 is_open(__u64 address, __u64 inode)
 {
 	struct sock *sk = (void *)address;
 	struct socket *socket = BPF_CORE_READ(sk, sk_socket);
 
-	return socket && BPF_CORE_READ(socket, sk) == sk && inode_of(socket) == inode;
+	return is_zero64((__u64)BPF_CORE_READ(socket, sk) ^ address) &
+	       is_zero64(inode_of(socket) ^ inode);
 }
 
 static __always_inline __u32 other_index(__u64 inode)
@@ -156,7 +161,8 @@ static __always_inline __u32 other_index(__u64 inode)
 }
 
 #define NO_OTHER_WAY OTHER_WAYS
-#define RANK_OPEN (1ULL << 62)
+#define NO_RANK (~0ULL)
+#define RANK_OPEN_SHIFT 63
 
 /* A search for the record of a socket, or else for the record that it may replace. */
 struct other_search {
@@ -165,53 +171,46 @@ struct other_search {
 	__u32 uid;   /* of the process that created it */
 	__u32 known; /* the socket's record; NO_OTHER_WAY: it has none */
 	__u32 own;   /* how many records this user has */
-	__u32 best;  /* which record to replace, among all and among this user's */
-	__u32 best_own;
-	__u64 least; /* the ranks of these two: free, then closed, then open, each by age */
+	/*
+	 * The least rank among all and among this user's. Free ones come first, then closed
+	 * ones, then open ones, each by age; the lowest three bits are the index.
+	 */
+	__u64 least;
 	__u64 least_own;
 };
 
-/*
- * A callback of bpf_loop(), so that the verifier does not follow all paths through eight
- * records.
- */
+/* A callback of bpf_loop(), and without branches: see arithmetic.bpf.h. */
 static long look_at_way(__u32 i, struct other_search *search)
 {
-	__u32 index = search->index;
+	__u32 index = search->index, way = i & (OTHER_WAYS - 1), is_busy, is_own;
 	struct other_bucket *bucket = bpf_map_lookup_elem(&other_sockets, &index);
 	struct other_memory *memory = bpf_map_lookup_elem(&other_memory, &index);
-	__u64 inode, rank = 0;
+	__u64 inode, rank, used;
 
-	if (!bucket || !memory || i >= OTHER_WAYS)
+	if (!bucket || !memory)
 		return 1;
-	inode = bucket->way[i].inode;
-	if (inode == search->inode)
-		search->known = i;
-	if (bucket->way[i].check & 1)
-		return 0;
-	if (inode) {
-		rank = bucket->way[i].time;
-		if (is_open(memory->sock[i], inode))
-			rank |= RANK_OPEN;
-	}
-	if (rank < search->least) {
-		search->least = rank;
-		search->best = i;
-	}
-	if (inode && bucket->way[i].uid == search->uid) {
-		search->own++;
-		if (rank < search->least_own) {
-			search->least_own = rank;
-			search->best_own = i;
-		}
-	}
+	inode = bucket->way[way].inode;
+	used = is_zero64(inode) - 1ULL;
+	search->known = select(is_zero64(inode ^ search->inode), way, search->known);
+	is_busy = bucket->way[way].check & 1;
+	rank = used & (bucket->way[way].time << 3 |
+		       (__u64)is_open(memory->sock[way], inode) << RANK_OPEN_SHIFT);
+	rank |= way | (0 - (__u64)is_busy);
+	search->least = lower_of(rank, search->least);
+	is_own = used & is_zero(bucket->way[way].uid ^ search->uid) & (is_busy ^ 1);
+	search->own += is_own;
+	search->least_own = lower_of(rank | (is_own - 1ULL), search->least_own);
 	return 0;
 }
 
 /* The record for a socket that has none yet; NO_OTHER_WAY when none can be had. */
 static __always_inline __u32 choose_other(const struct other_search *search)
 {
-	return search->own >= OTHER_SHARE && search->least ? search->best_own : search->best;
+	__u64 rank = search->least;
+
+	if (search->own >= OTHER_SHARE && rank >= OTHER_WAYS)
+		rank = search->least_own;
+	return rank == NO_RANK ? NO_OTHER_WAY : rank & (OTHER_WAYS - 1);
 }
 
 static __always_inline void write_maker(struct other_socket *record, struct task_struct *task)
@@ -272,10 +271,8 @@ static __always_inline void record_other(const struct other *other, struct task_
 		.index = index,
 		.uid = task->cred->uid.val,
 		.known = NO_OTHER_WAY,
-		.best = NO_OTHER_WAY,
-		.best_own = NO_OTHER_WAY,
-		.least = ~0ULL,
-		.least_own = ~0ULL,
+		.least = NO_RANK,
+		.least_own = NO_RANK,
 	};
 	struct other_socket *record;
 

@@ -28,6 +28,7 @@ static const char usage[] =
 	"\n"
 	"  host ORDER CGROUP_ID\n"
 	"  btf NAME...\n"
+	"  refused KIND...\n"
 	"  directory NAME PROGRAM...\n"
 	"  program DIRECTORY NAME ID attached|loose TAG MAP_IDS SINCE SKIPPED\n"
 	"  map NAME ID TYPE KEY_BYTES VALUE_BYTES ENTRIES FLAGS\n"
@@ -35,6 +36,7 @@ static const char usage[] =
 	"\n"
 	"ORDER is that of the bytes of a number, little or big. CGROUP_ID is 1 for the root of\n"
 	"the hierarchy, 0 for a cgroup that is gone.\n"
+	"KIND, told together with the names, is fentry or fexit: no such program is permitted.\n"
 	"SINCE is when it was loaded, in UTC; SKIPPED how often the kernel did not run it.\n"
 	"HOOK and TYPE are the numbers of <linux/bpf.h>. The lines \"other\" are programs that\n"
 	"are not pinned here, at CGROUP or a cgroup above it; they run before the last of\n"
@@ -464,6 +466,16 @@ static int print_btf_names(char **wanted, int count)
 	return 0;
 }
 
+static void print_refused(void)
+{
+	out_str("refused");
+	if (bpf_refuses(BPF_TRACE_FENTRY))
+		out_str(" fentry");
+	if (bpf_refuses(BPF_TRACE_FEXIT))
+		out_str(" fexit");
+	out_str("\n");
+}
+
 int main(int argc, char **argv)
 {
 	struct stat cgroup;
@@ -482,6 +494,8 @@ int main(int argc, char **argv)
 	rc = argc > 3 ? print_btf_names(argv + 3, argc - 3) : 0;
 	if (rc)
 		return fail("read", BTF_PATH, -rc);
+	if (argc > 3)
+		print_refused();
 	rc = query_hooks(argv[2]);
 	if (rc)
 		return fail("tell what is attached to", argv[2], -rc);

@@ -33,8 +33,8 @@ BEHIND= # directories whose programs go behind a stranger's
 
 # --- conditions --------------------------------------------------------------
 
-# look_at_kernel: look(), and the names that conditions ask the kernel's BTF for, those of
-# them that it has.
+# look_at_kernel: look(), those of the names that conditions ask for that the kernel's BTF
+# has, and the kinds of programs that it does not permit at all, so that none is tried.
 look_at_kernel() {
 	list btf
 	ASKED_NAMES=$listed
@@ -42,6 +42,11 @@ look_at_kernel() {
 	ASKED_NAMES=
 	BTF_NAMES=
 	! find_line "$STATE" btf || BTF_NAMES=$found
+	find_line "$STATE" refused || return 0
+	cause_of "Operation not permitted"
+	for refused_kind in $found; do
+		REFUSED="$NEWLINE$refused_kind $cause$REFUSED"
+	done
 }
 
 # All sockets are below the root of the hierarchy, which is the cgroup with the number 1.

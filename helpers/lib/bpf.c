@@ -87,6 +87,27 @@ int bpf_open_program(__u32 id)
 	return sys_bpf(BPF_PROG_GET_FD_BY_ID, &attr);
 }
 
+bool bpf_refuses(__u32 type)
+{
+	static const struct bpf_insn insns[] = {
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0 },
+		{ .code = BPF_JMP | BPF_EXIT },
+	};
+	union bpf_attr attr;
+	int prog;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.prog_type = BPF_PROG_TYPE_TRACING;
+	attr.expected_attach_type = type;
+	attr.insns = ptr(insns);
+	attr.insn_cnt = sizeof(insns) / sizeof(*insns);
+	attr.license = ptr("GPL");
+	prog = sys_bpf(BPF_PROG_LOAD, &attr);
+	if (prog >= 0)
+		close(prog);
+	return prog == -EPERM;
+}
+
 int bpf_link_program(int link, __u32 *id)
 {
 	struct bpf_link_info info;

@@ -11,6 +11,7 @@
 
 #include <linux/bpf.h>
 #include <linux/types.h>
+#include <stdbool.h>
 
 /*
  * Open the map, program or link pinned at PATH. FLAGS are 0 or BPF_F_RDONLY, which lets
@@ -35,6 +36,13 @@ int bpf_program_info(int prog, struct bpf_prog_info *info, __u32 *maps, __u32 co
 
 /* Open the program with this id, which takes CAP_SYS_ADMIN. Returns a descriptor. */
 int bpf_open_program(__u32 id);
+
+/*
+ * Whether no tracing program of attach type TYPE (BPF_TRACE_*) is permitted here. The kernel
+ * is given one that names nothing to trace: where it permits the type it finds that invalid
+ * (kernel/bpf/verifier.c: check_attach_btf_id()), so nothing is ever loaded.
+ */
+bool bpf_refuses(__u32 type);
 
 /* Find the id of the program that a link attaches. */
 int bpf_link_program(int link, __u32 *id);
