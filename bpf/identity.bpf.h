@@ -370,7 +370,7 @@ struct task_parts {
 static __always_inline void fill_process(struct conn_identity *record, const struct opened *opened,
 					 struct task_struct *task, const struct task_parts *parts)
 {
-	__u32 mask = (__u32)!!opened->of_nobody - 1;
+	__u32 mask = (__u32) !!opened->of_nobody - 1;
 
 	record->pid = task->tgid & mask;
 	record->tid = task->pid & mask;
@@ -466,7 +466,8 @@ static __always_inline int identify_task(const struct opened *opened, struct tas
 		return 0;
 
 	known = find_way(index, opened, tag);
-	if (known < NO_WAY && opened->is_again && is_known(&bucket->way[known], task, parts.start_time, header))
+	if (known < NO_WAY && opened->is_again &&
+	    is_known(&bucket->way[known], task, parts.start_time, header))
 		return 0;
 	if (known < NO_WAY && opened->kind & IDENTITY_BEFORE &&
 	    (!(bucket->way[known].kind & IDENTITY_BEFORE) ||

@@ -193,8 +193,8 @@ static long look_at_way(__u32 i, struct other_search *search)
 	used = is_zero64(inode) - 1ULL;
 	search->known = select(is_zero64(inode ^ search->inode), way, search->known);
 	is_busy = bucket->way[way].check & 1;
-	rank = used & (bucket->way[way].time << 3 |
-		       (__u64)is_open(memory->sock[way], inode) << RANK_OPEN_SHIFT);
+	rank = used & (bucket->way[way].time << 3 | (__u64)is_open(memory->sock[way], inode)
+							    << RANK_OPEN_SHIFT);
 	rank |= way | (0 - (__u64)is_busy);
 	search->least = lower_of(rank, search->least);
 	is_own = used & is_zero(bucket->way[way].uid ^ search->uid) & (is_busy ^ 1);
