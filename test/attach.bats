@@ -5,7 +5,7 @@
 load helper
 
 setup() {
-	BEFORE=$(bpf_inventory)
+	BEFORE=$(inventory_before)
 }
 
 teardown() {

@@ -80,7 +80,7 @@ has_readonly_pins() {
 }
 
 # Everything of BPF on this host, for a comparison of before and after. Objects
-# that are being freed may linger for a moment: see unchanged_since.
+# that are being freed may linger for a moment: see unchanged_since and inventory_before.
 bpf_inventory() {
 	# Names: the ids of the kernel's and systemd's own come and go.
 	printf '%s\n' 'prog show' 'map show' 'link show' "cgroup tree $CGROUP_ROOT" |
@@ -89,6 +89,19 @@ bpf_inventory() {
 		/^[0-9]+: / { print "link", $2; next }
 		/^\// || /^ *[0-9]+ +[a-z]/ { sub(/^ *[0-9]+ +/, "cgroup "); print }' | sort
 	find /sys/fs/bpf -mindepth 1 ! -name '*.debug' 2>/dev/null | sort
+}
+
+# bpf_inventory() at the beginning of a test. What the file of tests before this one detached
+# may still be being freed: only two in a row that are the same are at rest.
+inventory_before() {
+	local last='' now
+	now=$(bpf_inventory)
+	while [ "$BATS_TEST_NUMBER" = 1 ] && [ "$now" != "$last" ]; do
+		sleep 0.3
+		last=$now
+		now=$(bpf_inventory)
+	done
+	printf '%s\n' "$now"
 }
 
 unchanged_since() {

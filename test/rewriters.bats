@@ -7,7 +7,7 @@ load helper
 REWRITER=/sys/fs/bpf/${PIN_DIR##*/}_rewriter
 
 setup() {
-	BEFORE=$(bpf_inventory)
+	BEFORE=$(inventory_before)
 	bpftool prog loadall "$TREE/.output/test/rewriter.bpf.o" "$REWRITER" 2>/dev/null
 }
 

@@ -12,7 +12,7 @@ STRIDE=${STRIDE-7}
 STEPS="bpftool rm mv mkdir rmdir chmod chgrp mount umount flock stat"
 
 setup() {
-	BEFORE=$(bpf_inventory)
+	BEFORE=$(inventory_before)
 	mkdir "$BATS_TEST_TMPDIR/bin"
 	for name in $STEPS; do
 		wrap "$name" "$(command -v "$name")" "$BATS_TEST_TMPDIR/bin/$name"

@@ -53,7 +53,7 @@ teardown_file() {
 }
 
 setup() {
-	BEFORE=$(bpf_inventory)
+	BEFORE=$(inventory_before)
 	RULES=0
 }
 
