@@ -10,12 +10,13 @@
 #include "tcp_monitor.bpf.h"
 
 struct how_it_went {
+	__u64 now; /* when it ended, ns since boot */
 	__u64 sent;
 	__u64 received;
 	__u32 retransmitted;
 	__u32 round_trip;
 	__u32 ended;
-	__u32 pad;
+	__u32 place; /* where the record was written; 0: not known */
 };
 
 /* Why a connection attempt failed: failure_reason() as an IDENTITY_* end. */
@@ -64,46 +65,66 @@ static __always_inline __u8 end_of(const struct sock *sk, const struct tcp_sock 
 	return IDENTITY_RESET_SENT;
 }
 
-/*
- * Claim the record of OPENED in TABLE. NULL when there is none, when it has ended already,
- * or when another CPU is writing it. The bucket's head gets the time NOW, because readers
- * look there for what changed.
- */
-static __always_inline struct conn_identity *claim_record(const struct opened *opened, __u32 table,
-							  __u64 now)
+/* The place of OPENED's record in TABLE, by its hash; 0 when it has none. */
+__noinline __u32 find_place(const struct opened *opened, __u32 table)
 {
-	struct identity_bucket *bucket;
-	__u32 index, way, tag;
+	__u32 index, way;
 	__u64 seed[2], hash;
 
-	if (!get_header(table, seed))
-		return NULL;
+	if (!opened || !get_header(table, seed))
+		return 0;
 	hash = identity_hash(&opened->key, seed);
-	tag = identity_tag(hash);
 	index = identity_index(hash, bucket_count(table)) | table;
-	way = find_way(index, opened, tag);
-	bucket = bucket_at(index);
-	barrier_var(way);
-	if (!bucket || way >= NO_WAY || bucket->way[way].ended || !claim(&bucket->way[way]))
+	way = find_way(index, opened, identity_tag(hash));
+	return way >= NO_WAY ? 0 : place_of(index, way);
+}
+
+/*
+ * Claim the record of OPENED at PLACE. NULL when another one is there, when it has ended
+ * already, or when another CPU is writing it. The bucket's head gets the time NOW, because
+ * readers look there for what changed.
+ */
+static __always_inline struct conn_identity *claim_record(const struct opened *opened, __u32 place,
+							  __u64 now)
+{
+	struct identity_bucket *bucket = bucket_at(index_at(place));
+	__u32 way = way_at(place);
+	struct conn_identity *record;
+
+	if (!bucket)
+		return NULL;
+	record = &bucket->way[way];
+	if (!is_of(record, opened) || record->ended || !claim(record))
 		return NULL;
 	/* Its last writer may have given it to another connection before the claim. */
-	if (bucket->tag[way] != tag || !is_of(&bucket->way[way], opened)) {
-		release(&bucket->way[way]);
+	if (!is_of(record, opened)) {
+		release(record);
 		return NULL;
 	}
 	bucket->time[way] = now;
-	return &bucket->way[way];
+	return record;
 }
 
 /* Record that the connection has ended. Global for the same reason as find_way(). */
 __noinline int identify_end(const struct opened *opened, const struct how_it_went *went)
 {
-	struct conn_identity *record;
-	__u64 now = bpf_ktime_get_boot_ns();
+	struct conn_identity *record = NULL;
+	__u64 now;
+	__u32 place;
 
 	if (!opened || !went)
 		return 0;
-	record = claim_record(opened, opened->kind & IDENTITY_IN ? INBOUND : 0, now);
+	now = went->now;
+	place = went->place;
+	/* Not known for one that is older than the attachment, or was recorded elsewhere. */
+	if (place)
+		record = claim_record(opened, place, now);
+	if (!record) {
+		place = find_place(opened, opened->kind & IDENTITY_IN ? INBOUND : 0);
+		if (!place || place == went->place)
+			return 0;
+		record = claim_record(opened, place, now);
+	}
 	if (!record)
 		return 0;
 	record->ended = went->ended;
@@ -120,8 +141,9 @@ __noinline int identify_end(const struct opened *opened, const struct how_it_wen
 	return 0;
 }
 
-/* The socket TP goes from the state FROM to CLOSE. DIRECTION is that of tcp_sockets. */
-static __noinline void record_end(struct tcp_sock *tp, __u32 from, __u32 direction)
+/* The socket TP goes from the state FROM to CLOSE at NOW. KNOWN is what tcp_sockets has. */
+static __noinline void record_end(struct tcp_sock *tp, __u32 from, const struct known_socket *known,
+				  __u64 now)
 {
 	const struct sock *sk = (struct sock *)tp;
 	struct opened opened = {};
@@ -133,7 +155,9 @@ static __noinline void record_end(struct tcp_sock *tp, __u32 from, __u32 directi
 	went.sent = tp->bytes_sent - tp->bytes_retrans;
 	went.received = received_bytes(tp->bytes_received, sk->__sk_common.skc_flags);
 	set_connection(&opened, sk);
-	if (from == TCP_LISTEN || direction == TCP_PASSIVE)
+	went.now = now;
+	went.place = known->marks >> TCP_SOCKET_PLACE;
+	if (from == TCP_LISTEN || known->direction == TCP_PASSIVE)
 		opened.kind = IDENTITY_IN;
 	if (from == TCP_LISTEN) {
 		for (int i = 0; i < 4; i++)

@@ -160,6 +160,34 @@ static __always_inline struct identity_bucket *bucket_at(__u32 index)
 #define NO_WAY IDENTITY_WAYS
 
 /*
+ * Where a record is, as a number that tcp_sockets has room for: from the lowest bit on the
+ * table, the way and the bucket. 0: not known, or in a bucket beyond that room. A record may
+ * give way to another one at any time, so whoever goes there looks at what it finds.
+ */
+#define PLACE_BITS 29
+#define PLACE_BUCKET_SHIFT 4
+
+static __always_inline __u32 place_of(__u32 index, __u32 way)
+{
+	__u32 bucket = index & ~INBOUND;
+
+	return bucket >> (PLACE_BITS - PLACE_BUCKET_SHIFT)
+		       ? 0
+		       : bucket << PLACE_BUCKET_SHIFT | way << 1 | index >> 31;
+}
+
+/* The inverse of place_of(). */
+static __always_inline __u32 index_at(__u32 place)
+{
+	return place >> PLACE_BUCKET_SHIFT | place << 31;
+}
+
+static __always_inline __u32 way_at(__u32 place)
+{
+	return place >> 1 & (IDENTITY_WAYS - 1);
+}
+
+/*
  * The record of OPENED in the bucket at INDEX; NO_WAY if there is none. This function and
  * the next ones are global, so that the verifier checks each once, on its own, and its
  * callers continue with one unknown result instead of one state for each path.
@@ -435,7 +463,7 @@ __noinline int expect_identity(struct opened *opened)
  * attachment, an owner that is recorded already stays, unless that one too was merely found
  * to have it open and TASK's process is older.
  */
-static __always_inline int identify_task(const struct opened *opened, struct task_struct *task)
+static __always_inline int identify_task(struct opened *opened, struct task_struct *task)
 {
 	__u32 table = opened->kind & IDENTITY_IN ? INBOUND : 0;
 	struct identity_header *header;
@@ -508,11 +536,13 @@ static __always_inline int identify_task(const struct opened *opened, struct tas
 	 * check.
 	 */
 	__sync_lock_test_and_set(&record->check, identity_check(record));
+	opened->place = place_of(index, way);
+	opened->time = now;
 	return 1;
 }
 
 /* identify_task() for the current process; 1 when it was written. */
-__noinline int identify(const struct opened *opened)
+__noinline int identify(struct opened *opened)
 {
 	return opened ? identify_task(opened, bpf_get_current_task_btf()) : 0;
 }
@@ -521,7 +551,7 @@ __noinline int identify(const struct opened *opened)
  * identify(), and the process table gets the process too. The call is not inside
  * identify(), because the two together take more stack than BPF has.
  */
-static __always_inline void identify_process(const struct opened *opened)
+static __always_inline void identify_process(struct opened *opened)
 {
 #ifdef PLAIN
 	identify(opened);

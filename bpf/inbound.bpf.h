@@ -113,7 +113,7 @@ static __always_inline void fill_as(struct conn_identity *record, struct conn_id
 }
 
 /* Record an established connection that can be accepted. Global like find_way(). */
-__noinline int identify_inbound(const struct opened *opened)
+__noinline int identify_inbound(struct opened *opened)
 {
 	struct identity_bucket *bucket;
 	struct conn_identity *record, *listener;
@@ -151,10 +151,12 @@ __noinline int identify_inbound(const struct opened *opened)
 	 * check.
 	 */
 	__sync_lock_test_and_set(&record->check, identity_check(record));
+	opened->place = place_of(index, way);
+	opened->time = now;
 	return 0;
 }
 
-static __noinline void record_inbound(struct tcp_sock *tp, __u8 watched)
+static __noinline void record_inbound(struct tcp_sock *tp, __u8 watched, struct recorded *recorded)
 {
 	struct opened opened = { .kind = IDENTITY_IN | watched };
 
@@ -163,6 +165,8 @@ static __noinline void record_inbound(struct tcp_sock *tp, __u8 watched)
 		return;
 	set_connection(&opened, (struct sock *)tp);
 	identify_inbound(&opened);
+	recorded->time = opened.time;
+	recorded->place = opened.place;
 }
 
 #endif

@@ -24,7 +24,17 @@ struct opened {
 	__u8 is_reply; /* a reply (udp_asked.bpf.h): takes only a free record or a reply's */
 	__u8 kind;     /* IDENTITY_* of identity.h */
 	__u8 is_known; /* only a record that exists already is written */
-	__u8 pad[6];
+	__u8 pad[2];
+	/* Set when the identity is written; 0 until then. */
+	__u32 place; /* of the record: place_of() of identity.bpf.h */
+	__u64 time;  /* of the record, ns since boot */
+};
+
+/* What handle_sockops keeps of a connection that it has recorded, for what it counts next. */
+struct recorded {
+	__u64 time;  /* ns since boot; 0: nothing was recorded */
+	__u32 place; /* as in struct opened */
+	__u32 pad;
 };
 
 static __always_inline void set_v4(__u32 ip[4], __u32 address)

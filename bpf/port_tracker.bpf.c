@@ -79,6 +79,7 @@ static __always_inline struct tcp_sock *socket_of(struct bpf_sock_ops *ctx)
 SEC("sockops")
 int handle_sockops(struct bpf_sock_ops *ctx)
 {
+	struct recorded recorded = {};
 	__u32 op = ctx->op;
 	struct tcp_sock *tp;
 	bool is_new;
@@ -88,8 +89,8 @@ int handle_sockops(struct bpf_sock_ops *ctx)
 		if (!tp)
 			return 1;
 		is_new = begin_connect(ctx, tp);
-		record_connect(ctx, tp);
-		count_connect(tp, is_new);
+		record_connect(ctx, tp, &recorded);
+		count_connect(tp, is_new, &recorded);
 		return 1;
 	}
 #ifdef HAS_INBOUND
@@ -103,13 +104,13 @@ int handle_sockops(struct bpf_sock_ops *ctx)
 			begin_listen(ctx, tp);
 			return 1;
 		}
-		record_inbound(tp, HAS(TCP_EVENTS) ? IDENTITY_WATCHED : 0);
+		record_inbound(tp, HAS(TCP_EVENTS) ? IDENTITY_WATCHED : 0, &recorded);
 	}
 #endif
 	if (is_event(ctx, op)) {
 		tp = socket_of(ctx);
 		if (tp)
-			count_event(ctx, op, tp);
+			count_event(ctx, op, tp, &recorded);
 	}
 	return 1;
 }
@@ -117,8 +118,10 @@ int handle_sockops(struct bpf_sock_ops *ctx)
 SEC("sockops")
 int handle_sockops(struct bpf_sock_ops *ctx)
 {
+	struct recorded recorded;
+
 	if (ctx->op == BPF_SOCK_OPS_TCP_CONNECT_CB)
-		record_connect(ctx, NULL);
+		record_connect(ctx, NULL, &recorded);
 	return 1;
 }
 #endif

@@ -70,12 +70,30 @@ static __always_inline bool begin_connect(struct bpf_sock_ops *ctx, struct tcp_s
 	return is_new;
 }
 
-static __always_inline void count_connect(struct tcp_sock *tp, bool is_new)
+/* The time of what was recorded, or this moment. */
+static __always_inline __u64 time_of(const struct recorded *recorded)
+{
+	return recorded->time ? recorded->time : bpf_ktime_get_boot_ns();
+}
+
+static __always_inline void count_connect(struct tcp_sock *tp, bool is_new,
+					  const struct recorded *recorded)
 {
 	struct tcp_metrics *m = metrics();
 
 	if (m)
-		on_begun(m, (struct sock *)tp, FROM_SOCK_OPS, is_new);
+		on_begun(m, (struct sock *)tp, FROM_SOCK_OPS, is_new, time_of(recorded),
+			 recorded->place);
+}
+
+/*
+ * An accepted connection has been recorded, and is about to be established: keep where its
+ * record is. When there is no room that is counted at the change.
+ */
+static __always_inline void keep_accepted(struct tcp_sock *tp, const struct recorded *recorded)
+{
+	keep_socket((struct sock *)tp, FROM_SOCK_OPS, recorded->time, TCP_PASSIVE,
+		    TCP_SOCKET_BOOTTIME | recorded->place << TCP_SOCKET_PLACE, true);
 }
 
 /* A socket listens: ask for its close, and for the changes of each socket that it accepts. */
@@ -85,18 +103,25 @@ static __always_inline void begin_listen(struct bpf_sock_ops *ctx, struct tcp_so
 }
 
 /* Count a change for which is_event() was true. */
-static __always_inline void count_event(struct bpf_sock_ops *ctx, __u32 op, struct tcp_sock *tp)
+static __always_inline void count_event(struct bpf_sock_ops *ctx, __u32 op, struct tcp_sock *tp,
+					const struct recorded *recorded)
 {
+	struct known_socket known = { .direction = TCP_UNKNOWN };
 	__u32 told = ctx->args[0], to = ctx->args[1], from;
 	struct tcp_metrics *m;
+	__u64 now = 0;
+	bool is_new;
 
 	/*
 	 * At STATE_CB as well, or another program's clearing would hold for the next
 	 * changes.
 	 */
-	follow_socket(ctx, tp);
-	if (op != BPF_SOCK_OPS_STATE_CB)
+	is_new = follow_socket(ctx, tp);
+	if (op != BPF_SOCK_OPS_STATE_CB) {
+		if (is_new && recorded->place)
+			keep_accepted(tp, recorded);
 		return;
+	}
 	/* tcp_set_state() calls the program before it stores the new state. */
 	from = ((struct sock *)tp)->__sk_common.skc_state;
 	if (told != from) {
@@ -104,11 +129,13 @@ static __always_inline void count_event(struct bpf_sock_ops *ctx, __u32 op, stru
 		if (m)
 			count(&m->reply_written);
 	}
+	if (to != TCP_ESTABLISHED)
+		now = bpf_ktime_get_boot_ns();
+	on_state_change((struct sock *)tp, FROM_SOCK_OPS, from, to, now, &known);
 #ifdef HAS_INBOUND
 	if (to == TCP_CLOSE && from != to)
-		record_end(tp, from, direction_of(cookie_of((struct sock *)tp, FROM_SOCK_OPS)));
+		record_end(tp, from, &known, now);
 #endif
-	on_state_change((struct sock *)tp, FROM_SOCK_OPS, from, to);
 }
 
 #else
@@ -118,7 +145,8 @@ static __always_inline bool begin_connect(struct bpf_sock_ops *ctx, struct tcp_s
 	return false;
 }
 
-static __always_inline void count_connect(struct tcp_sock *tp, bool is_new)
+static __always_inline void count_connect(struct tcp_sock *tp, bool is_new,
+					  const struct recorded *recorded)
 {
 }
 
@@ -131,7 +159,8 @@ static __always_inline bool is_event(struct bpf_sock_ops *ctx, __u32 op)
 	return false;
 }
 
-static __always_inline void count_event(struct bpf_sock_ops *ctx, __u32 op, struct tcp_sock *tp)
+static __always_inline void count_event(struct bpf_sock_ops *ctx, __u32 op, struct tcp_sock *tp,
+					const struct recorded *recorded)
 {
 }
 #endif

@@ -100,11 +100,13 @@ static __always_inline bool keep_socket(struct sock *sk, enum change_source sour
 	return put_socket(cookie_of(sk, source), sk, &known, is_new);
 }
 
-/* A socket begins to connect or to listen. */
+/* A socket begins to connect or to listen at NOW. Its record is at PLACE; 0: not known. */
 static __always_inline void on_begun(struct tcp_metrics *m, struct sock *sk,
-				     enum change_source source, bool is_new)
+				     enum change_source source, bool is_new, __u64 now, __u32 place)
 {
-	if (!keep_socket(sk, source, bpf_ktime_get_ns(), TCP_ACTIVE, 0, is_new))
+	__u32 marks = TCP_SOCKET_BOOTTIME | place << TCP_SOCKET_PLACE;
+
+	if (!keep_socket(sk, source, now, TCP_ACTIVE, marks, is_new))
 		count(&m->sockets_full);
 }
 
@@ -129,15 +131,15 @@ static __always_inline void count_cleared(struct tcp_metrics *m, enum change_sou
 /* The marks of a socket that is established. */
 static __always_inline __u32 established_marks(enum change_source source)
 {
-	return source == FROM_SOCK_OPS ? TCP_SOCKET_ESTABLISHED | TCP_SOCKET_FOLLOWED
-				       : TCP_SOCKET_ESTABLISHED;
+	return TCP_SOCKET_ESTABLISHED | TCP_SOCKET_BOOTTIME |
+	       (source == FROM_SOCK_OPS ? TCP_SOCKET_FOLLOWED : 0);
 }
 
 static __always_inline void on_established(struct tcp_metrics *m, struct sock *sk,
 					   enum change_source source, int from)
 {
-	__u64 now = bpf_ktime_get_ns(), start = 0, took;
 	struct tcp_cgroup_counters *counters;
+	__u64 took = 0;
 	bool is_new, is_passive = from == TCP_SYN_RECV;
 	int told = CHANGE_OF_UNKNOWN;
 
@@ -145,17 +147,16 @@ static __always_inline void on_established(struct tcp_metrics *m, struct sock *s
 		return;
 	is_new = is_new_socket(sk);
 	if (!is_new)
-		told = establish_socket(cookie_of(sk, source), now, established_marks(source),
-					&start);
+		told = establish_socket(cookie_of(sk, source), established_marks(source), &took);
 	/*
 	 * tcp_events follows each accepted connection, and of the others those whose start
 	 * is known.
 	 */
-	count_cleared(m, source, is_passive || start || told == CHANGE_IS_TOLD);
+	count_cleared(m, source, is_passive || took || told == CHANGE_IS_TOLD);
 	if (told == CHANGE_IS_TOLD)
 		return;
 	if (told == CHANGE_OF_UNKNOWN &&
-	    !keep_socket(sk, source, now, is_passive ? TCP_PASSIVE : TCP_ACTIVE,
+	    !keep_socket(sk, source, bpf_ktime_get_boot_ns(), is_passive ? TCP_PASSIVE : TCP_ACTIVE,
 			 established_marks(source), is_new))
 		/* A connecting socket was counted as full when it began. */
 		add(&m->sockets_full, is_passive);
@@ -169,9 +170,8 @@ static __always_inline void on_established(struct tcp_metrics *m, struct sock *s
 	}
 	count(&m->active[family_of(sk)]);
 	count(&counters->active);
-	if (!start)
+	if (!took)
 		return;
-	took = now - start;
 	observe(m->connect, TCP_CONNECT_BUCKETS, connect_bucket(took), &m->connect_ns, took);
 }
 
@@ -186,27 +186,27 @@ static __always_inline bool counts_unknown(void)
 }
 
 static __always_inline void on_closed(struct tcp_metrics *m, struct sock *sk,
-				      enum change_source source, int from)
+				      enum change_source source, int from, __u64 now,
+				      struct known_socket *known)
 {
-	struct known_socket known = { .direction = TCP_UNKNOWN };
 	struct tcp_cgroup_counters *counters;
 	struct tcp_sock *tp;
 	__u32 rtt, slot;
 	__u64 took;
 	int told;
 
-	told = close_socket(cookie_of(sk, source), sk, &known);
+	told = close_socket(cookie_of(sk, source), sk, known);
 	tp = bpf_skc_to_tcp_sock(sk);
 	if (!tp || from == TCP_LISTEN)
 		return;
 	count_cleared(m, source,
-		      known.marks & TCP_SOCKET_FOLLOWED ||
-			      (from == TCP_SYN_SENT && known.start_ns && tp->segs_out));
+		      known->marks & TCP_SOCKET_FOLLOWED ||
+			      (from == TCP_SYN_SENT && known->start_ns && tp->segs_out));
 	if (told == CHANGE_IS_TOLD)
 		return;
 	slot = slot_of_cgroup(sk);
 	if (told == CHANGE_IS_FIRST || counts_unknown())
-		count_traffic(m, slot, &known, tp->bytes_sent - tp->bytes_retrans,
+		count_traffic(m, slot, known, tp->bytes_sent - tp->bytes_retrans,
 			      received_bytes(tp->bytes_received, sk->__sk_common.skc_flags),
 			      tp->total_retrans);
 	if (from == TCP_SYN_SENT) {
@@ -219,8 +219,8 @@ static __always_inline void on_closed(struct tcp_metrics *m, struct sock *sk,
 	/* A child, or a simultaneous open, that never became established. */
 	if (from == TCP_SYN_RECV)
 		return;
-	if (known.start_ns) {
-		took = bpf_ktime_get_ns() - known.start_ns;
+	if (known->start_ns) {
+		took = time_since(known->start_ns, known->marks, now);
 		observe(m->lifetime, TCP_LIFETIME_BUCKETS, lifetime_bucket(took), &m->lifetime_us,
 			took / 1000);
 	}
@@ -230,9 +230,12 @@ static __always_inline void on_closed(struct tcp_metrics *m, struct sock *sk,
 			&m->round_trip_8th_us, rtt);
 }
 
-/* Both sources may report a change to the same state; it is not counted. */
+/*
+ * Both sources may report a change to the same state; it is not counted. With CLOSE, KNOWN
+ * gets what is known of the socket. NOW is CLOCK_BOOTTIME, needed for all but ESTABLISHED.
+ */
 static __always_inline void on_state_change(struct sock *sk, enum change_source source, int from,
-					    int to)
+					    int to, __u64 now, struct known_socket *known)
 {
 	struct tcp_metrics *m;
 
@@ -247,9 +250,9 @@ static __always_inline void on_state_change(struct sock *sk, enum change_source 
 	if (to == TCP_ESTABLISHED)
 		on_established(m, sk, source, from);
 	else if (to == TCP_CLOSE)
-		on_closed(m, sk, source, from);
+		on_closed(m, sk, source, from, now, known);
 	else
-		on_begun(m, sk, source, is_new_socket(sk));
+		on_begun(m, sk, source, is_new_socket(sk), now, 0);
 }
 
 #endif

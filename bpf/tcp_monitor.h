@@ -150,7 +150,7 @@ _Static_assert(sizeof(struct tcp_metrics) == 656, "append only, then put the new
 #define TCP_SOCKETS_GROUP 8
 
 struct tcp_socket {
-	__u64 start_ns; /* CLOCK_MONOTONIC of SYN_SENT, then of ESTABLISHED; 0: not known */
+	__u64 start_ns; /* of SYN_SENT, then of ESTABLISHED: see marks; 0: not known */
 	__u64 sk;	/* address of its struct sock */
 	/*
 	 * What is counted of it in struct tcp_traffic; TCP_COOKIE_SIDE names the active
@@ -160,11 +160,17 @@ struct tcp_socket {
 	__u64 received[2];
 	__u32 retransmitted[2];
 	__u32 direction;
-	__u32 marks; /* TCP_SOCKET_* */
+	__u32 marks; /* TCP_SOCKET_*, and from bit TCP_SOCKET_PLACE on where its record is */
 };
 
 #define TCP_SOCKET_ESTABLISHED 1 /* its change to ESTABLISHED has been counted */
 #define TCP_SOCKET_FOLLOWED 2	 /* and tcp_events was to see its further changes */
+/*
+ * start_ns is CLOCK_BOOTTIME, of which one reading serves the identity as well. Without this
+ * it is CLOCK_MONOTONIC: an older connpin wrote it.
+ */
+#define TCP_SOCKET_BOOTTIME 4
+#define TCP_SOCKET_PLACE 3 /* the place, of 29 bits, is that of place_of() in identity.bpf.h */
 
 struct tcp_socket_group {
 	/* The words of a group are one cache line, which a search reads. */

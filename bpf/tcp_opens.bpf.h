@@ -35,7 +35,8 @@ static __always_inline void look_at_socket(struct opened *opened, struct tcp_soc
 #endif
 
 /* The current process connects the socket of CTX, which is TP. */
-static __noinline void record_connect(struct bpf_sock_ops *ctx, struct tcp_sock *tp)
+static __noinline void record_connect(struct bpf_sock_ops *ctx, struct tcp_sock *tp,
+				      struct recorded *recorded)
 {
 	struct opened opened = {};
 
@@ -63,9 +64,12 @@ static __noinline void record_connect(struct bpf_sock_ops *ctx, struct tcp_sock 
 		opened.src_ip[3] = READ_ONCE(ctx->local_ip6[3]);
 		record_either(&opened);
 	}
+	recorded->time = opened.time;
+	recorded->place = opened.place;
 }
 #else
-static __always_inline void record_connect(struct bpf_sock_ops *ctx, struct tcp_sock *tp)
+static __always_inline void record_connect(struct bpf_sock_ops *ctx, struct tcp_sock *tp,
+					   struct recorded *recorded)
 {
 }
 #endif

@@ -233,14 +233,24 @@ enum {
 	CHANGE_OF_UNKNOWN /* the socket has no slot, so it can't be told */
 };
 
-/* The socket with COOKIE is established at NOW. START is when it began; 0: not known. */
-static __always_inline int establish_socket(__u64 cookie, __u64 now, __u32 marks, __u64 *start)
+/* How long ago a socket began, in ns, which NOW is the clock of; see TCP_SOCKET_BOOTTIME. */
+static __always_inline __u64 time_since(__u64 start_ns, __u32 marks, __u64 now)
+{
+	return (marks & TCP_SOCKET_BOOTTIME ? now : bpf_ktime_get_ns()) - start_ns;
+}
+
+/*
+ * The socket with COOKIE is established. TOOK is how many ns that took; 0: not known. One
+ * that was accepted has its time already.
+ */
+static __always_inline int establish_socket(__u64 cookie, __u32 marks, __u64 *took)
 {
 	struct tcp_socket_group *group = group_of(cookie);
 	struct tcp_socket *socket;
+	__u64 now;
 	__u32 i;
 
-	*start = 0;
+	*took = 0;
 	if (!group)
 		return CHANGE_OF_UNKNOWN;
 	i = slot_of_cookie(cookie);
@@ -249,15 +259,20 @@ static __always_inline int establish_socket(__u64 cookie, __u64 now, __u32 marks
 	socket = &group->sockets[i];
 	if (socket->marks & TCP_SOCKET_ESTABLISHED)
 		return CHANGE_IS_TOLD;
-	socket->marks = marks;
-	*start = socket->start_ns;
-	socket->start_ns = now;
+	if (socket->direction != TCP_PASSIVE) {
+		now = bpf_ktime_get_boot_ns();
+		if (socket->start_ns)
+			*took = time_since(socket->start_ns, socket->marks, now);
+		socket->start_ns = now;
+	}
+	/* Its place stays. */
+	socket->marks = marks | (socket->marks & ~0U << TCP_SOCKET_PLACE);
 	return CHANGE_IS_FIRST;
 }
 
 /*
- * The socket with COOKIE has closed: fill in KNOWN, or only its marks if the close has been
- * counted. The slot becomes free, but keeps the cookie until another socket claims it.
+ * The socket with COOKIE has closed: fill in KNOWN, or only its marks and its direction if the
+ * close has been counted. The slot becomes free, but keeps the cookie until another socket claims it.
  */
 static __always_inline int close_socket(__u64 cookie, struct sock *sk, struct known_socket *known)
 {
@@ -280,6 +295,7 @@ static __always_inline int close_socket(__u64 cookie, struct sock *sk, struct kn
 		if (!is_slot_of(word, cookie))
 			return CHANGE_OF_UNKNOWN;
 		known->marks = socket->marks;
+		known->direction = socket->direction;
 		if (word & TCP_COOKIE_CLOSED)
 			return CHANGE_IS_TOLD;
 		side = word >> 63;
@@ -287,22 +303,11 @@ static __always_inline int close_socket(__u64 cookie, struct sock *sk, struct kn
 		known->sent = socket->sent[side];
 		known->received = socket->received[side];
 		known->retransmitted = socket->retransmitted[side];
-		known->direction = socket->direction;
 		if (__sync_val_compare_and_swap(&group->words[i], word, word | TCP_COOKIE_CLOSED) ==
 		    word)
 			break;
 	}
 	return CHANGE_IS_FIRST;
-}
-
-/* Which side opened the connection of the socket with COOKIE: TCP_ACTIVE and so on. */
-static __always_inline __u32 direction_of(__u64 cookie)
-{
-	struct tcp_socket_group *group = group_of(cookie);
-	__u32 i = group ? slot_of_cookie(cookie) : TCP_SOCKETS_GROUP;
-
-	barrier_var(i);
-	return i < TCP_SOCKETS_GROUP ? group->sockets[i].direction : TCP_UNKNOWN;
 }
 
 /* Forget the close of the socket with COOKIE, which begins another life. */
