@@ -26,7 +26,10 @@ static __always_inline int on_exit(const struct sys_exit_context *ctx)
 	sk = socket_of_fd(task, ctx->ret);
 	if (!sk || BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP)
 		return 0;
+	if (accept_by_place(BPF_CORE_READ(sk, __sk_common.skc_cookie.counter)))
+		return 0;
 	set_connection_of(&opened, sk);
+	set_own_port(&opened, sk);
 	identify_process(&opened);
 	return 0;
 }

@@ -387,18 +387,30 @@ static __always_inline void fill_connection(struct conn_identity *record,
 	record->round_trip = 0;
 }
 
-/* What is read of a task more than once; see identify_task(). */
+/* What is read of a task more than once. */
 struct task_parts {
 	struct task_struct *leader;
 	const struct cred *cred;
 	__u64 start_time;
 };
 
+/*
+ * Call it before any branch: for each pointer that is loaded from a trusted one the verifier
+ * searches all of the kernel's BTF for a name (type_is_trusted()), and it does so on each of
+ * the ways that lead to the load.
+ */
+static __always_inline void take_parts(struct task_parts *parts, struct task_struct *task)
+{
+	parts->leader = task->group_leader;
+	parts->start_time = parts->leader->start_boottime;
+	parts->cred = task->cred;
+}
+
 /* Fill in its process. */
-static __always_inline void fill_process(struct conn_identity *record, const struct opened *opened,
+static __always_inline void fill_process(struct conn_identity *record, bool of_nobody,
 					 struct task_struct *task, const struct task_parts *parts)
 {
-	__u32 mask = (__u32) !!opened->of_nobody - 1;
+	__u32 mask = (__u32)of_nobody - 1;
 
 	record->pid = task->tgid & mask;
 	record->tid = task->pid & mask;
@@ -474,15 +486,7 @@ static __always_inline int identify_task(struct opened *opened, struct task_stru
 	struct task_parts parts;
 	__u32 owner;
 
-	/*
-	 * Before any branch: for each pointer that is loaded from a trusted one the verifier
-	 * searches all of the kernel's BTF for a name (type_is_trusted()), and it does so on
-	 * each of the ways that lead to the load.
-	 */
-	parts.leader = task->group_leader;
-	parts.start_time = parts.leader->start_boottime;
-	parts.cred = task->cred;
-
+	take_parts(&parts, task);
 	header = get_header(table, seed);
 	if (!header)
 		return 0;
@@ -530,7 +534,7 @@ static __always_inline int identify_task(struct opened *opened, struct task_stru
 		record->kind = opened->kind | (record->kind & IDENTITY_WATCHED);
 	else
 		fill_connection(record, opened, now);
-	fill_process(record, opened, task, &parts);
+	fill_process(record, opened->of_nobody, task, &parts);
 	/*
 	 * A full barrier, which a plain store is not: the record is complete before its
 	 * check.
@@ -560,6 +564,45 @@ static __always_inline void identify_process(struct opened *opened)
 		record_process();
 #endif
 }
+
+#ifndef PLAIN
+/*
+ * Record the current process as the one that accepted the connection whose record was
+ * written at PLACE and TIME; 0 when another record is there by now, or is being written.
+ */
+__noinline int identify_accepter(__u32 place, __u64 time)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct identity_bucket *bucket;
+	struct conn_identity *record;
+	struct task_parts parts;
+	__u32 way = way_at(place);
+
+	take_parts(&parts, task);
+	bucket = bucket_at(index_at(place));
+	if (!bucket)
+		return 0;
+	record = &bucket->way[way];
+	if (record->time != time || !(record->kind & IDENTITY_IN) || !claim(record))
+		return 0;
+	/* Its last writer may have given it to another connection before the claim. */
+	if (record->time != time || !(record->kind & IDENTITY_IN)) {
+		release(record);
+		return 0;
+	}
+	bucket->owner[way] =
+		identity_owner(parts.cred->uid.val, IPPROTO_TCP, IDENTITY_ACCEPTER | IDENTITY_IN);
+	bucket->time[way] = bpf_ktime_get_boot_ns();
+	record->kind = IDENTITY_ACCEPTER | IDENTITY_IN | (record->kind & IDENTITY_WATCHED);
+	fill_process(record, false, task, &parts);
+	/*
+	 * A full barrier, which a plain store is not: the record is complete before its
+	 * check.
+	 */
+	__sync_lock_test_and_set(&record->check, identity_check(record));
+	return 1;
+}
+#endif
 
 /*
  * A UDP socket without a port is being connected to the destination of KEY, and no program

@@ -16,6 +16,7 @@
 #include "udp_connect.bpf.h"
 
 #include "descriptor.bpf.h"
+#include "registers.bpf.h"
 #include "udp_connect.h"
 
 struct {
@@ -27,36 +28,6 @@ struct {
 
 #define STALE_NS 1000000000 /* a UDP connect takes microseconds: the thread is gone */
 
-/* Members of struct pt_regs: first argument and number of the system call. */
-#if defined(__TARGET_ARCH_x86)
-#define FIRST_ARGUMENT di
-#define NUMBER orig_ax
-#define NR_CONNECT 42 /* arch/x86/entry/syscalls/syscall_64.tbl */
-#define TS_COMPAT 2   /* arch/x86/include/asm/thread_info.h */
-#elif defined(__TARGET_ARCH_arm64)
-#define FIRST_ARGUMENT orig_x0
-#define NUMBER syscallno
-#define NR_CONNECT 203 /* include/uapi/asm-generic/unistd.h */
-#define TIF_32BIT 22   /* arch/arm64/include/asm/thread_info.h */
-#elif defined(__TARGET_ARCH_riscv)
-#define FIRST_ARGUMENT orig_a0
-#elif defined(__TARGET_ARCH_s390)
-#define FIRST_ARGUMENT orig_gpr2
-#elif defined(__TARGET_ARCH_powerpc)
-#define FIRST_ARGUMENT orig_gpr3
-#else
-#error "which register keeps the first argument of a system call?"
-#endif
-
-struct pt_regs {
-	unsigned long FIRST_ARGUMENT;
-#ifdef __TARGET_ARCH_x86
-	unsigned long orig_ax;
-#elif defined(__TARGET_ARCH_arm64)
-	__s32 syscallno;
-#endif
-} __attribute__((preserve_access_index));
-
 /*
  * Whether the tracepoint will see the end of this task's system call. It does for
  * connect(2) of a 64-bit program, and nothing else is taken to be seen.
@@ -64,7 +35,7 @@ struct pt_regs {
 static __always_inline bool ends_in_sight(struct task_struct *task)
 {
 #ifdef NUMBER
-	struct pt_regs *regs = (void *)bpf_task_pt_regs(task);
+	struct pt_regs *regs = registers_of(task);
 
 	if (task->flags & (PF_KTHREAD | PF_IO_WORKER) || regs->NUMBER != NR_CONNECT)
 		return false;
@@ -182,8 +153,7 @@ static __always_inline struct sock *connected_socket(struct task_struct *task)
 	__u64 cookie;
 
 	if (!slot || slot->tid != (__u32)task->pid)
-		return socket_of_fd(task,
-				    ((struct pt_regs *)bpf_task_pt_regs(task))->FIRST_ARGUMENT);
+		return socket_of_fd(task, registers_of(task)->FIRST_ARGUMENT);
 	sk = (struct sock *)slot->socket;
 	cookie = slot->cookie;
 	/* A full barrier: all of the slot is read before another thread can have it. */

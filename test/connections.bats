@@ -158,6 +158,14 @@ if answer.get(sys.argv[2], "absent") != json.loads(sys.argv[3]):
 	says pid "$pid"
 }
 
+@test "conn-lookup (accepted when it has been reset, and others had its slot since) names who accepted" {
+	open accept late
+	answer 127.0.0.1 "$server" "$client"
+	says pid "$accepter"
+	says owner '"accepter"'
+	says ended '"reset by peer"'
+}
+
 @test "conn-lookup (two listeners of one port, SO_REUSEPORT) names neither until one accepts" {
 	for _ in 1 2 3; do
 		open accept reuseport

@@ -5,8 +5,9 @@ usage: connections.py WHAT [ARGUMENT]
 WHAT: pairs       a listener, a connection to it, one that is shut down on one side, one over
                   IPv6, and a connected UDP socket
       accept HOW  a listener and a connection to it that is accepted HOW: not; by itself; by a
-                  thread; by a child (fork); at once and closed; by one of two listeners of
-                  one port (reuseport)
+                  thread; by a child (fork); at once and closed; late, when it has been reset
+                  and a thousand others have come and gone; by one of two listeners of one
+                  port (reuseport)
       end HOW     a connection that ends HOW: fin, peer (the peer closes first), reset,
                   peer-reset, refused, abandoned
       exec FILE   connect, then execute FILE with its words
@@ -96,6 +97,20 @@ def accept(how):
         thread.join()
     elif how == "at once":
         s.accept()[0].close()
+    elif how == "late":
+        server, client = port(s), port(c)
+        reset(c)
+        other = listener()
+        for _ in range(1100):
+            connect(other).close()
+            other.accept()[0].close()
+        if os.fork() == 0:
+            kept = s.accept()
+            tell(pid=os.getppid(), accepter=os.getpid(), server=server, client=client)
+            hold()
+            os._exit(0)
+        os.wait()
+        return
     elif how == "itself":
         kept = s.accept()
     tell(pid=os.getpid(), accepter=accepter, server=port(s), client=port(c))

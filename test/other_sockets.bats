@@ -80,6 +80,11 @@ known() {
 	grep -q " $INODE *$" /proc/net/packet
 }
 
+@test "conn-list --sockets names who made a packet socket in the old way, as one of AF_INET" {
+	hold packet-old
+	known packet 2054 17
+}
+
 @test "conn-list --sockets names who made a vsock socket" {
 	requires vsock
 	hold vsock

@@ -39,7 +39,7 @@
  *   late COUNT linger           so long a TCP_LINGER2 that the full socket does
  *   try connect|send ADDR PORT  print "ok" or the errno text
  *   try-socket KIND 4|6         make one of raw, raw-own, ping, udplite, sctp, tcp, udp, mptcp,
- *                               unix, packet, xdp, vsock; print "ok" or the errno text
+ *                               unix, packet, packet-old, xdp, vsock; print "ok" or the errno text
  *   hold-socket KIND 4|6 [COUNT]  make COUNT (1), print "PID INODE" of the last, hold all
  *   make-sockets KIND 4|6 COUNT N  make COUNT, and close each at once but every Nth
  *

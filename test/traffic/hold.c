@@ -164,6 +164,7 @@ static int socket_of_kind(const char *kind, const char *version)
 		{ "mptcp", SOCK_STREAM, IPPROTO_MPTCP, IPPROTO_MPTCP, 0 },
 		{ "unix", SOCK_STREAM, 0, 0, AF_UNIX },
 		{ "packet", SOCK_RAW, 0x0608 /* ARP, network order */, 0, AF_PACKET },
+		{ "packet-old", SOCK_PACKET, 0x0608, 0, AF_INET },
 		{ "xdp", SOCK_RAW, 0, 0, 44 /* AF_XDP */ },
 		{ "vsock", SOCK_STREAM, 0, 0, AF_VSOCK },
 	};
