@@ -272,7 +272,8 @@ static __always_inline int establish_socket(__u64 cookie, __u32 marks, __u64 *to
 
 /*
  * The socket with COOKIE has closed: fill in KNOWN, or only its marks and its direction if the
- * close has been counted. The slot becomes free, but keeps the cookie until another socket claims it.
+ * close has been counted. The slot becomes free, but keeps the cookie until another socket claims
+ * it.
  */
 static __always_inline int close_socket(__u64 cookie, struct sock *sk, struct known_socket *known)
 {
