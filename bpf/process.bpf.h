@@ -162,13 +162,15 @@ static __always_inline void write_arguments(struct conn_process *record, struct 
 
 /*
  * The record that a process of UID replaces; PROCESS_WAYS when none can be had. A record
- * that is being written (its check is odd) is left alone.
+ * that is being written (its check is odd) is left alone. (Of a loop that is not unrolled,
+ * Linux 6.1 may find that it has a back-edge.)
  */
 static __always_inline __u32 choose_process(const struct process_bucket *bucket, __u32 uid)
 {
 	__u32 own = 0, has_free = 0, own_only, busy, used, other;
 	__u64 best = ~0ULL, rank;
 
+#pragma unroll
 	for (__u32 i = 0; i < PROCESS_WAYS; i++) {
 		busy = bucket->way[i].check & 1;
 		used = is_zero(bucket->pid[i]) ^ 1;
@@ -176,6 +178,7 @@ static __always_inline __u32 choose_process(const struct process_bucket *bucket,
 		has_free |= (busy ^ 1) & (used ^ 1);
 	}
 	own_only = own >= PROCESS_SHARE && !has_free;
+#pragma unroll
 	for (__u32 i = 0; i < PROCESS_WAYS; i++) {
 		busy = bucket->way[i].check & 1;
 		used = is_zero(bucket->pid[i]) ^ 1;
