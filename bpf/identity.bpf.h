@@ -249,7 +249,6 @@ __noinline __u32 choose_way(__u32 index, __u32 owner, __u32 busy)
 
 	if (!bucket)
 		return NO_WAY;
-#pragma unroll
 	for (__u32 i = 0; i < IDENTITY_WAYS; i++) {
 		used = is_zero(bucket->tag[i]) ^ 1;
 		reply = bucket->time[i] >> 63;
@@ -258,7 +257,6 @@ __noinline __u32 choose_way(__u32 index, __u32 owner, __u32 busy)
 	}
 	rules = busy & FOR_REPLY ? LEFT_OVER
 				 : plan(owner & 1, own >= IDENTITY_SHARE, tcp >= IDENTITY_TCP_WAYS);
-#pragma unroll
 	for (__u32 i = 0; i < IDENTITY_WAYS; i++) {
 		used = is_zero(bucket->tag[i]) ^ 1;
 		same = is_zero((bucket->owner[i] ^ owner) >> 1);

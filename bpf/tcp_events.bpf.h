@@ -103,8 +103,8 @@ static __always_inline void begin_listen(struct bpf_sock_ops *ctx, struct tcp_so
 }
 
 /* Count a change for which is_event() was true. */
-static __always_inline void count_event(struct bpf_sock_ops *ctx, __u32 op, struct tcp_sock *tp,
-					const struct recorded *recorded)
+static __noinline void count_event(struct bpf_sock_ops *ctx, __u32 op, struct tcp_sock *tp,
+				   const struct recorded *recorded)
 {
 	struct known_socket known = { .direction = TCP_UNKNOWN };
 	__u32 told = ctx->args[0], to = ctx->args[1], from;
@@ -159,8 +159,8 @@ static __always_inline bool is_event(struct bpf_sock_ops *ctx, __u32 op)
 	return false;
 }
 
-static __always_inline void count_event(struct bpf_sock_ops *ctx, __u32 op, struct tcp_sock *tp,
-					const struct recorded *recorded)
+static __noinline void count_event(struct bpf_sock_ops *ctx, __u32 op, struct tcp_sock *tp,
+				   const struct recorded *recorded)
 {
 }
 #endif
