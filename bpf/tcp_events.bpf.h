@@ -159,8 +159,8 @@ static __always_inline bool is_event(struct bpf_sock_ops *ctx, __u32 op)
 	return false;
 }
 
-static __noinline void count_event(struct bpf_sock_ops *ctx, __u32 op, struct tcp_sock *tp,
-				   const struct recorded *recorded)
+static __always_inline void count_event(struct bpf_sock_ops *ctx, __u32 op, struct tcp_sock *tp,
+					const struct recorded *recorded)
 {
 }
 #endif
