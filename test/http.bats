@@ -700,7 +700,7 @@ there() {
 	[ "$(gzip -dc "$BATS_TEST_TMPDIR/gzip" | grep -c '^{.*}$')" -ge "$n" ]
 	ls -l "$BATS_TEST_TMPDIR/gzip"
 	# What came whole may have fitted into the buffers; what did not come whole is told.
-	run here curl -s --limit-rate 2k -o "$BATS_TEST_TMPDIR/gzip" 'http://127.0.0.1:7800/cgi-bin/list?encoding=gzip'
+	run here curl -s --limit-rate 8k -o "$BATS_TEST_TMPDIR/gzip" 'http://127.0.0.1:7800/cgi-bin/list?encoding=gzip'
 	[ "$status" -eq 18 ] || {
 		[ "$status" -eq 0 ]
 		[ "$(gzip -dc "$BATS_TEST_TMPDIR/gzip" | grep -c '^{.*}$')" -ge "$n" ]
