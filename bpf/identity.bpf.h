@@ -498,12 +498,12 @@ static __always_inline int identify_task(struct opened *opened, struct task_stru
 		return 0;
 
 	known = find_way(index, opened, tag);
-	if (known < NO_WAY && opened->is_again &&
-	    is_known(&bucket->way[known], task, parts.start_time, header))
+	/* The mask is for the verifier: clang may check one copy of KNOWN and use another. */
+	record = &bucket->way[known & (IDENTITY_WAYS - 1)];
+	if (known < NO_WAY && opened->is_again && is_known(record, task, parts.start_time, header))
 		return 0;
 	if (known < NO_WAY && opened->kind & IDENTITY_BEFORE &&
-	    (!(bucket->way[known].kind & IDENTITY_BEFORE) ||
-	     bucket->way[known].start_time <= parts.start_time))
+	    (!(record->kind & IDENTITY_BEFORE) || record->start_time <= parts.start_time))
 		return 0;
 	if (known >= NO_WAY && opened->is_known)
 		return 0;
