@@ -500,8 +500,11 @@ static __always_inline int identify_task(struct opened *opened, struct task_stru
 	known = find_way(index, opened, tag);
 	/* The mask is for the verifier: clang may check one copy of KNOWN and use another. */
 	record = &bucket->way[known & (IDENTITY_WAYS - 1)];
-	if (known < NO_WAY && opened->is_again && is_known(record, task, parts.start_time, header))
+	if (known < NO_WAY && opened->is_again &&
+	    is_known(record, task, parts.start_time, header)) {
+		opened->place = place_of(index, known & (IDENTITY_WAYS - 1));
 		return 0;
+	}
 	if (known < NO_WAY && opened->kind & IDENTITY_BEFORE &&
 	    (!(record->kind & IDENTITY_BEFORE) || record->start_time <= parts.start_time))
 		return 0;

@@ -25,9 +25,11 @@ struct opened {
 	__u8 kind;     /* IDENTITY_* of identity.h */
 	__u8 is_known; /* only a record that exists already is written */
 	__u8 pad[2];
+	__u64 cookie; /* of the socket, or 0 */
 	/* Set when the identity is written; 0 until then. */
-	__u32 place; /* of the record: place_of() of identity.bpf.h */
 	__u64 time;  /* of the record, ns since boot */
+	__u32 place; /* of the record: place_of() of identity.bpf.h; also when it was known */
+	__u32 pad2;
 };
 
 /* What handle_sockops keeps of a connection that it has recorded, for what it counts next. */

@@ -61,6 +61,24 @@ static __always_inline void set_netns_of_sender(struct opened *opened, struct bp
 		opened->netns = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
 #endif
 }
+
+/* Whether MAP and the record of OPENED, for whose socket CTX is, have this process already. */
+static __always_inline bool is_as_recorded(struct opened *opened, struct bpf_sock_addr *ctx,
+					   void *map, const void *key)
+{
+#ifndef PID_ONLY
+	conn_pid *known;
+
+	opened->cookie = bpf_get_socket_cookie(ctx);
+	if (!is_recorded(opened))
+		return false;
+	/* This also tells the map that the entry is in use. */
+	known = bpf_map_lookup_elem(map, key);
+	return known && *known == (conn_pid)bpf_get_current_task_btf()->tgid;
+#else
+	return false;
+#endif
+}
 #endif
 
 #if HAS(TCP_OPENS | TCP_EVENTS)
@@ -144,6 +162,7 @@ int handle_sendmsg4(struct bpf_sock_addr *ctx)
 	__u16 dst_port = bpf_ntohs(ctx->user_port);
 	__u32 dst = ctx->user_ip4, src = ctx->msg_src_ip4;
 	struct opened opened = {};
+	struct conn_key_v4 key;
 
 	/* UDP-Lite (136) passes here too; the table does not have it. */
 	if (!sk || ctx->protocol != IPPROTO_UDP)
@@ -165,6 +184,9 @@ int handle_sendmsg4(struct bpf_sock_addr *ctx)
 	opened.key.src_port = sk->src_port;
 	opened.key.dst_port = dst_port;
 	opened.key.protocol = IPPROTO_UDP;
+	key = key_v4(&opened);
+	if (is_as_recorded(&opened, ctx, &conn_to_pid_v4, &key))
+		return 1;
 	set_netns_of_sender(&opened, ctx);
 	record_v4(&opened, ctx);
 	return 1;
@@ -214,6 +236,8 @@ int handle_sendmsg6(struct bpf_sock_addr *ctx)
 	opened.src_ip[1] = src1;
 	opened.src_ip[2] = src2;
 	opened.src_ip[3] = src3;
+	if (is_as_recorded(&opened, ctx, &conn_to_pid_v6, &opened.key))
+		return 1;
 	set_netns_of_sender(&opened, ctx);
 	record_v6(&opened, ctx);
 	return 1;

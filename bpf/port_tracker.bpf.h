@@ -14,6 +14,7 @@
 #ifndef PID_ONLY
 #include "identity.bpf.h"
 #include "udp_asked.bpf.h"
+#include "udp_known.bpf.h"
 #endif
 
 struct {
@@ -69,7 +70,7 @@ static __always_inline conn_pid current_pid(void)
 static __always_inline bool is_reply(const struct opened *opened, struct bpf_sock_addr *sender)
 {
 #ifndef PID_ONLY
-	return sender && was_asked(bpf_get_socket_cookie(sender), &opened->key);
+	return sender && was_asked(opened->cookie, &opened->key);
 #else
 	return false;
 #endif
@@ -116,7 +117,19 @@ static __always_inline void record_identity(struct opened *opened, conn_pid pid,
 	opened->is_again = rc == -EEXIST && opened->key.protocol == IPPROTO_UDP;
 	opened->of_nobody = !pid;
 	identify_process(opened);
+	if (opened->key.protocol == IPPROTO_UDP)
+		keep_place(opened);
 #endif
+}
+
+static __always_inline struct conn_key_v4 key_v4(const struct opened *opened)
+{
+	return (struct conn_key_v4) {
+		.dst_ip = opened->key.dst_ip[3],
+		.src_port = opened->key.src_port,
+		.dst_port = opened->key.dst_port,
+		.protocol = opened->key.protocol,
+	};
 }
 
 /*
@@ -127,12 +140,7 @@ static __always_inline void record_identity(struct opened *opened, conn_pid pid,
 static __always_inline void record_v4(struct opened *opened, struct bpf_sock_addr *sender)
 {
 	conn_pid pid = opened->of_nobody ? 0 : current_pid();
-	struct conn_key_v4 key = {
-		.dst_ip = opened->key.dst_ip[3],
-		.src_port = opened->key.src_port,
-		.dst_port = opened->key.dst_port,
-		.protocol = opened->key.protocol,
-	};
+	struct conn_key_v4 key = key_v4(opened);
 	long rc;
 
 	expect_record(opened);
