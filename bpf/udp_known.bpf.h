@@ -18,7 +18,8 @@
 struct udp_known {
 	__u64 cookie; /* of the socket; 0: free */
 	__u64 netns_cookie;
-	__u64 place; /* place_of() of the record */
+	__u32 place; /* place_of() of the record */
+	__u32 tag;   /* and its tag, by which readers find it */
 	__u64 check; /* udp_known_check() of the entry */
 };
 
@@ -30,10 +31,11 @@ struct {
 	__type(value, struct udp_known);
 } udp_known SEC(".maps");
 
-static __always_inline __u64 udp_known_check(__u64 cookie, __u64 netns_cookie, __u64 place)
+static __always_inline __u64 udp_known_check(__u64 cookie, __u64 netns_cookie, __u32 place,
+					     __u32 tag)
 {
 	return cookie * 0x9e3779b97f4a7c15ULL ^ netns_cookie * 0xbf58476d1ce4e5b9ULL ^
-	       place * 0x94d049bb133111ebULL;
+	       ((__u64)tag << 32 | place) * 0x94d049bb133111ebULL;
 }
 
 /* The hash needs no key: a user who finds collisions pays for own datagrams as for new ones. */
@@ -56,26 +58,31 @@ static __always_inline bool is_recorded(struct opened *opened)
 	const struct identity_header *header;
 	const struct conn_identity *record;
 	struct identity_bucket *bucket;
-	__u64 netns_cookie, place;
+	__u64 netns_cookie;
+	__u32 place, tag, way;
 
 	if (!known || known->cookie != opened->cookie)
 		return false;
 	netns_cookie = known->netns_cookie;
 	place = known->place;
-	if (known->check != udp_known_check(opened->cookie, netns_cookie, place))
+	tag = known->tag;
+	if (known->check != udp_known_check(opened->cookie, netns_cookie, place, tag))
 		return false;
 	header = entry_at(0);
 	bucket = bucket_at(index_at(place));
 	if (!header || !bucket)
 		return false;
-	record = &bucket->way[way_at(place)];
+	way = way_at(place);
+	record = &bucket->way[way];
 	opened->netns_cookie = netns_cookie;
-	return is_of(record, opened) && is_known(record, task, start_time, header);
+	return bucket->tag[way] == tag && is_of(record, opened) &&
+	       is_known(record, task, start_time, header);
 }
 
 /* Keep where the record of OPENED is. */
 static __always_inline void keep_place(const struct opened *opened)
 {
+	__u32 tag = identity_tag(opened->hash);
 	struct udp_known *known;
 
 	if (!opened->cookie || !opened->place || opened->is_reply)
@@ -86,7 +93,8 @@ static __always_inline void keep_place(const struct opened *opened)
 	known->cookie = opened->cookie;
 	known->netns_cookie = opened->netns_cookie;
 	known->place = opened->place;
-	known->check = udp_known_check(opened->cookie, opened->netns_cookie, opened->place);
+	known->tag = tag;
+	known->check = udp_known_check(opened->cookie, opened->netns_cookie, opened->place, tag);
 }
 
 #endif

@@ -220,6 +220,46 @@ forget() {
 	[ "$(/usr/bin/python3 "$TREE/test/forget_identity.py" "$PIN_DIR/maps/conn_identity" "$entries" "$@")" -ge 1 ]
 }
 
+# tell COMMAND: to datagrams.py, until it has answered.
+tell() {
+	local before
+	before=$(wc -l <"$BATS_TEST_TMPDIR/client.out")
+	echo "$1" >&"$fd"
+	# shellcheck disable=SC2016 # for the inner shell
+	poll sh -c '[ "$(wc -l <"$0")" -gt "$1" ]' "$BATS_TEST_TMPDIR/client.out" "$before"
+}
+
+@test "conn-lookup (one more datagram, when record or entry are gone, or after an exec) knows its process again" {
+	PORT=23563
+	cp /usr/bin/python3 "$BATS_TEST_TMPDIR/other"
+	for address in 127.0.0.1 ::1; do
+		start client /usr/bin/python3 "$TREE/test/datagrams.py" "$address" "$PORT"
+		answer udp "$address"
+		holds 'a["pid"] == p and a["status"] == "live"'
+		tell send
+		forget "$PID"
+		answer udp "$address"
+		holds 'a["status"] == "unknown"'
+		tell send
+		answer udp "$address"
+		holds 'a["pid"] == p and a["status"] == "live"'
+		tell send
+		map=$PIN_DIR/maps/conn_to_pid_v4 key="127 0 0 1"
+		[ "$address" = 127.0.0.1 ] || map=$PIN_DIR/maps/conn_to_pid_v6 key="0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 1"
+		port=$(client_port)
+		# shellcheck disable=SC2086 # bytes
+		bpftool map delete pinned "$map" key $key $((port & 255)) $((port >> 8)) $((PORT & 255)) $((PORT >> 8)) 17 0 0 0
+		tell send
+		run -0 bpftool map lookup pinned "$map" key $key $((port & 255)) $((port >> 8)) $((PORT & 255)) $((PORT >> 8)) 17 0 0 0
+		tell send
+		tell "exec $BATS_TEST_TMPDIR/other"
+		tell send
+		answer udp "$address"
+		holds 'a["pid"] == p and a["exe"].endswith("/other") and a["exe_changed"] is False'
+		stop_all
+	done
+}
+
 @test "conn-lookup (the tag is another connection's) does not take its record" {
 	start client /usr/bin/python3 -c 'import os, socket, sys
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
