@@ -5,11 +5,16 @@
  * A BPF iterator runs when its pin is read, with the kernel's rights: an unprivileged
  * reader gets these numbers and nothing else. It runs once for each reading and covers all
  * network namespaces. A reading also changes counters: it adds what each connection has
- * carried since it was last counted, and frees the slots of cgroups that are gone.
+ * carried since it was last counted, and frees the slots of cgroups that are gone. For
+ * kernels that refuse a part of this there are variants without it (bpf/variants).
  */
+#ifndef WITHOUT_CGROUPS
 #include "tcp_cgroups_tidy.bpf.h"
+#endif
 #include "tcp_monitor.bpf.h"
+#ifndef WITHOUT_TIME_WAIT
 #include "tcp_time_wait.bpf.h"
+#endif
 #include "tracker_metrics.bpf.h"
 
 struct {
@@ -163,10 +168,14 @@ int on_read_sockets(struct bpf_iter__bpf_prog *ctx)
 	walk.counting = __sync_val_compare_and_swap(busy, 0, 1) == 0;
 	bpf_loop(map->max_entries, read_group, &walk, 0);
 	if (walk.counting) {
+#ifndef WITHOUT_CGROUPS
 		tidy_cgroups();
+#endif
 		__sync_lock_test_and_set(busy, 0);
 	}
+#ifndef WITHOUT_TIME_WAIT
 	read_time_wait(&walk.live);
+#endif
 	walk.live.sockets_capacity = (__u64)map->max_entries * TCP_SOCKETS_GROUP;
 	read_capacity(&walk.live);
 	bpf_seq_write(ctx->meta->seq, &walk.live, sizeof(walk.live));

@@ -290,7 +290,7 @@ struct tcp_settings {
 
 struct tcp_live {
 	__u64 states[TCP_STATES];
-	__u64 all_namespaces; /* 1: TIME_WAIT covers every network namespace */
+	__u64 all_namespaces; /* 1: TIME_WAIT covers every network namespace; 0: it is not known */
 	__u64 requests;	      /* half-open requests, which other tools show as SYN_RECV */
 	__u64 sockets_capacity;
 	__u64 cgroup_series; /* the most cgroups that may have a slot */

@@ -266,6 +266,42 @@ own_ids() {
 	unchanged_since "$BEFORE"
 }
 
+@test "attach.sh (what counts TIME_WAIT, or tidies the cgroups, does not load) counts the live sockets all the same" {
+	local broken
+	start_server 127.0.0.1
+	for broken in tcp_live "tcp_live tcp_live_cgroups" "tcp_live tcp_live_cgroups tcp_live_times"; do
+		rm -rf "$BATS_TEST_TMPDIR/tree"
+		broken_tree
+		# shellcheck disable=SC2086 # names
+		break_object $broken
+		run -0 "$BROKEN/scripts/attach.sh"
+		"$HELPERS/tcp-metrics" >"$BATS_TEST_TMPDIR/text"
+		grep -q '^tcp_connections{state="listen"} [1-9]' "$BATS_TEST_TMPDIR/text"
+		run "$BROKEN/scripts/status.sh"
+		case $broken in
+		tcp_live | *_times)
+			[[ $output =~ live_sockets\ +degraded ]]
+			no_line '^tcp_connections.state="time_wait"' cat "$BATS_TEST_TMPDIR/text"
+			;;
+		*)
+			[[ $output =~ live_sockets\ +on ]]
+			grep -q '^tcp_connections{state="time_wait"} ' "$BATS_TEST_TMPDIR/text"
+			;;
+		esac
+		case $broken in
+		tcp_live)
+			[[ $output =~ by_cgroup\ +on ]]
+			grep -q '^tcp_cgroup_' "$BATS_TEST_TMPDIR/text"
+			;;
+		*)
+			[[ $output =~ by_cgroup\ +off ]]
+			no_line '^tcp_cgroup_' cat "$BATS_TEST_TMPDIR/text"
+			;;
+		esac
+		detach
+	done
+}
+
 @test "attach.sh (no object with processes and accepted connections loads) records who opened, and says what is off" {
 	broken_tree
 	break_object port_tracker tracker tracker_sockops tracker_tcp tracker_udp4 tracker_udp6 accepted accepted_early \

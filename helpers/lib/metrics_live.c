@@ -69,7 +69,7 @@ void print_sockets(const struct tcp_live *live)
 	for (int state = 1; state < TCP_STATES; state++) {
 		__u64 n = live->states[state];
 
-		if (!names[state])
+		if (!names[state] || (state == TIME_WAIT && !live->all_namespaces))
 			continue;
 		if (state == SYN_RECV)
 			n += live->requests;
