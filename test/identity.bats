@@ -224,6 +224,7 @@ forget() {
 tell() {
 	local before
 	before=$(wc -l <"$BATS_TEST_TMPDIR/client.out")
+	# shellcheck disable=SC2154 # start() assigns it
 	echo "$1" >&"$fd"
 	# shellcheck disable=SC2016 # for the inner shell
 	poll sh -c '[ "$(wc -l <"$0")" -gt "$1" ]' "$BATS_TEST_TMPDIR/client.out" "$before"
@@ -244,13 +245,13 @@ tell() {
 		answer udp "$address"
 		holds 'a["pid"] == p and a["status"] == "live"'
 		tell send
-		map=$PIN_DIR/maps/conn_to_pid_v4 key="127 0 0 1"
-		[ "$address" = 127.0.0.1 ] || map=$PIN_DIR/maps/conn_to_pid_v6 key="0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 1"
+		map=$PIN_DIR/maps/conn_to_pid_v4 key=(127 0 0 1)
+		[ "$address" = 127.0.0.1 ] || map=$PIN_DIR/maps/conn_to_pid_v6 key=(0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 1)
 		port=$(client_port)
-		# shellcheck disable=SC2086 # bytes
-		bpftool map delete pinned "$map" key $key $((port & 255)) $((port >> 8)) $((PORT & 255)) $((PORT >> 8)) 17 0 0 0
+		key+=($((port & 255)) $((port >> 8)) $((PORT & 255)) $((PORT >> 8)) 17 0 0 0)
+		bpftool map delete pinned "$map" key "${key[@]}"
 		tell send
-		run -0 bpftool map lookup pinned "$map" key $key $((port & 255)) $((port >> 8)) $((PORT & 255)) $((PORT >> 8)) 17 0 0 0
+		run -0 bpftool map lookup pinned "$map" key "${key[@]}"
 		tell send
 		tell "exec $BATS_TEST_TMPDIR/other"
 		tell send
