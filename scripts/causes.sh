@@ -66,12 +66,12 @@ missing_capabilities() {
 	missing=${missing# }
 }
 
-# since HELPER: set $since to the first Linux that has it, as "Linux N or later".
+# since HELPER: set $since to the first Linux that has it in every kind of program that calls
+# it here, as "Linux N or later". (Tracing programs have the task from 5.11 on.)
 since() {
 	case $1 in
-	bpf_get_current_task_btf) since="Linux 5.11 or later" ;;
-	bpf_get_socket_cookie | bpf_get_netns_cookie) since="Linux 5.12 or later" ;;
-	bpf_task_pt_regs) since="Linux 5.15 or later" ;;
+	bpf_get_socket_cookie) since="Linux 5.12 or later" ;;
+	bpf_get_current_task_btf | bpf_task_pt_regs) since="Linux 5.15 or later" ;;
 	bpf_loop) since="Linux 5.17 or later" ;;
 	bpf_map_lookup_percpu_elem) since="Linux 5.19 or later" ;;
 	*) since="a later Linux" ;;
