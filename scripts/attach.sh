@@ -20,11 +20,11 @@ ROOT=${ROOT%/scripts/*}
 
 usage() {
 	cat <<-END
-		usage: attach.sh [-v]
+		usage: $ATTACH_COMMAND [-v]
 
 		Load, pin and attach the programs that record who opens and accepts
-		connections, and that count what TCP does. Needs root. detach.sh takes them
-		off again.
+		connections, and that count what TCP does. Needs root. To take them off
+		again: $DETACH_COMMAND
 
 		What this kernel refuses is done in another way or left out, and named; only
 		when nothing of the connection tracker can be had it is an error.
@@ -134,7 +134,7 @@ main() {
 	apply_settings 0
 	[ -n "$STAGED" ] || note "already attached: nothing to do"
 	count_features
-	[ "$weak" -eq 0 ] || note "attached; $weak of $all features are degraded or off: see connpin status"
+	[ "$weak" -eq 0 ] || note "attached; $weak of $all features are degraded or off: see $STATUS_COMMAND"
 }
 
 main "$@"

@@ -18,7 +18,7 @@ ROOT=${ROOT%/scripts/*}
 
 usage() {
 	cat <<-END
-		usage: detach.sh
+		usage: $DETACH_COMMAND
 
 		Detach and unload everything of connpin, with its maps. Needs root.
 

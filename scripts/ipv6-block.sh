@@ -19,7 +19,7 @@ ROOT=${ROOT%/scripts/*}
 
 usage() {
 	cat <<-END
-		usage: ipv6-block.sh on|off|status
+		usage: $BLOCK_COMMAND on|off|status
 
 		on      refuse connects and datagrams to native IPv6 addresses, and new IPv6
 		        sockets that are raw or of any protocol but TCP, UDP and MPTCP

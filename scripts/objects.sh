@@ -410,13 +410,13 @@ has_loose() {
 record_cgroup() {
 	if recall cgroup; then
 		[ "$recalled" = "$CGROUP" ] || [ ! -d "$recalled" ] ||
-			die "attached to $recalled, and CGROUP is now $CGROUP: run detach.sh first"
+			die "attached to $recalled, and CGROUP is now $CGROUP: run $DETACH_COMMAND first"
 	else
 		if [ -d "$PIN_DIR" ]; then
 			wanted_cgroup=$CGROUP
 			search_cgroup
 			[ "$CGROUP" = "$wanted_cgroup" ] ||
-				die "attached to $CGROUP, and CGROUP is now $wanted_cgroup: run detach.sh first"
+				die "attached to $CGROUP, and CGROUP is now $wanted_cgroup: run $DETACH_COMMAND first"
 		fi
 		undo forget cgroup
 	fi

@@ -152,7 +152,7 @@ relay() {
 	case $2 in
 	carry) note "$1 has another layout: its counts are carried over" ;;
 	anew) note "$1 has another layout: it begins anew" ;;
-	*) die "$PIN_DIR/maps/$1 has another layout than this build: run detach.sh first (this empties it)" ;;
+	*) die "$PIN_DIR/maps/$1 has another layout than this build: run $DETACH_COMMAND first (this empties it)" ;;
 	esac
 	RELAID_MAPS="$RELAID_MAPS $1"
 }
@@ -238,7 +238,7 @@ ensure_map() {
 		case $map_layout in
 		"$number $key $value $entries $flags") return 0 ;;
 		"$number $key $value "*" $flags")
-			note "$1 keeps its capacity; $entries entries from the next detach.sh and attach.sh on"
+			note "$1 keeps its capacity; $entries entries from the next $DETACH_COMMAND and $ATTACH_COMMAND on"
 			return 0
 			;;
 		esac

@@ -10,7 +10,7 @@ ROOT=$(cd "$(dirname "$(readlink -f "$0")")/.." && pwd)
 
 usage() {
 	cat <<-END
-		usage: serve.sh [-b|-k]
+		usage: $SERVE_COMMAND [-b|-k]
 
 		Serve the page, the metrics, look-ups and lists by HTTP at the setting LISTEN.
 
@@ -28,7 +28,7 @@ usage() {
 ensure_user() {
 	grep -q "^$HTTP_USER:" /etc/passwd && return 0
 	# The user gets the group that may read the pins, and no other group.
-	grep -q "^$PIN_GROUP:" /etc/group || die "no group $PIN_GROUP yet: run attach.sh first"
+	grep -q "^$PIN_GROUP:" /etc/group || die "no group $PIN_GROUP yet: run $ATTACH_COMMAND first"
 	run useradd --system --gid "$PIN_GROUP" --no-create-home --home-dir /nonexistent \
 		--shell /usr/sbin/nologin "$HTTP_USER" ||
 		die "cannot make the user $HTTP_USER (setting HTTP_USER)"

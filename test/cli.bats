@@ -54,8 +54,8 @@ lookup() {
 
 @test "conn-lookup and conn-list (not attached) exit 3 and say what to do" {
 	refuses 3 "connpin is not attached" lookup 1.2.3.4 1 2
-	refuses 3 "run attach.sh as root" "$HELPERS/conn-list"
-	refuses 3 "run attach.sh as root" "$HELPERS/tcp-metrics"
+	refuses 3 "run scripts/attach.sh as root" "$HELPERS/conn-list"
+	refuses 3 "run scripts/attach.sh as root" "$HELPERS/tcp-metrics"
 	refuses 3 "connpin is not attached" lookup - </dev/null
 }
 
