@@ -31,7 +31,7 @@ usage() {
 
 		  -v  all that bpftool and the verifier said of what is refused (or V=1)
 
-		Settings: $config_path, or the environment.
+		Settings: $CONFIG_PATH, or the environment.
 		Exit status: 0 attached, 2 misuse or a bad setting, 3 not possible here.
 	END
 }
@@ -80,7 +80,6 @@ note_older_others() {
 
 main() {
 	answer_help "$@"
-	VERBOSE=${V-}
 	if [ "${1-}" = -v ]; then
 		VERBOSE=1
 		shift
@@ -112,7 +111,7 @@ main() {
 			wanted="$wanted $directory"
 	done
 	# shellcheck disable=SC2086 # names
-	serve_directories $wanted -
+	serve_directories '' $wanted -
 	[ -z "$STAGED" ] || apply_settings 1
 
 	# From here on nothing can fail that undoing would help.

@@ -3,21 +3,22 @@
 #
 # causes.sh: turns an error of the kernel into one line that says the cause.
 #
-# It needs lib.sh.
+# Needs lib.sh.
 
-# set_kernel: set $KERNEL_MAJOR and $KERNEL_MINOR to the version of this kernel.
+# set_kernel: set $kernel_release to the version of this kernel, and $kernel_major and
+# $kernel_minor to the two numbers that it begins with.
 set_kernel() {
-	read -r release </proc/sys/kernel/osrelease
-	KERNEL_MAJOR=${release%%.*}
-	KERNEL_MINOR=${release#*.}
-	KERNEL_MINOR=${KERNEL_MINOR%%[!0-9]*}
+	read -r kernel_release </proc/sys/kernel/osrelease
+	kernel_major=${kernel_release%%.*}
+	kernel_minor=${kernel_release#*.}
+	kernel_minor=${kernel_minor%%[!0-9]*}
 }
 
 # need_kernel: stop on a kernel before 5.10, where sock_ops programs can't read the task.
 need_kernel() {
 	set_kernel
-	[ "$KERNEL_MAJOR" -gt 5 ] || { [ "$KERNEL_MAJOR" -eq 5 ] && [ "$KERNEL_MINOR" -ge 10 ]; } ||
-		die "Linux $release is too old: 5.10 or later is needed"
+	[ "$kernel_major" -gt 5 ] || { [ "$kernel_major" -eq 5 ] && [ "$kernel_minor" -ge 10 ]; } ||
+		die "Linux $kernel_release is too old: 5.10 or later is needed"
 }
 
 # is_locked_down MODE: whether the kernel runs with lockdown=MODE.
@@ -126,7 +127,7 @@ cause_of() {
 		;;
 	*"Operation not permitted"*)
 		set_kernel
-		if [ "$KERNEL_MAJOR.$KERNEL_MINOR" = 5.10 ] && [ "${1#*map create}" != "$1" ]; then
+		if [ "$kernel_major.$kernel_minor" = 5.10 ] && [ "${1#*map create}" != "$1" ]; then
 			cause="not enough locked memory: ulimit -l unlimited"
 		else
 			cause="the kernel or a security module refuses it: Operation not permitted"

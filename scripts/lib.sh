@@ -2,9 +2,14 @@
 # SPDX-License-Identifier: MIT
 #
 # lib.sh: what each script needs: messages, run, the lock, the undo list, paths.
-# Sourced with ROOT set to the directory above scripts/.
+# Sourced with ROOT set to the directory above scripts/. Needs config.sh for RUN_DIR: the lock,
+# remember, recall and forget.
 
 umask 022 # what is put in RUN_DIR is for others to read
+
+# shellcheck disable=SC2034 # for scripts that source this
+NEWLINE='
+'
 
 PROGRAM=${0##*/}
 # The commands are what messages tell the user to run, as helpers/lib/directories.c does.
@@ -116,7 +121,6 @@ remember() {
 }
 
 # recall NAME: into $recalled; not 0 when there is nothing.
-recalled=
 recall() {
 	[ -f "$RUN_DIR/$1" ] && IFS= read -r recalled <"$RUN_DIR/$1" && [ -n "$recalled" ]
 }

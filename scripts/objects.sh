@@ -10,7 +10,7 @@
 # off. Whatever a killed run leaves behind is one of these names, and settle() knows what
 # to do with each.
 #
-# Needs lib.sh, inventory.sh, pins.sh, mounts.sh and the settings.
+# Needs lib.sh, config.sh, mounts.sh, inventory.sh, pins.sh.
 
 # is_empty PATH: a directory with nothing in it.
 is_empty() {
@@ -209,7 +209,6 @@ is_ours() {
 
 # --- putting on --------------------------------------------------------------
 
-# The directories with a _new that is on the undo list.
 UNDONE_DIRECTORIES=
 
 # undo_directory DIRECTORY: what will be in DIRECTORY_new goes, should this run fail.

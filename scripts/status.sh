@@ -141,6 +141,7 @@ main() {
 	use_recorded_cgroup
 	[ -f "$RUN_DIR/features" ] || die "nothing is attached (no $RUN_DIR/features): run $ATTACH_COMMAND"
 	SERVED=$(cat "$RUN_DIR/served" 2>/dev/null || true)
+	# shellcheck disable=SC2119 # no name is asked for
 	look
 	printf 'connpin on Linux %s, pinned at %s, cgroup %s\n' "$(uname -r)" "$PIN_DIR" "$CGROUP"
 	features
