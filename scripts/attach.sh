@@ -20,18 +20,18 @@ ROOT=${ROOT%/scripts/*}
 
 usage() {
 	cat <<-END
-		usage: attach.sh [-v]
+		usage: $ATTACH_COMMAND [-v]
 
 		Load, pin and attach the programs that record who opens and accepts
-		connections, and that count what TCP does. Needs root. detach.sh takes them
-		off again.
+		connections, and that count what TCP does. Needs root. To take them off
+		again: $DETACH_COMMAND
 
 		What this kernel refuses is done in another way or left out, and named; only
 		when nothing of the connection tracker can be had it is an error.
 
 		  -v  all that bpftool and the verifier said of what is refused (or V=1)
 
-		Settings: $config_path, or the environment.
+		Settings: $CONFIG_PATH, or the environment.
 		Exit status: 0 attached, 2 misuse or a bad setting, 3 not possible here.
 	END
 }
@@ -80,7 +80,6 @@ note_older_others() {
 
 main() {
 	answer_help "$@"
-	VERBOSE=${V-}
 	if [ "${1-}" = -v ]; then
 		VERBOSE=1
 		shift
@@ -112,7 +111,7 @@ main() {
 			wanted="$wanted $directory"
 	done
 	# shellcheck disable=SC2086 # names
-	serve_directories $wanted -
+	serve_directories '' $wanted -
 	[ -z "$STAGED" ] || apply_settings 1
 
 	# From here on nothing can fail that undoing would help.
@@ -134,7 +133,7 @@ main() {
 	apply_settings 0
 	[ -n "$STAGED" ] || note "already attached: nothing to do"
 	count_features
-	[ "$weak" -eq 0 ] || note "attached; $weak of $all features are degraded or off: see connpin status"
+	[ "$weak" -eq 0 ] || note "attached; $weak of $all features are degraded or off: see $STATUS_COMMAND"
 }
 
 main "$@"

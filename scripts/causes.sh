@@ -3,21 +3,22 @@
 #
 # causes.sh: turns an error of the kernel into one line that says the cause.
 #
-# It needs lib.sh.
+# Needs lib.sh.
 
-# set_kernel: set $KERNEL_MAJOR and $KERNEL_MINOR to the version of this kernel.
+# set_kernel: set $kernel_release to the version of this kernel, and $kernel_major and
+# $kernel_minor to the two numbers that it begins with.
 set_kernel() {
-	read -r release </proc/sys/kernel/osrelease
-	KERNEL_MAJOR=${release%%.*}
-	KERNEL_MINOR=${release#*.}
-	KERNEL_MINOR=${KERNEL_MINOR%%[!0-9]*}
+	read -r kernel_release </proc/sys/kernel/osrelease
+	kernel_major=${kernel_release%%.*}
+	kernel_minor=${kernel_release#*.}
+	kernel_minor=${kernel_minor%%[!0-9]*}
 }
 
 # need_kernel: stop on a kernel before 5.10, where sock_ops programs can't read the task.
 need_kernel() {
 	set_kernel
-	[ "$KERNEL_MAJOR" -gt 5 ] || { [ "$KERNEL_MAJOR" -eq 5 ] && [ "$KERNEL_MINOR" -ge 10 ]; } ||
-		die "Linux $release is too old: 5.10 or later is needed"
+	[ "$kernel_major" -gt 5 ] || { [ "$kernel_major" -eq 5 ] && [ "$kernel_minor" -ge 10 ]; } ||
+		die "Linux $kernel_release is too old: 5.10 or later is needed"
 }
 
 # is_locked_down MODE: whether the kernel runs with lockdown=MODE.
@@ -66,12 +67,12 @@ missing_capabilities() {
 	missing=${missing# }
 }
 
-# since HELPER: set $since to the first Linux that has it, as "Linux N or later".
+# since HELPER: set $since to the first Linux that has it in every kind of program that calls
+# it here, as "Linux N or later". (Tracing programs have the task from 5.11 on.)
 since() {
 	case $1 in
-	bpf_get_current_task_btf) since="Linux 5.11 or later" ;;
-	bpf_get_socket_cookie | bpf_get_netns_cookie) since="Linux 5.12 or later" ;;
-	bpf_task_pt_regs) since="Linux 5.15 or later" ;;
+	bpf_get_socket_cookie) since="Linux 5.12 or later" ;;
+	bpf_get_current_task_btf | bpf_task_pt_regs) since="Linux 5.15 or later" ;;
 	bpf_loop) since="Linux 5.17 or later" ;;
 	bpf_map_lookup_percpu_elem) since="Linux 5.19 or later" ;;
 	*) since="a later Linux" ;;
@@ -126,7 +127,7 @@ cause_of() {
 		;;
 	*"Operation not permitted"*)
 		set_kernel
-		if [ "$KERNEL_MAJOR.$KERNEL_MINOR" = 5.10 ] && [ "${1#*map create}" != "$1" ]; then
+		if [ "$kernel_major.$kernel_minor" = 5.10 ] && [ "${1#*map create}" != "$1" ]; then
 			cause="not enough locked memory: ulimit -l unlimited"
 		else
 			cause="the kernel or a security module refuses it: Operation not permitted"

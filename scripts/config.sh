@@ -3,20 +3,18 @@
 #
 # config.sh: load_settings reads the settings from etc/connpin.conf and the environment and
 # sets a variable for each. read-settings checks them; helpers/lib/settings.c lists them.
+#
+# Needs lib.sh.
 
 SYSCONFDIR=@SYSCONFDIR@ # make install fills this in
 
-config_path=$SYSCONFDIR/connpin.conf
+CONFIG_PATH=$SYSCONFDIR/connpin.conf
 if [ -n "${CONNPIN_CONF-}" ]; then
-	config_path=$CONNPIN_CONF
+	CONFIG_PATH=$CONNPIN_CONF
 elif [ -f "$ROOT/etc/connpin.conf" ]; then
-	config_path=$ROOT/etc/connpin.conf
+	CONFIG_PATH=$ROOT/etc/connpin.conf
 fi
 
-# detach.sh sets this, because it has to work even if other settings in the file are wrong.
-LENIENT=
-
-# The line in the file of each setting, as " NAME:LINE"; 0 when the file does not have it.
 SETTING_LINES=
 
 # setting NAME VALUE: print the setting as messages name it, with file and line.
@@ -25,7 +23,7 @@ setting() {
 	setting_line=${setting_line%% *}
 	case $setting_line in
 	0) printf "setting %s='%s'" "$1" "$2" ;;
-	*) printf "%s line %s: setting %s='%s'" "$config_path" "$setting_line" "$1" "$2" ;;
+	*) printf "%s line %s: setting %s='%s'" "$CONFIG_PATH" "$setting_line" "$1" "$2" ;;
 	esac
 }
 
@@ -47,12 +45,13 @@ set_listen_address() {
 	esac
 }
 
-# load_settings: set a variable for each setting. Nothing in the file is ever run.
+# load_settings [--lenient]: set a variable for each setting. Nothing in the file is ever run.
+# --lenient: settings that do not say where connpin is may be wrong.
 load_settings() {
 	[ -x "$HELPERS/read-settings" ] || die "nothing is built: run make first"
-	set -- --for "$PROGRAM" ${LENIENT:+--lenient}
-	if [ -n "${CONNPIN_CONF-}" ] || [ -e "$config_path" ]; then
-		set -- "$@" -- "$config_path"
+	set -- --for "$PROGRAM" "$@"
+	if [ -n "${CONNPIN_CONF-}" ] || [ -e "$CONFIG_PATH" ]; then
+		set -- "$@" -- "$CONFIG_PATH"
 	fi
 	settings=$("$HELPERS/read-settings" "$@") || exit
 	while IFS= read -r setting_text; do

@@ -18,17 +18,18 @@ ROOT=${ROOT%/scripts/*}
 
 usage() {
 	cat <<-END
-		usage: detach.sh
+		usage: $DETACH_COMMAND
 
 		Detach and unload everything of connpin, with its maps. Needs root.
 
-		Settings: $config_path, or the environment.
+		Settings: $CONFIG_PATH, or the environment.
 		Exit status: 0 nothing is attached any more, 2 misuse, 3 not possible.
 	END
 }
 
 remove_pins() {
 	settle
+	# shellcheck disable=SC2119 # no name is asked for
 	look
 	every_directory
 	# shellcheck disable=SC2086 # names
@@ -46,15 +47,12 @@ remove_pins() {
 }
 
 main() {
-	VERBOSE=${V-}
 	answer_help "$@"
 	[ $# -eq 0 ] || misuse "unexpected argument $1"
 	need_root
 	need_built
 	need_commands bpftool flock
-	# shellcheck disable=SC2034 # config.sh reads it
-	LENIENT=yes # a wrong setting elsewhere must not prevent detaching
-	load_settings
+	load_settings --lenient # a wrong setting elsewhere must not prevent detaching
 	take_lock
 	if [ -d "$PIN_DIR" ]; then
 		use_recorded_cgroup

@@ -8,28 +8,18 @@
 #   RUN_DIR/features  "NAME STATE HOOK REASON" a line, for status.sh and the metrics
 #   RUN_DIR/served    "NAME PIN OBJECT CHECKSUM" a line, of those that are on or degraded
 #
-# Both are written whole, when all is attached. Needs objects.sh and those that it needs.
+# Both are written whole, when all is attached.
+#
+# Needs lib.sh, config.sh, causes.sh, inventory.sh, pins.sh, objects.sh.
 
 # An object that the kernel has yet to be asked for is taken for one that it takes, and
 # comes into QUEUE; so the ladders of all features are gone through at once, and what is in
 # QUEUE is given to the kernel in one command. At what it refuses, the ladders are gone
 # through anew, with that known: see serve_directories().
 
-LOADED=       # objects that are attached, or will be when this run ends
-PROGRAMS=     # "DIRECTORY/NAME" each: their programs
-QUEUE=        # "DIRECTORY/OBJECT" each, in order: the kernel has yet to be asked for these,
-TAKEN=        # has taken these: they are attached,
-PENDING=      # or loaded alone,
-HOOKED=       # of which these are attached to the cgroup
-DENIED=       # lines "OBJECT CAUSE": it has refused these
-REFUSED=      # lines "KIND CAUSE": what this kernel refused as a whole in this run
-SETTLED=      # directories that are attached already as they should be,
-UNSETTLED=    # and those that are there and are not so
-STAGED=       # directories whose new programs are to take the place of the old ones
-NEW_FEATURES= # lines of the two files, as this run will write them
-NEW_SERVED=
-TO_TELL= # what is not on, to be told when all is attached
-BEHIND= # directories whose programs go behind a stranger's
+# What each of these holds is in the file globals.
+LOADED='' PROGRAMS='' QUEUE='' TAKEN='' PENDING='' HOOKED='' DENIED='' REFUSED=''
+SETTLED='' UNSETTLED='' STAGED='' BEHIND='' NEW_FEATURES='' NEW_SERVED='' TO_TELL=''
 
 # --- conditions --------------------------------------------------------------
 
@@ -37,9 +27,8 @@ BEHIND= # directories whose programs go behind a stranger's
 # has, and the kinds of programs that it does not permit at all, so that none is tried.
 look_at_kernel() {
 	list btf
-	ASKED_NAMES=$listed
-	look
-	ASKED_NAMES=
+	# shellcheck disable=SC2086 # names
+	look $listed
 	BTF_NAMES=
 	! find_line "$STATE" btf || BTF_NAMES=$found
 	find_line "$STATE" refused || return 0
@@ -199,6 +188,7 @@ is_settled() {
 	list directory "$1"
 	for settled_feature in $listed; do
 		is_settled_feature "$1" "$settled_feature" || return 1
+		settled_programs="$settled_programs $feature_programs"
 	done
 	programs_in "$1"
 	for settled_name in $listed; do
@@ -209,8 +199,10 @@ is_settled() {
 	done
 }
 
-# A better rung than the one of the last run is tried, as far as loading it.
+# is_settled_feature DIRECTORY FEATURE: the same of one, the programs of its object into
+# $feature_programs. A better rung than the one of the last run is tried, as far as loading it.
 is_settled_feature() {
+	feature_programs=
 	# Of a run that was killed between the two files.
 	find_line "$FEATURES" "$2" || return 1
 	set_served "$2"
@@ -224,7 +216,7 @@ is_settled_feature() {
 			ensure_maps "$rung_object"
 			is_attached "$1" "$rung_object" || return 1
 			list programs "$rung_object"
-			settled_programs="$settled_programs $listed"
+			feature_programs=$listed
 			return 0
 		fi
 		! is_denied "$rung_object" || continue
@@ -370,13 +362,14 @@ serve_directory() {
 	done
 }
 
-# serve_directories DIRECTORY...: all of them, "-" too, those of KEPT left as they are.
-# It ends when the kernel was asked for all that serves a feature by then.
-KEPT=
+# serve_directories KEPT DIRECTORY...: all of them, "-" too; those of the list KEPT are left as
+# they are. It ends when the kernel was asked for all that serves a feature by then.
 serve_directories() {
+	kept_directories=$1
+	shift
 	while :; do
 		LOADED='' PROGRAMS='' QUEUE='' NEW_FEATURES='' NEW_SERVED='' TO_TELL=''
-		for directory in $KEPT; do
+		for directory in $kept_directories; do
 			keep "$directory"
 		done
 		for directory; do
@@ -401,7 +394,7 @@ need_tracker() {
 	}
 }
 
-# stage DIRECTORY: see STAGED.
+# stage DIRECTORY: into STAGED, unless what is attached is as good.
 stage() {
 	# bpftool leaves one behind for an object that was refused.
 	! is_empty "$PIN_DIR/${1}_new" || rmdir "$PIN_DIR/${1}_new"
@@ -499,20 +492,21 @@ load_and_hook() {
 		TO_MAKE=
 		PENDING="$PENDING $*"
 		HOOKED="$HOOKED $*"
-		note_settings
+		note_settings "$settings_line"
 	else
-		note_progress "$@"
+		note_progress "$settings_line" "$@"
 	fi
 }
 
-# note_progress DIRECTORY/OBJECT...: after a run of bpftool that failed, how far it came. Not
-# 0 when the kernel refused one of them, or one of the maps.
+# note_progress SETTINGS_LINE DIRECTORY/OBJECT...: after a run of bpftool that failed, how far
+# it came. Not 0 when the kernel refused one of them, or one of the maps.
 note_progress() {
 	! note_missing_map || return 1
-	case $settings_line:$BPF_SAID in
+	case $1:$BPF_SAID in
 	?*:*"update failed: "*) die "cannot write the settings: $BPF_ERROR" ;;
 	esac
-	note_settings
+	note_settings "$1"
+	shift
 	for queued; do
 		has_word "$queued" "$PENDING" && continue
 		if ! is_loaded "${queued%/*}" "${queued#*/}"; then
@@ -578,7 +572,8 @@ is_as_before() {
 # by an iterator: without it none is given out. A run that sees to other directories alone
 # writes none of it.
 #
-# set_plan_settings SETTLING: as set_settings; 1 while attach.sh is at work.
+# set_plan_settings SETTLING: as set_settings, into $settings_line; 1 while attach.sh is at
+# work.
 set_plan_settings() {
 	plan_events=0 plan_series=0
 	is_off tcp_events || plan_events=1
@@ -590,7 +585,7 @@ set_plan_settings() {
 apply_settings() {
 	[ -e "$PIN_DIR/maps/tcp_settings" ] || return 0
 	set_plan_settings "$1"
-	write_settings
+	write_settings "$settings_line"
 }
 
 # drop_maps: those that nothing that is attached uses, as when the kernel refused what

@@ -51,13 +51,14 @@ uninstall_one() {
 	esac
 }
 
-# remove_older MANIFEST: remove what an older connpin installed and MANIFEST does not list.
+# remove_older MANIFEST LIST: remove what an older connpin installed, by its list, and MANIFEST
+# does not list.
 remove_older() {
-	[ -f "$installed" ] || return 0
+	[ -f "$2" ] || return 0
 	while read -r kind destination; do
 		cut -d ' ' -f 3 "$1" | grep -qxF "$destination" ||
 			uninstall_one "$kind" /dev/null "$destination"
-	done <"$installed"
+	done <"$2"
 }
 
 main() {
@@ -66,7 +67,7 @@ main() {
 	install | uninstall) ;;
 	*) echo "usage: install.sh install|uninstall MANIFEST" >&2 && exit 2 ;;
 	esac
-	remove_older "$2"
+	remove_older "$2" "$installed"
 	while read -r kind source destination; do
 		"${1}_one" "$kind" "$source" "$destination"
 	done <"$2"

@@ -6,11 +6,10 @@
 # objects themselves, put together by bpf/inventory.c, which says what each line holds),
 # and what the kernel has of them.
 #
-# Needs lib.sh, and for look() causes.sh and the settings.
+# Needs lib.sh, config.sh, causes.sh.
 
-NEWLINE='
-'
-# The function inventory().
+# inventory WORD...: the rest of the line that begins with these words, into $found. Not 0
+# when there is none.
 # shellcheck disable=SC1091 # built
 [ ! -f "$OBJECTS/inventory" ] || . "$OBJECTS/inventory"
 
@@ -39,7 +38,8 @@ list() {
 	! inventory "$@" || listed=$found
 }
 
-# split WORD...: into $word1 to $word8, what is left over into $word9.
+# split WORD...: into $word1, $word2, $word3, $word4, $word5, $word6, $word7 and $word8, what is
+# left over into $word9.
 split() {
 	word1=${1-} word2=${2-} word3=${3-} word4=${4-} word5=${5-} word6=${6-} word7=${7-} word8=${8-}
 	[ $# -le 8 ] || shift 8
@@ -100,13 +100,12 @@ set_rung() {
 
 # --- the kernel's side -------------------------------------------------------
 
-# look: what is pinned and attached at this moment, for those that follow; and which of
-# ASKED_NAMES the kernel's BTF has.
 STATE=
-ASKED_NAMES=
+
+# look [NAME...]: what is pinned and attached at this moment, for those that follow; and which
+# of the names the kernel's BTF has.
 look() {
-	# shellcheck disable=SC2086 # names
-	STATE=$("$HELPERS/pinned" "$PIN_DIR" "$CGROUP" $ASKED_NAMES) || {
+	STATE=$("$HELPERS/pinned" "$PIN_DIR" "$CGROUP" "$@") || {
 		missing_capabilities
 		die "cannot tell what is attached to $CGROUP${missing:+: a capability is missing: $missing}"
 	}

@@ -19,7 +19,7 @@ ROOT=${ROOT%/scripts/*}
 
 usage() {
 	cat <<-END
-		usage: ipv6-block.sh on|off|status
+		usage: $BLOCK_COMMAND on|off|status
 
 		on      refuse connects and datagrams to native IPv6 addresses, and new IPv6
 		        sockets that are raw or of any protocol but TCP, UDP and MPTCP
@@ -30,12 +30,12 @@ usage() {
 		Needs root. What the block does not stop: connections and connected UDP sockets
 		that are open already, raw sockets made before, packet sockets (AF_PACKET).
 
-		Settings: $config_path, or the environment.
+		Settings: $CONFIG_PATH, or the environment.
 		Exit status: 0 done, 2 misuse or a bad setting, 3 not possible here.
 	END
 }
 
-CONFIG() {
+config_pin() {
 	echo "$PIN_DIR/maps/config"
 }
 
@@ -51,11 +51,12 @@ attach_blocker() {
 	ensure_pin_dir
 	look_at_kernel
 	read_served
+	kept=
 	list directories
 	for directory in $listed -; do
-		[ "$directory" = ipv6_blocker ] || KEPT="$KEPT $directory"
+		[ "$directory" = ipv6_blocker ] || kept="$kept $directory"
 	done
-	serve_directories ipv6_blocker
+	serve_directories "$kept" ipv6_blocker
 	is_served ipv6_block_tcp || is_served ipv6_block_udp || is_served ipv6_block_raw || {
 		why_not ipv6_block_tcp
 		die "cannot attach ipv6_blocker: $reason"
@@ -71,7 +72,7 @@ unblocked() {
 }
 
 set_switch() {
-	bpf map update pinned "$(CONFIG)" key 0 0 0 0 value "$1" || die "cannot write $(CONFIG): $BPF_ERROR"
+	bpf map update pinned "$(config_pin)" key 0 0 0 0 value "$1" || die "cannot write $(config_pin): $BPF_ERROR"
 }
 
 is_on() {
@@ -85,14 +86,13 @@ is_on() {
 		[ "$program_state" != attached ] || blocking=yes
 	done
 	[ -n "$blocking" ] || return 1
-	case $(bpftool map lookup pinned "$(CONFIG)" key 0 0 0 0) in
+	case $(bpftool map lookup pinned "$(config_pin)" key 0 0 0 0) in
 	*'value: 01'* | *'"value": 1'*) return 0 ;;
 	*) return 1 ;;
 	esac
 }
 
 main() {
-	VERBOSE=${V-}
 	answer_help "$@"
 	[ $# -eq 1 ] || misuse "one word is needed: on, off or status"
 	case $1 in
@@ -120,7 +120,7 @@ main() {
 		set_switch 1
 		passing=$(unblocked)
 		[ -z "$passing" ] || die "native IPv6 is refused but for $passing: this kernel does not let connpin"
-	elif [ -e "$(CONFIG)" ]; then
+	elif [ -e "$(config_pin)" ]; then
 		set_switch 0
 	fi
 }

@@ -2,13 +2,27 @@
 # SPDX-License-Identifier: MIT
 #
 # lib.sh: what each script needs: messages, run, the lock, the undo list, paths.
-# Sourced with ROOT set to the directory above scripts/.
+# Sourced with ROOT set to the directory above scripts/. Needs config.sh for RUN_DIR: the lock,
+# remember, recall and forget.
 
 umask 022 # what is put in RUN_DIR is for others to read
 
+# shellcheck disable=SC2034 # for scripts that source this
+NEWLINE='
+'
+
 PROGRAM=${0##*/}
-OBJECTS=$ROOT/bpf # as installed
-[ ! -d "$ROOT/.output/bpf" ] || OBJECTS=$ROOT/.output/bpf
+# The commands are what messages tell the user to run, as helpers/lib/directories.c does.
+# shellcheck disable=SC2034 # for scripts that source this
+if [ -d "$ROOT/.output/bpf" ]; then
+	OBJECTS=$ROOT/.output/bpf
+	ATTACH_COMMAND=scripts/attach.sh DETACH_COMMAND=scripts/detach.sh STATUS_COMMAND=scripts/status.sh
+	SERVE_COMMAND=scripts/serve.sh BLOCK_COMMAND=scripts/ipv6-block.sh
+else # installed
+	OBJECTS=$ROOT/bpf
+	ATTACH_COMMAND="connpin attach" DETACH_COMMAND="connpin detach" STATUS_COMMAND="connpin status"
+	SERVE_COMMAND="connpin serve" BLOCK_COMMAND="connpin block-ipv6"
+fi
 HELPERS=$ROOT/helpers
 STATUS_DEGRADED=1
 STATUS_MISUSE=2
@@ -107,7 +121,6 @@ remember() {
 }
 
 # recall NAME: into $recalled; not 0 when there is nothing.
-recalled=
 recall() {
 	[ -f "$RUN_DIR/$1" ] && IFS= read -r recalled <"$RUN_DIR/$1" && [ -n "$recalled" ]
 }

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: MIT
 #
 # mounts.sh: the bpf file system and the cgroup hierarchy, from the mount table.
+#
+# Needs lib.sh, config.sh.
 
 # file_system_of PATH: the type of the file system that PATH is, or would be, on, into
 # $file_system.

@@ -10,7 +10,7 @@
 # off. Whatever a killed run leaves behind is one of these names, and settle() knows what
 # to do with each.
 #
-# Needs lib.sh, inventory.sh, pins.sh, mounts.sh and the settings.
+# Needs lib.sh, config.sh, mounts.sh, inventory.sh, pins.sh.
 
 # is_empty PATH: a directory with nothing in it.
 is_empty() {
@@ -209,7 +209,6 @@ is_ours() {
 
 # --- putting on --------------------------------------------------------------
 
-# The directories with a _new that is on the undo list.
 UNDONE_DIRECTORIES=
 
 # undo_directory DIRECTORY: what will be in DIRECTORY_new goes, should this run fail.
@@ -410,13 +409,13 @@ has_loose() {
 record_cgroup() {
 	if recall cgroup; then
 		[ "$recalled" = "$CGROUP" ] || [ ! -d "$recalled" ] ||
-			die "attached to $recalled, and CGROUP is now $CGROUP: run detach.sh first"
+			die "attached to $recalled, and CGROUP is now $CGROUP: run $DETACH_COMMAND first"
 	else
 		if [ -d "$PIN_DIR" ]; then
 			wanted_cgroup=$CGROUP
 			search_cgroup
 			[ "$CGROUP" = "$wanted_cgroup" ] ||
-				die "attached to $CGROUP, and CGROUP is now $wanted_cgroup: run detach.sh first"
+				die "attached to $CGROUP, and CGROUP is now $wanted_cgroup: run $DETACH_COMMAND first"
 		fi
 		undo forget cgroup
 	fi

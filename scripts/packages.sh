@@ -3,7 +3,7 @@
 #
 # packages.sh: installs Debian packages that are missing, for quickstart.sh and test.sh.
 #
-# It needs lib.sh.
+# Needs lib.sh.
 
 # install_missing PACKAGE...: install those that are missing, and say so.
 install_missing() {

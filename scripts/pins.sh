@@ -4,12 +4,14 @@
 #
 # pins.sh: the directory of pins, who may read it, and the maps in it.
 #
-# Needs lib.sh, inventory.sh, causes.sh and the settings.
+# Needs lib.sh, config.sh, causes.sh, inventory.sh.
+
+VERBOSE=${V-}
+
+BPF_SAID='' BPF_ERROR='' SHOWN=''
 
 # bpf ARGUMENT...: run bpftool to change something. When it fails, what it said is in
 # BPF_SAID and the cause, one line, in BPF_ERROR.
-BPF_SAID=
-BPF_ERROR=
 bpf() {
 	echo_command bpftool "$@"
 	BPF_SAID=$(bpftool "$@" 2>&1 >/dev/null) && return 0
@@ -19,7 +21,6 @@ bpf() {
 # bpf_batch LINES: the same for several commands, a line each, in one process. It stops at
 # the first that fails. That it failed does not say that one did: before Linux 5.11 it
 # reports an errno that libbpf left behind, when all are done.
-SHOWN=
 bpf_batch() {
 	batch_before=$IFS
 	IFS=$NEWLINE
@@ -142,26 +143,17 @@ set_entries() {
 	esac
 }
 
-# Maps that ensure_map has seen to in this run, and those of them that another build made
-# with another layout: commit_maps will put new ones in their place.
-KNOWN_MAPS=
-RELAID_MAPS=
+KNOWN_MAPS='' RELAID_MAPS='' MAP_ERRORS='' TO_MAKE='' WRITTEN_SETTINGS=''
 
 # relay MAP UPGRADE: see bpf/table for what becomes of its contents.
 relay() {
 	case $2 in
 	carry) note "$1 has another layout: its counts are carried over" ;;
 	anew) note "$1 has another layout: it begins anew" ;;
-	*) die "$PIN_DIR/maps/$1 has another layout than this build: run detach.sh first (this empties it)" ;;
+	*) die "$PIN_DIR/maps/$1 has another layout than this build: run $DETACH_COMMAND first (this empties it)" ;;
 	esac
 	RELAID_MAPS="$RELAID_MAPS $1"
 }
-
-# Lines "MAP REASON": those that could not be created in this run.
-MAP_ERRORS=
-
-# Commands that create maps, a line each, which bpftool has yet to be given.
-TO_MAKE=
 
 # need_maps OBJECT...: what creates their maps that are not pinned yet goes into TO_MAKE.
 # Existing ones are taken over, contents and all, when type and sizes are those that this
@@ -173,7 +165,10 @@ need_maps() {
 		for map in $object_maps; do
 			case "$KNOWN_MAPS " in
 			*" $map "*) ;;
-			*) ensure_map "$map" ;;
+			*)
+				ensure_map "$map"
+				new_pins="$new_pins${new_pin:+ $new_pin}"
+				;;
 			esac
 		done
 	done
@@ -223,8 +218,9 @@ has_map_error() {
 	return 1
 }
 
-# ensure_map MAP: what has to be made goes into TO_MAKE, its pin into $new_pins.
+# ensure_map MAP: what has to be made goes into TO_MAKE, its pin into $new_pin.
 ensure_map() {
+	new_pin=
 	KNOWN_MAPS="$KNOWN_MAPS $1"
 	inventory map "$1"
 	# shellcheck disable=SC2086 # words
@@ -238,14 +234,14 @@ ensure_map() {
 		case $map_layout in
 		"$number $key $value $entries $flags") return 0 ;;
 		"$number $key $value "*" $flags")
-			note "$1 keeps its capacity; $entries entries from the next detach.sh and attach.sh on"
+			note "$1 keeps its capacity; $entries entries from the next $DETACH_COMMAND and $ATTACH_COMMAND on"
 			return 0
 			;;
 		esac
 		relay "$1" "$upgrade"
 		map_pin=${map_pin}_new
 	fi
-	new_pins="$new_pins $map_pin"
+	new_pin=$map_pin
 	TO_MAKE="${TO_MAKE}map create $map_pin type $type key $key value $value entries $entries flags $flags name $1$NEWLINE"
 }
 
@@ -312,28 +308,26 @@ bytes_of() {
 
 # set_settings CGROUP_SERIES CGROUP_LINGER BY_EVENTS SETTLING: the command that writes struct
 # tcp_settings of bpf/tcp_monitor.h, into $settings_line; nothing when they are written.
-WRITTEN_SETTINGS=
 set_settings() {
-	settings_line=
-	wanted_settings=$*
-	[ "$WRITTEN_SETTINGS" != "$*" ] || return 0
 	bytes_of "$@"
+	settings_line=
+	[ "$WRITTEN_SETTINGS" != "$bytes" ] || return 0
 	settings_pin=$PIN_DIR/maps/tcp_settings
 	has_word tcp_settings "$RELAID_MAPS" && settings_pin=${settings_pin}_new
 	settings_line="map update pinned $settings_pin key 0 0 0 0 value$bytes"
 }
 
-# write_settings: those of set_settings.
+# write_settings SETTINGS_LINE: those of set_settings.
 write_settings() {
-	[ -n "$settings_line" ] || return 0
+	[ -n "$1" ] || return 0
 	# shellcheck disable=SC2086 # words
-	bpf $settings_line || die "cannot write the settings: $BPF_ERROR"
-	note_settings
+	bpf $1 || die "cannot write the settings: $BPF_ERROR"
+	note_settings "$1"
 }
 
-# note_settings: they are written.
+# note_settings SETTINGS_LINE: they are written.
 note_settings() {
-	[ -z "$settings_line" ] || WRITTEN_SETTINGS=$wanted_settings
+	[ -z "$1" ] || WRITTEN_SETTINGS=${1#* value}
 }
 
 carry_counts() {

@@ -10,7 +10,7 @@ ROOT=$(cd "$(dirname "$(readlink -f "$0")")/.." && pwd)
 
 usage() {
 	cat <<-END
-		usage: serve.sh [-b|-k]
+		usage: $SERVE_COMMAND [-b|-k]
 
 		Serve the page, the metrics, look-ups and lists by HTTP at the setting LISTEN.
 
@@ -20,7 +20,7 @@ usage() {
 		Started by root the server runs as HTTP_USER, which is made when it is missing;
 		started by anyone else, as that user.
 
-		Settings: $config_path, or the environment; httpd's own: etc/httpd.conf.
+		Settings: $CONFIG_PATH, or the environment; httpd's own: etc/httpd.conf.
 		Exit status: 0 done, 2 misuse or a bad setting, 3 it can't serve.
 	END
 }
@@ -28,7 +28,7 @@ usage() {
 ensure_user() {
 	grep -q "^$HTTP_USER:" /etc/passwd && return 0
 	# The user gets the group that may read the pins, and no other group.
-	grep -q "^$PIN_GROUP:" /etc/group || die "no group $PIN_GROUP yet: run attach.sh first"
+	grep -q "^$PIN_GROUP:" /etc/group || die "no group $PIN_GROUP yet: run $ATTACH_COMMAND first"
 	run useradd --system --gid "$PIN_GROUP" --no-create-home --home-dir /nonexistent \
 		--shell /usr/sbin/nologin "$HTTP_USER" ||
 		die "cannot make the user $HTTP_USER (setting HTTP_USER)"
@@ -135,7 +135,9 @@ tell_of_refusal() {
 	esac
 }
 
+# start [background]
 start() {
+	start_in=${1-}
 	tell_of_refusal
 	[ "$(id -u)" -ne 0 ] || ensure_user
 	make_conf
@@ -147,7 +149,7 @@ start() {
 	esac
 	# shellcheck disable=SC2086 # a list of addresses, checked
 	set -f && set -- "$@" "$ROOT/cgi-bin" "$HTTP_RUN_DIR/httpd.conf" $LISTEN
-	if [ "$background" -eq 0 ]; then
+	if [ "$start_in" != background ]; then
 		printf '+ %s\n' "$*" >&2
 		exec "$@"
 	fi
@@ -159,8 +161,8 @@ start() {
 	write_pid "$pid"
 	tries=100
 	sleep 0.1
-	until is_running && answers; do
-		is_running || ended
+	until is_running "$pid" && answers; do
+		is_running "$pid" || ended
 		tries=$((tries - 1))
 		[ "$tries" -gt 0 ] || {
 			kill "$pid"
@@ -171,12 +173,13 @@ start() {
 	done
 	# Another server may have answered while ours failed to bind.
 	sleep 0.1
-	is_running || ended
+	is_running "$pid" || ended
 	note "serving at $LISTEN, process $pid"
 }
 
+# is_running PID
 is_running() {
-	kill -0 "$pid" 2>/dev/null
+	kill -0 "$1" 2>/dev/null
 }
 
 ended() {
@@ -200,10 +203,10 @@ stop() {
 
 main() {
 	answer_help "$@"
-	background=0
+	background=
 	case $#:${1-} in
 	0:) ;;
-	1:-b | 1:--background) background=1 ;;
+	1:-b | 1:--background) background=background ;;
 	1:-k | 1:--kill) ;;
 	*) misuse "unexpected argument $1" ;;
 	esac
@@ -220,7 +223,7 @@ main() {
 		note "already serving, process $pid"
 		return 0
 	fi
-	start
+	start "$background"
 }
 
 main "$@"

@@ -15,7 +15,7 @@ ROOT=${ROOT%/scripts/*}
 
 usage() {
 	cat <<-END
-		usage: status.sh
+		usage: $STATUS_COMMAND
 
 		Print each feature with its hook and since when it is attached, then how full
 		the connection table is. A feature that this kernel serves by a second choice,
@@ -56,7 +56,7 @@ show() {
 	if [ "$shown_pin" != - ] && [ "$shown_state" != off ]; then
 		if ! set_program "${shown_pin%/*}" "${shown_pin#*/}" || [ "$program_state" != attached ]; then
 			shown_state=off
-			shown_reason="it was attached and is not any more: run attach.sh"
+			shown_reason="it was attached and is not any more: run $ATTACH_COMMAND"
 		fi
 		shown_hook="$shown_hook since $program_since"
 		set_how - "${shown_pin#*/}"
@@ -92,11 +92,11 @@ features() {
 		[ -n "$rewriters" ] || continue
 		DEGRADED=1
 		printf '%s' "$rewriters" | while read -r id name cgroup; do
-			line '' '' "program $id ($name) at $cgroup runs after ours and may rewrite addresses: what $rewritten records may be the address before that; run attach.sh to put ours behind"
+			line '' '' "program $id ($name) at $cgroup runs after ours and may rewrite addresses: what $rewritten records may be the address before that; run $ATTACH_COMMAND to put ours behind"
 		done
 	done
 	# ipv6-block.sh works without attach.sh.
-	[ -e "$PIN_DIR/port_tracker" ] || show tcp_opens off - "attach.sh was not run"
+	[ -e "$PIN_DIR/port_tracker" ] || show tcp_opens off - "not attached: run $ATTACH_COMMAND"
 	# The block is a choice, not a lack.
 	[ ! -d "$PIN_DIR/ipv6_blocker" ] ||
 		line '' '' "native IPv6 is $("$ROOT/scripts/ipv6-block.sh" status | sed -n 's/^native IPv6: //p')"
@@ -137,14 +137,15 @@ main() {
 	need_built
 	need_commands bpftool
 	load_settings
-	[ -d "$PIN_DIR" ] || die "nothing is attached (no $PIN_DIR): run attach.sh"
+	[ -d "$PIN_DIR" ] || die "nothing is attached (no $PIN_DIR): run $ATTACH_COMMAND"
 	use_recorded_cgroup
-	[ -f "$RUN_DIR/features" ] || die "nothing is attached (no $RUN_DIR/features): run attach.sh"
+	[ -f "$RUN_DIR/features" ] || die "nothing is attached (no $RUN_DIR/features): run $ATTACH_COMMAND"
 	SERVED=$(cat "$RUN_DIR/served" 2>/dev/null || true)
+	# shellcheck disable=SC2119 # no name is asked for
 	look
 	printf 'connpin on Linux %s, pinned at %s, cgroup %s\n' "$(uname -r)" "$PIN_DIR" "$CGROUP"
 	features
-	[ "$ATTACHED" -eq 1 ] || die "nothing is attached: run attach.sh"
+	[ "$ATTACHED" -eq 1 ] || die "nothing is attached: run $ATTACH_COMMAND"
 	show_interference
 	[ ! -d "$PIN_DIR/port_tracker" ] || show_maps
 	[ "$DEGRADED" -eq 0 ] || exit "$STATUS_DEGRADED"

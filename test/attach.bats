@@ -409,7 +409,7 @@ own_ids() {
 	mkdir "$CGROUP_ROOT/connpin_test_$$"
 	CGROUP=$CGROUP_ROOT/connpin_test_$$ run -3 "$SCRIPTS/attach.sh"
 	rmdir "$CGROUP_ROOT/connpin_test_$$"
-	[[ $output = *"run detach.sh first"* ]]
+	[[ $output = *"run scripts/detach.sh first"* ]]
 }
 
 @test "attach.sh (capacities from the environment) makes maps of that size" {
@@ -483,7 +483,7 @@ own_ids() {
 
 @test "status.sh (nothing attached) exits 3 and says what to do" {
 	run -3 "$SCRIPTS/status.sh"
-	[[ $output = "status.sh: nothing is attached"*"run attach.sh" ]]
+	[[ $output = "status.sh: nothing is attached"*"run scripts/attach.sh" ]]
 }
 
 @test "status.sh (attached) shows hooks, times and how full the maps are" {
@@ -583,7 +583,7 @@ own_ids() {
 	# Not of a cgroup: without a pin nobody could take those off.
 	rm -r "$PIN_DIR/tcp_live"
 	run -1 "$SCRIPTS/status.sh"
-	[[ $output = *"program_stats    off"*"it was attached and is not any more: run attach.sh"*"conn_to_pid_v6"* ]]
+	[[ $output = *"program_stats    off"*"it was attached and is not any more: run scripts/attach.sh"*"conn_to_pid_v6"* ]]
 	attach
 	run "$SCRIPTS/status.sh"
 	[[ $output = *"program_stats    on"* ]]
@@ -609,5 +609,5 @@ own_ids() {
 	[ "$(own_ids)" = "$ids" ]
 	CGROUP=$CGROUP_ROOT/connpin_test_$$ "$SCRIPTS/detach.sh" 2>/dev/null
 	rmdir "$CGROUP_ROOT/connpin_test_$$"
-	[[ $output = *"attached to $CGROUP_ROOT/connpin_test_$$, and CGROUP is now"*"run detach.sh first"* ]]
+	[[ $output = *"attached to $CGROUP_ROOT/connpin_test_$$, and CGROUP is now"*"run scripts/detach.sh first"* ]]
 }

@@ -54,8 +54,8 @@ lookup() {
 
 @test "conn-lookup and conn-list (not attached) exit 3 and say what to do" {
 	refuses 3 "connpin is not attached" lookup 1.2.3.4 1 2
-	refuses 3 "run attach.sh as root" "$HELPERS/conn-list"
-	refuses 3 "run attach.sh as root" "$HELPERS/tcp-metrics"
+	refuses 3 "run scripts/attach.sh as root" "$HELPERS/conn-list"
+	refuses 3 "run scripts/attach.sh as root" "$HELPERS/tcp-metrics"
 	refuses 3 "connpin is not attached" lookup - </dev/null
 }
 
@@ -239,6 +239,66 @@ lookup() {
 	changed bpf/table 's/^map.*anew   CONN_IN_ENTRIES$/&S/' 'missing: CONN_IN_ENTRIESS'
 	changed bpf/table 's/setting:OTHER_SOCKETS/setting:OTHER/' 'missing: OTHER,'
 	changed scripts/pins.sh 's/^	processes)/	process)/' 'missing: processes'
+}
+
+@test "check-globals.awk (a variable that functions share and that nothing names) names it" {
+	cp -r "$TREE/scripts" "$BATS_TEST_TMPDIR"
+	cd "$BATS_TEST_TMPDIR"
+	globals() {
+		awk -f scripts/check-globals.awk scripts/globals "$TREE/helpers/lib/settings.c" scripts/*.sh scripts/connpin
+	}
+	# with FILE SCRIPT MESSAGE: with FILE changed by sed so, it fails and says so.
+	with() {
+		sed -i "$2" "scripts/$1"
+		run ! cmp -s "$TREE/scripts/$1" "scripts/$1"
+		run -1 globals
+		[[ $output = *"scripts/$1:"*"$3"* ]]
+		cp "$TREE/scripts/$1" "scripts/$1"
+	}
+	run -0 globals
+	[ -z "$output" ]
+	with pins.sh 's/^carry_rest() {/&\n\tCARRIED=yes/' 'CARRIED is set'
+	with pins.sh 's/^carry_rest() {/&\n\techo "${CARRIED-}"/' 'CARRIED is neither'
+	with globals 's/^SHOWN  /SHOWNN /' 'SHOWNN is not set in pins.sh'
+	with status.sh 's/^show_maps() {/&\n\techo "$found"/' 'show_maps reads $found'
+	with features.sh 's/note_settings "\$1"/note_settings "$settings_line"/' 'note_progress reads $settings_line'
+	with inventory.sh 's/^# set_map NAME: what/# set_map NAME, $sight: what/' 'set_map names $sight'
+	with objects.sh 's/^\(# Needs .*\), mounts.sh/\1/' 'Needs mounts.sh for find_cgroup()'
+	with mounts.sh 's/^# Needs lib.sh/&, pins.sh/' 'it needs pins.sh, of which it uses nothing'
+}
+
+# needed_by FILE: the files that its head names behind "Needs".
+needed_by() {
+	sed -n '/^#/!q; s/^#//p' "$SCRIPTS/$1" | tr '\n' ' ' | sed -n 's/.*Needs //; s/\. .*//p' | grep -oE '[a-z-]+\.sh'
+}
+
+# works FILE COMMANDS: they do in a fresh shell that has sourced FILE, after what it needs.
+works() {
+	# shellcheck disable=SC2046 # names
+	env -i PATH="$PATH" sh -euc 'ROOT=$1 commands=$2
+		shift 2
+		for file; do
+			. "$ROOT/scripts/$file"
+		done
+		case " $* " in
+		*" config.sh "*) load_settings ;;
+		esac
+		eval "$commands"' "$1" "$TREE" "$2" $(needed_by "$1") "$1"
+	echo "$1" >>"$BATS_TEST_TMPDIR/worked"
+}
+
+@test "each file that scripts source (alone, with what its head names) works" {
+	works lib.sh '! recall nothing && [ "$PROGRAM" = lib.sh ]'
+	works config.sh '[ "$LISTEN_URL" = http://127.0.0.1:9090 ]'
+	works mounts.sh 'file_system_of /proc/1 && [ "$file_system" = proc ] && check_pin_dir'
+	works causes.sh 'cause_of "libbpf: why" && [ "$cause" = why ]'
+	works inventory.sh 'list directories && [ -n "$listed" ] && ! set_map none'
+	works pins.sh 'BPF_SAID=why && ! bpf_failed && [ "$BPF_ERROR" = why ] && ! has_map_error port_tracker'
+	works objects.sh 'rewriters_of port_tracker && [ -z "$rewriters" ] && set_links none port_tracker'
+	works features.sh 'holds - && ! is_denied port_tracker && ! is_off tcp_opens'
+	works packages.sh 'install_missing && [ -n "$BUILD_PACKAGES" ]'
+	grep -lx '# shellcheck shell=sh' "$SCRIPTS"/*.sh | sed 's,.*/,,' | sort >"$BATS_TEST_TMPDIR/sourced"
+	sort "$BATS_TEST_TMPDIR/worked" | diff - "$BATS_TEST_TMPDIR/sourced"
 }
 
 # elsewhere COMMAND...: where no bpf file system has anything pinned.

@@ -742,13 +742,13 @@ there() {
 	get "/cgi-bin/lookup?dst=192.0.2.1&sport=1&dport=2"
 	[ "$STATUS" = 503 ]
 	# Where /sys/fs/bpf itself is closed to others, that is all that can be told.
-	[[ $BODY = '{"error":"'*'not attached'*'attach.sh'*'"}' ]]
+	[[ $BODY = '{"error":"'*'not attached'*'run scripts/attach.sh'*'"}' ]]
 	get /cgi-bin/list
 	[ "$STATUS" = 503 ]
-	[[ $BODY = '{"error":"'*'not attached'*'attach.sh'*'"}' ]]
+	[[ $BODY = '{"error":"'*'not attached'*'run scripts/attach.sh'*'"}' ]]
 	get /cgi-bin/metrics
 	[ "$STATUS" = 503 ]
-	[[ $BODY = *"attach.sh"* ]]
+	[[ $BODY = *"run scripts/attach.sh"* ]]
 	attach
 	get /cgi-bin/metrics
 	[ "$STATUS" = 200 ]

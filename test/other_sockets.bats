@@ -268,7 +268,7 @@ if os.fork() == 0:
 	attach
 	run "$SCRIPTS/status.sh"
 	[ -z "$programs" ]
-	[[ $unknown = *"are not recorded here: connpin status says why" ]]
+	[[ $unknown = *"are not recorded here: scripts/status.sh says why" ]]
 	# A choice, not a lack: the exit status is what it is without.
 	[[ $left_out = "$status":*"the setting OTHER_SOCKETS is 0"* ]]
 }

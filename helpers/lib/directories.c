@@ -84,3 +84,31 @@ const char *run_dir(void)
 		dir = RUN_DIR_DEFAULT;
 	return dir;
 }
+
+/* Whether this program is in helpers/ or .output/helpers/ of a directory with .output/bpf/. */
+static bool is_of_checkout(void)
+{
+	char path[DIRECTORY_BYTES + sizeof("../../.output/bpf")];
+	ssize_t len = readlink("/proc/self/exe", path, DIRECTORY_BYTES);
+	char *name;
+
+	if (len <= 0 || len == DIRECTORY_BYTES)
+		return false;
+	path[len] = '\0';
+	name = strrchr(path, '/') + 1;
+	strcpy(name, "../.output/bpf");
+	if (access(path, F_OK) == 0)
+		return true;
+	strcpy(name, "../../.output/bpf");
+	return access(path, F_OK) == 0;
+}
+
+const char *attach_command(void)
+{
+	return is_of_checkout() ? "scripts/attach.sh" : "connpin attach";
+}
+
+const char *status_command(void)
+{
+	return is_of_checkout() ? "scripts/status.sh" : "connpin status";
+}

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The two directories that a helper has to find by itself, where no script has told it of
- * the settings: that of the pins and that of what attach.sh wrote down.
+ * the settings: that of the pins and that of what attach.sh wrote down; and what a user runs,
+ * which depends on the directory of the helper.
  */
 #ifndef CONNPIN_LIB_DIRECTORIES_H
 #define CONNPIN_LIB_DIRECTORIES_H
@@ -21,5 +22,12 @@ const char *pin_dir(void);
 
 /* RUN_DIR: that of the environment, of the file of settings, or the default. Decided once. */
 const char *run_dir(void);
+
+/*
+ * What messages tell the user to run: "connpin attach", or "scripts/attach.sh" when this
+ * helper is that of a checkout. scripts/lib.sh decides in the same way.
+ */
+const char *attach_command(void);
+const char *status_command(void);
 
 #endif

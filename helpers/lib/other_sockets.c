@@ -7,6 +7,7 @@
 #include "other_sockets.h"
 
 #include "bpf.h"
+#include "directories.h"
 #include "feature_file.h"
 #include "number.h"
 #include "pins.h"
@@ -231,9 +232,8 @@ bool others_fit(const struct entry_filter *filter)
 int others_open(void)
 {
 	if (feature_is_off("other_ip") && feature_is_off("other_families")) {
-		warn_parts("sockets that are neither TCP nor UDP are not recorded here: "
-			   "connpin status says why",
-			   NULL);
+		warn_parts("sockets that are neither TCP nor UDP are not recorded here: ",
+			   status_command(), " says why", NULL);
 		return -ENOENT;
 	}
 	return open_map_or_warn(MAP);

@@ -90,7 +90,8 @@ int open_map_or_warn(const char *name)
 
 	fd = bpf_open_pin(path, BPF_F_RDONLY);
 	if (fd == -ENOENT)
-		warn_parts("connpin is not attached (no ", path, "): run attach.sh as root", NULL);
+		warn_parts("connpin is not attached (no ", path, "): run ", attach_command(),
+			   " as root", NULL);
 	else if (fd == -EPERM || fd == -ENOSYS)
 		/* Seccomp profiles refuse bpf(2) with these; the mode of a file gives EACCES. */
 		warn_parts("bpf(2) is refused: allow it in the seccomp profile, as "
@@ -98,9 +99,8 @@ int open_map_or_warn(const char *name)
 			   NULL);
 	else if (fd == -EACCES)
 		/* From outside a closed directory the two can't be told apart. */
-		warn_parts("no permission to read ", path,
-			   ", or not attached: run attach.sh as root, and join the group that may",
-			   NULL);
+		warn_parts("no permission to read ", path, ", or not attached: run ",
+			   attach_command(), " as root, and join the group that may", NULL);
 	else if (fd < 0)
 		warn_parts("cannot open ", path, ": ", strerror(-fd), NULL);
 	return fd;

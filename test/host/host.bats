@@ -76,6 +76,15 @@ install_to() {
 	prefix=$BATS_TEST_TMPDIR/prefix
 	run -0 make -C "$TREE" install PREFIX="$prefix" SYSCONFDIR="$prefix/etc"
 	echo 'CONN_V4_ENTRIES=4096' >>"$prefix/etc/connpin.conf"
+	# What they tell the user to run is what is installed.
+	run -3 "$prefix/bin/connpin" status
+	[[ $output = *": run connpin attach" ]]
+	run -3 "$prefix/bin/conn-list"
+	[[ $output = *"run connpin attach as root"* ]]
+	run -3 "$prefix/bin/connpin" lookup 127.0.0.1 1 2
+	[[ $output = *"run connpin attach as root"* ]]
+	run -0 "$prefix/bin/connpin" detach -h
+	[ "${lines[0]}" = "usage: connpin detach" ]
 	run -0 "$prefix/bin/connpin" attach
 	bpftool map show pinned "$PIN_DIR/maps/conn_to_pid_v4" | grep -q 'max_entries 4096 '
 	start_server 127.0.0.1

@@ -212,7 +212,7 @@ make_namespaces() {
 		[ "$(grep -c '"error": ".*not attached' "$CONNPIN_FLOW_LOG")" -eq 20 ]
 	}
 	poll twenty
-	[ "$(warnings 'attach.sh')" -eq 1 ]
+	[ "$(warnings 'run scripts/attach.sh')" -eq 1 ]
 	attach
 	answers() {
 		: >"$CONNPIN_FLOW_LOG"

@@ -111,6 +111,6 @@ assert sum("<script>" in json.loads(line).get("cmdline", "") for line in lines) 
 
 @test "the page (not attached) says what to do" {
 	detach
-	run -0 page refused 'not attached.*run attach.sh' errors
+	run -0 page refused 'not attached.*run scripts/attach.sh' errors
 	attach
 }
