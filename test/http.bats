@@ -185,6 +185,10 @@ bad() {
 		'dst=1.2.3:dst is not an IPv4 or IPv6 address' 'protocol=sctp:protocol is not a protocol' \
 		'pid=0:pid is not a PID' 'pid=1&pid=1:pid is repeated' 'dst=:dst is missing' \
 		'encoding=br:encoding is not an encoding' 'comm=x:unknown parameter' '%70id=1:unknown parameter' \
+		'sockets=0:sockets is not 1' 'sockets=1&protocol=udp:protocol is for connections' \
+		'sockets=1&dst=1.2.3.4:dst is for connections' 'sport=1&sockets=1:sport is for connections' \
+		'sockets=1&dport=1:dport is for connections' 'direction=in&sockets=1:direction is for connections' \
+		'sockets=1&direction=out:direction is for connections' 'sockets=1&state=open:state is for connections' \
 		'pid=$(id):pid has a character' 'dst=-h:dst has a character' "dst=1':dst has a character"; do
 		get "/cgi-bin/list?${query%%:*}"
 		[ "$STATUS" = 400 ]
