@@ -228,7 +228,7 @@ static void answer_list(const struct entry_filter *filter, bool is_gzip)
 {
 	struct list list;
 
-	if (list_open(&list))
+	if (list_open(&list, filter))
 		return;
 	end_list(list_print(&list, filter, true, is_gzip ? begin_gzip : begin),
 		 "the connection table");

@@ -197,6 +197,21 @@ bad() {
 	done
 }
 
+@test "GET /cgi-bin/list?direction=in (the table is not there) answers 503 and says so" {
+	local table=$PIN_DIR/maps/conn_identity_in direction
+	mv "$table" "${table}_away"
+	for direction in in any listen; do
+		get "/cgi-bin/list?encoding=gzip&direction=$direction"
+		[ "$STATUS" = 503 ]
+		[[ $BODY = '{"error":"'*'are not recorded here: connpin status says why"}' ]]
+	done
+	get "/cgi-bin/list?direction=out"
+	[ "$STATUS" = 200 ]
+	mv "${table}_away" "$table"
+	get "/cgi-bin/list?direction=in"
+	[ "$STATUS" = 200 ]
+}
+
 # An answer 403, whose error names the setting.
 refuses_name() {
 	get "$@"
