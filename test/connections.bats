@@ -519,6 +519,9 @@ not_recorded() {
 }
 
 @test "attach.sh (CONN_IN_ENTRIES 0) records nothing that was accepted, and the rest as ever" {
+	local before
+	run "$SCRIPTS/status.sh"
+	before=$status
 	"$SCRIPTS/detach.sh" 2>/dev/null
 	CONN_IN_ENTRIES=0 attach
 	open accept itself
@@ -529,6 +532,18 @@ not_recorded() {
 	not_recorded "sockets that listen are not recorded here: the setting CONN_IN_ENTRIES is 0" -f --listen
 	[ "$("$HELPERS/conn-list" --dst-port "$server" | wc -l)" -eq 1 ]
 	no_line 'conn_identity_in|connpin_inbound' "$HELPERS/tcp-metrics"
+	# No program is attached that would have nothing to write. That is a choice, not a lack.
+	[ ! -e "$PIN_DIR/accepted" ]
+	run "$SCRIPTS/status.sh"
+	[ "$status" -eq "$before" ]
+	[[ $output = *"accepted         off"*"the setting CONN_IN_ENTRIES is 0"* ]]
+	# A few are not none.
+	"$SCRIPTS/detach.sh" 2>/dev/null
+	CONN_IN_ENTRIES=3 attach
+	open accept itself
+	answer 127.0.0.1 "$server" "$client"
+	says owner '"accepter"'
 	"$SCRIPTS/detach.sh" 2>/dev/null
 	attach
+	[ -e "$PIN_DIR/accepted" ]
 }
