@@ -323,6 +323,12 @@ stop_one() {
 	/usr/bin/python3 -c 'import json, sys
 answer = json.loads(sys.argv[1])
 assert "python" in answer["exe"] and "connections.py exec" in answer["cmdline"], answer' "$output"
+	# Who may not look at the executable can't tell, and is not told the command line of now.
+	run -0 setpriv --reuid 65534 --regid connpin --clear-groups "$HELPERS/conn-lookup" -j 127.0.0.1 "$client" "$server"
+	says exe_changed null
+	/usr/bin/python3 -c 'import json, sys
+answer = json.loads(sys.argv[1])
+assert "python" in answer["exe"] and "connections.py exec" in answer["cmdline"], answer' "$output"
 }
 
 @test "conn-lookup (the executable was replaced since) tells it apart by its inode" {

@@ -86,7 +86,7 @@ tcp_${name}_connections_total "[0-9]* ]]
 	start_server 127.0.0.1
 	start client "$TRAFFIC" connect 127.0.0.1 "$PORT"
 	want=$(setpriv --reuid connpin --regid connpin --clear-groups "$HELPERS/conn-lookup" -j --no-cmdline 127.0.0.1 "$(client_port)" "$PORT")
-	[[ $want = *'"status":"live","comm":"traffic","exe":null,'*'"cmdline":null,'* ]]
+	[[ $want = *'"status":"live","comm":"traffic","exe":"'"$TRAFFIC"'","exe_changed":null,"cmdline":null,'* ]]
 	for dst in 127.0.0.1 ::ffff:127.0.0.1 %3A%3Affff%3a127%2E0.0.1; do
 		get "/cgi-bin/lookup?dst=$dst&sport=$(client_port)&dport=$PORT&protocol=tcp"
 		[ "$STATUS" = 200 ]
