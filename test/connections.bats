@@ -26,6 +26,7 @@ teardown_file() {
 
 teardown() {
 	stop_all
+	bring_back
 }
 
 # open WHAT...: connections.py, and what it prints in variables.
@@ -489,9 +490,9 @@ not_recorded() {
 }
 
 @test "conn-list --in, --listen (the table is not there) says that they are not recorded" {
-	local table=$PIN_DIR/maps/conn_identity_in options
+	local options
 	open accept itself
-	mv "$table" "${table}_away"
+	take_away conn_identity_in
 	for options in --in '--in --out' '--in --closed' '--in --listen' '-f --in' '-w 1 -j --in'; do
 		# shellcheck disable=SC2086 # words
 		not_recorded "accepted connections are not recorded here: connpin status says why" $options
@@ -502,7 +503,7 @@ not_recorded() {
 	done
 	[ "$("$HELPERS/conn-list" --dst-port "$server" | wc -l)" -eq 1 ]
 	[ "$("$HELPERS/conn-list" --open --dst-port "$server" | wc -l)" -eq 1 ]
-	mv "${table}_away" "$table"
+	bring_back
 	[ "$("$HELPERS/conn-list" --in --src-port "$server" | wc -l)" -eq 1 ]
 }
 

@@ -20,6 +20,7 @@ teardown_file() {
 teardown() {
 	end_other
 	stop_all
+	bring_back
 }
 
 # get PATH: STATUS, TYPE and BODY of the answer.
@@ -198,8 +199,8 @@ bad() {
 }
 
 @test "GET /cgi-bin/list?direction=in (the table is not there) answers 503 and says so" {
-	local table=$PIN_DIR/maps/conn_identity_in direction
-	mv "$table" "${table}_away"
+	local direction
+	take_away conn_identity_in
 	for direction in in any listen; do
 		get "/cgi-bin/list?encoding=gzip&direction=$direction"
 		[ "$STATUS" = 503 ]
@@ -207,7 +208,7 @@ bad() {
 	done
 	get "/cgi-bin/list?direction=out"
 	[ "$STATUS" = 200 ]
-	mv "${table}_away" "$table"
+	bring_back
 	get "/cgi-bin/list?direction=in"
 	[ "$STATUS" = 200 ]
 }
