@@ -301,12 +301,21 @@ static void read_map(const char *text)
 		stop("map %s: upgrade is refuse, carry or anew, not %s", map->name, map->upgrade);
 }
 
+/* What a condition asks for besides the settings, which come first. */
+static const char *behind_settings(const char *condition)
+{
+	const char *plus;
+
+	while (strncmp(condition, "setting:", 8) == 0 && (plus = strchr(condition, '+')))
+		condition = plus + 1;
+	return condition;
+}
+
 static void check_condition(const char *condition)
 {
 	char words[128], *name;
 
-	if (strncmp(condition, "setting:", 8) == 0 && strchr(condition, '+'))
-		condition = strchr(condition, '+') + 1;
+	condition = behind_settings(condition);
 	if (strcmp(condition, "-") == 0 || strcmp(condition, "root-cgroup") == 0 ||
 	    strncmp(condition, "btf:", 4) == 0 || strncmp(condition, "no-btf:", 7) == 0 ||
 	    strncmp(condition, "setting:", 8) == 0)
@@ -363,6 +372,7 @@ static void note_rung(const char *feature, const char *pin, const char *conditio
 		ADD_WORD(directories, directory);
 	add_to_group(DIRECTORY, directory, feature);
 	add_to_group(FEATURE, feature, number);
+	condition = behind_settings(condition);
 	if (strncmp(condition, "btf:", 4) == 0)
 		ADD_WORD(btf_names, condition + 4);
 	if (strncmp(condition, "no-btf:", 7) == 0)

@@ -388,11 +388,13 @@ let question = 0;
 function drawAnswer(answer) {
   const list = make('dl');
   const names = [...FIELDS.filter((name) => name in answer), ...Object.keys(answer).filter((name) => !FIELDS.includes(name))];
+  const unknown = names.filter((name) => answer[name] === null);
   for (const name of names) {
     const value = answer[name];
-    list.append(make('dt', '', show(name)),
-      value === null ? make('dd', 'dim', 'not known') : make('dd', 'foreign', show(Array.isArray(value) ? value.join(' ') : value)));
+    if (value !== null)
+      list.append(make('dt', '', show(name)), make('dd', 'foreign', show(Array.isArray(value) ? value.join(' ') : value)));
   }
+  if (unknown.length) list.append(make('dt', '', 'not known'), make('dd', 'dim', show(unknown.join(', '))));
   byId('answer').replaceChildren(list);
 }
 

@@ -44,7 +44,8 @@ static const char usage[] =
 	"  -h, --help          this text\n"
 	"  -V, --version       the version\n"
 	"\n"
-	"Exit status: 0 done, 2 bad arguments, 3 the maps can't be read.\n"
+	"Exit status: 0 done, 2 bad arguments, 3 the maps can't be read, or what is\n"
+	"asked for is not recorded here.\n"
 	"Environment: PIN_DIR, where the maps are pinned (" PIN_DIR_DEFAULT ");\n"
 	"RUN_DIR, where attaching wrote down which features are on (" RUN_DIR_DEFAULT ");\n"
 	"CONNPIN_CONF, the file of settings.\n";
@@ -78,10 +79,11 @@ static int list_all(const struct entry_filter *filter, bool json, uint64_t secon
 	struct list list;
 	int rc;
 
-	if (list_open(&list))
+	if (list_open(&list, filter))
 		return EXIT_UNAVAILABLE;
 	while (!(rc = list_print(&list, filter, json, NULL)) && wait_for_next(json, seconds))
-		list_refresh(&list);
+		if (list_refresh(&list, filter))
+			return EXIT_UNAVAILABLE;
 	return end_list(rc, "the connection table");
 }
 

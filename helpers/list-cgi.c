@@ -72,21 +72,18 @@ static bool read_filter(struct entry_filter *filter, bool *is_sockets, bool *is_
 
 	if (!request_read_query(parameters, PARAMETERS))
 		return false;
+	*is_sockets = *parameters[SOCKETS].value;
 	for (int i = 0; i < PARAMETERS; i++) {
 		conn_error error = NULL;
 
 		if (*parameters[i].value)
 			error = read_parameter(i, parameters[i].value, filter);
+		if (!error && *is_sockets && !others_fit(filter))
+			error = "is for connections and does not go with sockets=1";
 		if (error) {
 			request_refuse(parameters[i].name, error);
 			return false;
 		}
-	}
-	*is_sockets = *parameters[SOCKETS].value;
-	if (*is_sockets && !others_fit(filter)) {
-		request_refuse("sockets",
-			       "goes with pid alone: these have no address and no ports");
-		return false;
 	}
 	*is_gzip = *parameters[ENCODING].value;
 	return true;
@@ -231,7 +228,7 @@ static void answer_list(const struct entry_filter *filter, bool is_gzip)
 {
 	struct list list;
 
-	if (list_open(&list))
+	if (list_open(&list, filter))
 		return;
 	end_list(list_print(&list, filter, true, is_gzip ? begin_gzip : begin),
 		 "the connection table");

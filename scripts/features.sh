@@ -294,8 +294,8 @@ serve() {
 	for rung in $listed; do
 		set_rung "$rung"
 		if ! holds "$rung_condition"; then
-			case $rung_condition in
-			*btf:*) ;; # for another kernel
+			case $unmet in
+			"this kernel has "*) ;; # the rung is for another kernel
 			*) last=$unmet first_hook=${first_hook:-$rung_hook} ;;
 			esac
 			continue

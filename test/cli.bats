@@ -236,7 +236,8 @@ lookup() {
 	changed helpers/conn-list.1 's/^\.It Cm uid , gid/& , ppid/' 'not in the table: ppid'
 	changed helpers/lib/answer.c 's/^	FIELD("ppid"/	FIELD("parent"/' 'missing: parent'
 	changed helpers/lib/metrics_programs.c 's/"on_receive_reset", *//' 'missing: on_receive_reset'
-	changed bpf/table 's/^map.*anew   CONN_IN_ENTRIES$/&S/' 'missing: CONN_IN_ENTRIESS'
+	changed bpf/table 's/^map other_sockets .*OTHER_SOCKETS$/&S/' 'missing: OTHER_SOCKETSS'
+	changed bpf/table 's/setting:CONN_IN_ENTRIES+btf/setting:CONN_IN+btf/' 'missing: CONN_IN,'
 	changed bpf/table 's/setting:OTHER_SOCKETS/setting:OTHER/' 'missing: OTHER,'
 	changed scripts/pins.sh 's/^	processes)/	process)/' 'missing: processes'
 }
@@ -299,6 +300,13 @@ works() {
 	works packages.sh 'install_missing && [ -n "$BUILD_PACKAGES" ]'
 	grep -lx '# shellcheck shell=sh' "$SCRIPTS"/*.sh | sed 's,.*/,,' | sort >"$BATS_TEST_TMPDIR/sourced"
 	sort "$BATS_TEST_TMPDIR/worked" | diff - "$BATS_TEST_TMPDIR/sourced"
+}
+
+@test "the inventory asks this kernel for each name that a condition has" {
+	local asked
+	asked=$(sed -n "s/^	'btf') found='\(.*\)' ;;/\1/p" "$TREE/.output/bpf/inventory" | tr ' ' '\n' | sort)
+	[ "$asked" = "$(grep '^rung ' "$TREE/bpf/table" | grep -oE 'btf:[a-z0-9_]+' | cut -d : -f 2 | sort -u)" ]
+	[[ $asked = *proto_accept_arg* ]]
 }
 
 # elsewhere COMMAND...: where no bpf file system has anything pinned.

@@ -44,6 +44,9 @@ json() {
 	[[ $output = *"\"cmdline\":\"$name$REST\",\"ppid\":"* ]]
 	run -0 "$HELPERS/conn-lookup" 127.0.0.1 "$(client_port)" "$PORT"
 	[[ $output = *"cmdline: $name$REST"$'\n'"ppid:"* ]]
+	# Longer than what was recorded, and it begins with that.
+	run -0 setpriv --reuid 65534 --regid connpin --clear-groups "$HELPERS/conn-lookup" 127.0.0.1 "$(client_port)" "$PORT"
+	[[ $output = *"cmdline: $name$REST"$'\n'"ppid:"* ]]
 }
 
 @test "conn-lookup (command line of 4,097 bytes) has its beginning, and says so" {

@@ -26,6 +26,7 @@ teardown_file() {
 
 teardown() {
 	stop_all
+	bring_back
 }
 
 # open WHAT...: connections.py, and what it prints in variables.
@@ -323,6 +324,12 @@ stop_one() {
 	/usr/bin/python3 -c 'import json, sys
 answer = json.loads(sys.argv[1])
 assert "python" in answer["exe"] and "connections.py exec" in answer["cmdline"], answer' "$output"
+	# Who may not look at the executable can't tell, and is not told the command line of now.
+	run -0 setpriv --reuid 65534 --regid connpin --clear-groups "$HELPERS/conn-lookup" -j 127.0.0.1 "$client" "$server"
+	says exe_changed null
+	/usr/bin/python3 -c 'import json, sys
+answer = json.loads(sys.argv[1])
+assert "python" in answer["exe"] and "connections.py exec" in answer["cmdline"], answer' "$output"
 }
 
 @test "conn-lookup (the executable was replaced since) tells it apart by its inode" {
@@ -476,14 +483,74 @@ assert [a["pid"] for a in json.loads(sys.argv[1])["ancestors"]] == [int(sys.argv
 	says ancestors '"absent"'
 }
 
+# not_recorded WHY OPTION...: conn-list says so in one line, and not that there are none.
+not_recorded() {
+	run -3 timeout 10 "$HELPERS/conn-list" "${@:2}"
+	[ "$output" = "conn-list: $1" ]
+}
+
+@test "conn-list --in, --listen (the table is not there) says that they are not recorded" {
+	local options
+	open accept itself
+	take_away conn_identity_in
+	for options in --in '--in --out' '--in --closed' '--in --listen' '-f --in' '-w 1 -j --in'; do
+		# shellcheck disable=SC2086 # words
+		not_recorded "accepted connections are not recorded here: connpin status says why" $options
+	done
+	for options in --listen '-f --listen --out'; do
+		# shellcheck disable=SC2086 # words
+		not_recorded "sockets that listen are not recorded here: connpin status says why" $options
+	done
+	[ "$("$HELPERS/conn-list" --dst-port "$server" | wc -l)" -eq 1 ]
+	[ "$("$HELPERS/conn-list" --open --dst-port "$server" | wc -l)" -eq 1 ]
+	bring_back
+	[ "$("$HELPERS/conn-list" --in --src-port "$server" | wc -l)" -eq 1 ]
+}
+
+@test "conn-list --in, --listen, --closed (what would record them is off) says that they are not recorded" {
+	open accept itself
+	export RUN_DIR=$BATS_TEST_TMPDIR
+	echo "tcp_opens off - refused" >"$RUN_DIR/features"
+	not_recorded "sockets that listen are not recorded here: connpin status says why" --listen
+	# They are recorded when they are accepted.
+	[ "$("$HELPERS/conn-list" --in --src-port "$server" | wc -l)" -eq 1 ]
+	echo "accepted off - refused" >>"$RUN_DIR/features"
+	not_recorded "accepted connections are not recorded here: connpin status says why" --in
+	[ "$("$HELPERS/conn-list" --closed --dst-port "$server" | wc -l)" -eq 0 ]
+	echo "tcp_events off - CGROUP is not the root" >>"$RUN_DIR/features"
+	for options in --open --closed '-f --closed'; do
+		# shellcheck disable=SC2086 # words
+		not_recorded "the state of connections is not recorded here: connpin status says why" $options
+	done
+	[ "$("$HELPERS/conn-list" --dst-port "$server" | wc -l)" -eq 1 ]
+}
+
 @test "attach.sh (CONN_IN_ENTRIES 0) records nothing that was accepted, and the rest as ever" {
+	local before
+	run "$SCRIPTS/status.sh"
+	before=$status
 	"$SCRIPTS/detach.sh" 2>/dev/null
 	CONN_IN_ENTRIES=0 attach
 	open accept itself
 	run -1 "$HELPERS/conn-lookup" 127.0.0.1 "$server" "$client"
 	answer 127.0.0.1 "$client" "$server"
 	says pid "$pid"
-	[ -z "$("$HELPERS/conn-list" --in --listen)" ]
+	not_recorded "accepted connections are not recorded here: the setting CONN_IN_ENTRIES is 0" --in --listen
+	not_recorded "sockets that listen are not recorded here: the setting CONN_IN_ENTRIES is 0" -f --listen
+	[ "$("$HELPERS/conn-list" --dst-port "$server" | wc -l)" -eq 1 ]
+	no_line 'conn_identity_in|connpin_inbound' "$HELPERS/tcp-metrics"
+	# No program is attached that would have nothing to write. That is a choice, not a lack.
+	[ ! -e "$PIN_DIR/accepted" ]
+	run "$SCRIPTS/status.sh"
+	[ "$status" -eq "$before" ]
+	[[ $output = *"accepted         off"*"the setting CONN_IN_ENTRIES is 0"* ]]
+	# A few are not none.
+	"$SCRIPTS/detach.sh" 2>/dev/null
+	CONN_IN_ENTRIES=3 attach
+	open accept itself
+	answer 127.0.0.1 "$server" "$client"
+	says owner '"accepter"'
 	"$SCRIPTS/detach.sh" 2>/dev/null
 	attach
+	[ -e "$PIN_DIR/accepted" ]
 }

@@ -79,6 +79,17 @@ has_readonly_pins() {
 		"$TREE/.output/test/open_pin" >/dev/null 2>&1
 }
 
+# take_away MAP: as if it had not been made, until bring_back, which belongs into teardown.
+take_away() {
+	AWAY=$PIN_DIR/maps/$1
+	mv "$AWAY" "${AWAY}_away"
+}
+
+bring_back() {
+	[ -z "${AWAY-}" ] || mv "${AWAY}_away" "$AWAY"
+	AWAY=
+}
+
 # Everything of BPF on this host, for a comparison of before and after. Objects
 # that are being freed may linger for a moment: see unchanged_since and inventory_before.
 bpf_inventory() {

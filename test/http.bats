@@ -20,6 +20,7 @@ teardown_file() {
 teardown() {
 	end_other
 	stop_all
+	bring_back
 }
 
 # get PATH: STATUS, TYPE and BODY of the answer.
@@ -86,7 +87,7 @@ tcp_${name}_connections_total "[0-9]* ]]
 	start_server 127.0.0.1
 	start client "$TRAFFIC" connect 127.0.0.1 "$PORT"
 	want=$(setpriv --reuid connpin --regid connpin --clear-groups "$HELPERS/conn-lookup" -j --no-cmdline 127.0.0.1 "$(client_port)" "$PORT")
-	[[ $want = *'"status":"live","comm":"traffic","exe":null,'*'"cmdline":null,'* ]]
+	[[ $want = *'"status":"live","comm":"traffic","exe":"'"$TRAFFIC"'","exe_changed":null,"cmdline":null,'* ]]
 	for dst in 127.0.0.1 ::ffff:127.0.0.1 %3A%3Affff%3a127%2E0.0.1; do
 		get "/cgi-bin/lookup?dst=$dst&sport=$(client_port)&dport=$PORT&protocol=tcp"
 		[ "$STATUS" = 200 ]
@@ -185,12 +186,31 @@ bad() {
 		'dst=1.2.3:dst is not an IPv4 or IPv6 address' 'protocol=sctp:protocol is not a protocol' \
 		'pid=0:pid is not a PID' 'pid=1&pid=1:pid is repeated' 'dst=:dst is missing' \
 		'encoding=br:encoding is not an encoding' 'comm=x:unknown parameter' '%70id=1:unknown parameter' \
+		'sockets=0:sockets is not 1' 'sockets=1&protocol=udp:protocol is for connections' \
+		'sockets=1&dst=1.2.3.4:dst is for connections' 'sport=1&sockets=1:sport is for connections' \
+		'sockets=1&dport=1:dport is for connections' 'direction=in&sockets=1:direction is for connections' \
+		'sockets=1&direction=out:direction is for connections' 'sockets=1&state=open:state is for connections' \
 		'pid=$(id):pid has a character' 'dst=-h:dst has a character' "dst=1':dst has a character"; do
 		get "/cgi-bin/list?${query%%:*}"
 		[ "$STATUS" = 400 ]
 		[ "$TYPE" = application/json ]
 		[[ $BODY = '{"error":"'*"${query#*:}"*'"}' ]]
 	done
+}
+
+@test "GET /cgi-bin/list?direction=in (the table is not there) answers 503 and says so" {
+	local direction
+	take_away conn_identity_in
+	for direction in in any listen; do
+		get "/cgi-bin/list?encoding=gzip&direction=$direction"
+		[ "$STATUS" = 503 ]
+		[[ $BODY = '{"error":"'*'are not recorded here: connpin status says why"}' ]]
+	done
+	get "/cgi-bin/list?direction=out"
+	[ "$STATUS" = 200 ]
+	bring_back
+	get "/cgi-bin/list?direction=in"
+	[ "$STATUS" = 200 ]
 }
 
 # An answer 403, whose error names the setting.

@@ -280,12 +280,13 @@ sys.stdin.read()'
 	holds 'a["pid"] == p and a["dst_port"] == 23562 and a["status"] == "unknown"'
 }
 
-@test "conn-lookup (unprivileged) has null where /proc is closed to it, and the same otherwise" {
+@test "conn-lookup (unprivileged) has what was recorded where /proc is closed to it, and the same otherwise" {
 	start_server 127.0.0.1
 	start client "$TRAFFIC" connect 127.0.0.1 "$PORT"
 	ANSWER=$(setpriv --reuid 65534 --regid connpin --clear-groups \
 		"$HELPERS/conn-lookup" -j 127.0.0.1 "$(client_port)" "$PORT")
-	holds 'a["pid"] == p and a["status"] == "live" and a["exe"] is None and a["comm"] == "traffic"'
+	holds 'a["pid"] == p and a["status"] == "live" and a["exe_changed"] is None and a["comm"] == "traffic"'
+	holds 'a["exe"] == os.path.realpath(os.environ["TRAFFIC"]) and a["cmdline"].endswith(" connect 127.0.0.1 %d" % a["dst_port"])'
 	# /proc mounted so that it shows nothing of other users.
 	ANSWER=$(unshare -m sh -ec 'mount -t proc -o hidepid=2 proc /proc
 		exec setpriv --reuid 65534 --regid connpin --clear-groups "$@"' - \

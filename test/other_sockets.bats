@@ -170,9 +170,10 @@ if os.fork() == 0:
 	"$HELPERS/conn-list" --sockets --comm traffic | grep -q "^raw 1 $PID "
 	[ -z "$("$HELPERS/conn-list" --sockets --comm nobody)" ]
 	local options
-	for options in "-f" "-p tcp" "--dst 127.0.0.1" "--src-port 1" "--dst-port 1"; do
+	for options in -f "-p tcp" "--dst 127.0.0.1" "--src-port 1" "--dst-port 1" --out --in --listen --open --closed; do
 		# shellcheck disable=SC2086 # words
 		run -2 "$HELPERS/conn-list" --sockets $options
+		[ "$output" = "conn-list: --sockets goes with -j, -w, --pid and --comm alone: see conn-list --help" ]
 	done
 }
 

@@ -8,6 +8,7 @@
 #include "follow.h"
 
 #include "bpf.h"
+#include "list.h"
 #include "pins.h"
 #include "text.h"
 
@@ -201,10 +202,11 @@ int follow(const struct entry_filter *filter, bool json)
 
 	if (rc)
 		return open_map_or_warn(IDENTITY_OUT_MAP) < 0 ? EXIT_UNAVAILABLE : fail(rc);
-	rc = want_in ? identity_open(&in.table, IDENTITY_IN_MAP, true) : 0;
-	if (rc)
-		return open_map_or_warn(IDENTITY_IN_MAP) < 0 ? EXIT_UNAVAILABLE : fail(rc);
+	if (want_in)
+		(void)identity_open(&in.table, IDENTITY_IN_MAP, true);
 	for (;;) {
+		if (list_check(filter, &in.table))
+			return EXIT_UNAVAILABLE;
 		rc = want_out ? follow_table(&out) : 0;
 		if (!rc && want_in)
 			rc = follow_table(&in);

@@ -6,10 +6,14 @@
 #include "list.h"
 
 #include "bpf.h"
+#include "feature_file.h"
+#include "pins.h"
 #include "text.h"
 
 #include <errno.h>
+#include <linux/bpf.h>
 #include <string.h>
+#include <unistd.h>
 
 /*
  * Entries of a batch. The kernel copies whole buckets of its hash table, so the fullest must
@@ -130,19 +134,64 @@ static int list_inbound(struct listing *listing, const struct identity_table *ta
 	return out_flush();
 }
 
-int list_open(struct list *list)
+/* --- whether it is recorded ----------------------------------------------------- */
+
+static int not_recorded(const char *what, const char *why)
 {
+	warn_parts(what, " not recorded here: ", why, NULL);
+	return -ENOENT;
+}
+
+/* The table could not be opened: say why. */
+static int no_inbound(const char *what)
+{
+	int map = open_map(IDENTITY_IN_MAP, BPF_F_RDONLY);
+
+	if (map == -ENOENT)
+		return not_recorded(what, "connpin status says why");
+	if (map < 0)
+		return open_map_or_warn(IDENTITY_IN_MAP);
+	close(map);
+	/* Another build's, between an upgrade of the helpers and attach.sh. */
+	warn_parts("cannot read the table of accepted connections: run attach.sh", NULL);
+	return -EPROTO;
+}
+
+int list_check(const struct entry_filter *filter, const struct identity_table *inbound)
+{
+	const char *what = filter->want_in ? "accepted connections are" : "sockets that listen are";
+
+	if (filter->state && feature_is_off("tcp_events"))
+		return not_recorded("the state of connections is", "connpin status says why");
+	if (!filter->want_in && !filter->want_listeners)
+		return 0;
+	if (inbound->fd < 0)
+		return no_inbound(what);
+	/* The map has its header alone. */
+	if (bpf_map_entries(inbound->fd) == 1)
+		return not_recorded(what, "the setting CONN_IN_ENTRIES is 0");
+	/* The one records who listens, and either who accepts. */
+	if (feature_is_off("tcp_opens") && (!filter->want_in || feature_is_off("accepted")))
+		return not_recorded(what, "connpin status says why");
+	return 0;
+}
+
+int list_open(struct list *list, const struct entry_filter *filter)
+{
+	int rc = conn_open(&list->maps);
+
 	/* Without the identity table the lines show the PID alone. */
 	(void)identity_open(&list->identities, IDENTITY_OUT_MAP, true);
 	(void)identity_open(&list->inbound, IDENTITY_IN_MAP, true);
-	return conn_open(&list->maps);
+	return rc ? rc : list_check(filter, &list->inbound);
 }
 
-void list_refresh(struct list *list)
+int list_refresh(struct list *list, const struct entry_filter *filter)
 {
 	conn_reopen(&list->maps);
 	identity_refresh(&list->identities, true);
 	identity_refresh(&list->inbound, true);
+	return list_check(filter, &list->inbound);
 }
 
 int list_print(const struct list *list, const struct entry_filter *filter, bool json,

@@ -11,11 +11,20 @@ struct list {
 	struct identity_table inbound;
 };
 
-/* Open the maps. 0, or -errno after one line on standard error. */
-int list_open(struct list *list);
+/*
+ * Open the maps. 0; or -errno after one line on standard error, also when what FILTER asks
+ * for is not recorded here: then there would be no line, as if there were no connection.
+ */
+int list_open(struct list *list, const struct entry_filter *filter);
 
-/* Open the maps that are pinned now instead, for a caller that lists again. */
-void list_refresh(struct list *list);
+/* Open the maps that are pinned now instead, for a caller that lists again. As list_open(). */
+int list_refresh(struct list *list, const struct entry_filter *filter);
+
+/*
+ * Whether what FILTER asks for is recorded here: 0, or -errno after such a line. INBOUND is
+ * the table of accepted connections and of sockets that listen, after identity_open().
+ */
+int list_check(const struct entry_filter *filter, const struct identity_table *inbound);
 
 /*
  * Print a line for each entry that FILTER takes. BEGIN, unless it is NULL, is called when the

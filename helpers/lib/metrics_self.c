@@ -54,9 +54,12 @@ static bool map_capacity(const char *map, unsigned each, unsigned few)
 
 	if (fd < 0)
 		return false;
-	if (!bpf_map_info(fd, &info))
-		capacity(map, (info.max_entries - few) * each);
+	if (bpf_map_info(fd, &info))
+		info.max_entries = 0;
 	close(fd);
+	if (info.max_entries <= few)
+		return false;
+	capacity(map, (info.max_entries - few) * each);
 	return true;
 }
 

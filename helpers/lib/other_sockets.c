@@ -226,7 +226,8 @@ static void print_row(const struct other *o)
 
 bool others_fit(const struct entry_filter *filter)
 {
-	return !filter->protocol && !filter->has_dst && !filter->src_port && !filter->dst_port;
+	return !filter->protocol && !filter->has_dst && !filter->src_port && !filter->dst_port &&
+	       !filter->state && !filter->want_out && !filter->want_in && !filter->want_listeners;
 }
 
 int others_open(void)

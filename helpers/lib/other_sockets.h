@@ -13,7 +13,10 @@
 /* The words for the kinds, in the order of bpf/other_sockets.h. */
 extern const char *const other_kinds[OTHER_KINDS];
 
-/* Whether FILTER asks for nothing that only connections have: protocol, address or ports. */
+/*
+ * Whether FILTER asks for nothing that only connections have: a protocol, an address, ports,
+ * a direction or a state.
+ */
 bool others_fit(const struct entry_filter *filter);
 
 /*

@@ -472,6 +472,47 @@ static void recall_program(struct process *process, const struct conn_process *r
 	join_words(&process->cmdline);
 }
 
+/* Whether a command line of /proc begins with the recorded arguments; it may be longer. */
+static bool has_arguments(const struct process_text *cmdline, const struct conn_process *record)
+{
+	size_t args = record->args_length;
+
+	if (record->flags & PROCESS_ARGS_UNKNOWN || args > PROCESS_ARGS_BYTES)
+		return false;
+	/* join_words() has left out those at the end. */
+	while (args > 0 && !record->bytes[PROCESS_PATH_BYTES + args - 1])
+		args--;
+	if (cmdline->len < (int)args)
+		return false;
+	for (size_t i = 0; i < args; i++) {
+		char byte = record->bytes[PROCESS_PATH_BYTES + i];
+
+		if (cmdline->bytes[i] != (byte ? byte : ' '))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * The executable may not be looked at, as that of another user: the recorded one instead. The
+ * process may run another by now, whose command line would not belong to it.
+ */
+static void recall_hidden(struct process *process, const struct conn_identity *identity,
+			  bool want_cmdline)
+{
+	struct conn_process record;
+	bool is_same;
+
+	if (!process_table_find(identity, &record))
+		return;
+	is_same = has_arguments(&process->cmdline, &record);
+	if (!is_same) {
+		process->cmdline.len = -1;
+		process->cmdline.is_cut = false;
+	}
+	recall_program(process, &record, want_cmdline && !is_same);
+}
+
 /* All that is left of a process that has ended. */
 static void recall(struct process *process, const struct conn_identity *identity, bool want_cmdline)
 {
@@ -561,13 +602,16 @@ static void read_details(struct process *process, const struct conn_identity *id
 	}
 	if (thread >= 0)
 		close(thread);
-	/*
-	 * A process without an executable has ended, unless the caller may not see it, or
-	 * its first thread has ended and no other one was found: /proc is asked again.
-	 */
-	if (process->exe.len >= 0 || process->exe_changed == EXE_CHANGED || error == EACCES ||
-	    error == EPERM)
+	if (process->exe.len >= 0 || process->exe_changed == EXE_CHANGED)
 		return;
+	if (error == EACCES || error == EPERM) {
+		recall_hidden(process, identity, want_cmdline);
+		return;
+	}
+	/*
+	 * A process without an executable has ended, unless its first thread has ended and
+	 * no other one was found: /proc is asked again.
+	 */
 	rc = read_proc_stat(dir, "stat", &again);
 	process->status = !rc		  ? judge(&again, identity)
 			  : rc == -EPROTO ? PROCESS_UNKNOWN

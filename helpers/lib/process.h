@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Whether the process that an identity names still runs, and what is known of it: by /proc
- * while it lives, and from the process table when it has ended or runs another program.
+ * while it lives, and from the process table when it has ended, runs another program or may
+ * not be looked at.
  */
 #ifndef CONNPIN_LIB_PROCESS_H
 #define CONNPIN_LIB_PROCESS_H

@@ -53,7 +53,11 @@ page() {
 @test "the lookup form (keyboard alone) answers with the process" {
 	start_server 127.0.0.1
 	start client "$TRAFFIC" connect 127.0.0.1 "$PORT"
-	page lookup 127.0.0.1 "$PORT" "$(client_port)" "$PID" errors
+	page lookup 127.0.0.1 "$PORT" "$(client_port)" "$PID" live "$TRAFFIC" errors
+	# When it has ended, too.
+	client=$PID
+	stop_all
+	page lookup 127.0.0.1 "$PORT" "$(client_port)" "$client" exited "$TRAFFIC" errors
 }
 
 @test "the page shows who made a socket that is neither TCP nor UDP" {
