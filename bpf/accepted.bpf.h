@@ -8,7 +8,9 @@
 
 /*
  * Record the current process by the place that handle_sockops has kept with the accepted
- * socket with COOKIE. False when it has kept none; the record is searched then.
+ * socket with COOKIE. False when it has kept none; the record is searched then. When another
+ * record is at the place by now, that of this connection is gone, and a search could only
+ * find that of a later one with the same addresses and ports.
  */
 static __always_inline bool accept_by_place(__u64 cookie)
 {
@@ -34,22 +36,19 @@ static __always_inline bool accept_by_place(__u64 cookie)
 	/* If it has closed, another socket may have taken the slot meanwhile. */
 	if (!is_slot_of(load_acquire(&group->words[i]), cookie))
 		return false;
-	if (direction != TCP_PASSIVE || !(marks >> TCP_SOCKET_PLACE) ||
-	    !identify_accepter(marks >> TCP_SOCKET_PLACE, time))
+	if (direction != TCP_PASSIVE || !(marks >> TCP_SOCKET_PLACE))
 		return false;
-	record_process();
+	if (identify_accepter(marks >> TCP_SOCKET_PLACE, time))
+		record_process();
 	return true;
 }
 
 /*
- * A connection that was reset before it was accepted has given its port back: __inet_put_port()
- * of net/ipv4/inet_hashtables.c leaves it in one of two members.
+ * Whether the record of an accepted socket may be searched by its addresses and ports. One
+ * that was reset before it was accepted has given its port back, and a later connection may
+ * have the same: it stays recorded as the listener's.
  */
-static __always_inline void set_own_port(struct opened *opened, const struct sock *sk)
-{
-	if (!opened->key.src_port)
-		opened->key.src_port = bpf_ntohs(BPF_CORE_READ((struct inet_sock *)sk, inet_sport));
-}
+#define HAS_OWN_PORT(opened) ((opened)->key.src_port != 0)
 
 /* The current process has accepted SK. */
 static __always_inline void on_accepted(const struct sock *sk)
@@ -59,8 +58,8 @@ static __always_inline void on_accepted(const struct sock *sk)
 	if (sk->sk_protocol != IPPROTO_TCP || accept_by_place(sk->__sk_common.skc_cookie.counter))
 		return;
 	set_connection(&opened, sk);
-	set_own_port(&opened, sk);
-	identify_process(&opened);
+	if (HAS_OWN_PORT(&opened))
+		identify_process(&opened);
 }
 
 #endif

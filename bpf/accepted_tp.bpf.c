@@ -7,7 +7,7 @@
  * A second thread may close the descriptor before the system call ends and open another
  * file under the same number. So the process is recorded only for a connection that has a
  * record already, made when it was established. In the worst case it is another connection
- * that the same process accepted, never one of another process.
+ * that the same process accepted or was handed in that moment.
  */
 #include "accepted.bpf.h"
 #include "descriptor.bpf.h"
@@ -29,8 +29,8 @@ static __always_inline int on_exit(const struct sys_exit_context *ctx)
 	if (accept_by_place(BPF_CORE_READ(sk, __sk_common.skc_cookie.counter)))
 		return 0;
 	set_connection_of(&opened, sk);
-	set_own_port(&opened, sk);
-	identify_process(&opened);
+	if (HAS_OWN_PORT(&opened))
+		identify_process(&opened);
 	return 0;
 }
 

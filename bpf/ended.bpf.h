@@ -94,10 +94,13 @@ static __always_inline struct conn_identity *claim_record(const struct opened *o
 	if (!bucket)
 		return NULL;
 	record = &bucket->way[way];
-	if (!is_of(record, opened) || record->ended || !claim(record))
+	if (!is_of(record, opened) || record->ended)
 		return NULL;
-	/* Its last writer may have given it to another connection before the claim. */
-	if (!is_of(record, opened)) {
+	for (__u32 i = 0; !claim(record); i++)
+		if (i >= CLAIM_TRIES)
+			return NULL;
+	/* Its last writer may have given it to another connection, or ended it. */
+	if (!is_of(record, opened) || record->ended) {
 		release(record);
 		return NULL;
 	}
@@ -116,7 +119,7 @@ __noinline int identify_end(const struct opened *opened, const struct how_it_wen
 		return 0;
 	now = went->now;
 	place = went->place;
-	/* Not known for one that is older than the attachment, or was recorded elsewhere. */
+	/* Not known for one that is older than the attachment. */
 	if (place)
 		record = claim_record(opened, place, now);
 	if (!record) {
@@ -155,6 +158,12 @@ static __noinline void record_end(struct tcp_sock *tp, __u32 from, const struct 
 	went.sent = tp->bytes_sent - tp->bytes_retrans;
 	went.received = received_bytes(tp->bytes_received, sk->__sk_common.skc_flags);
 	set_connection(&opened, sk);
+	/*
+	 * An attempt that failed before the SYN was not recorded. It may have the addresses
+	 * and ports of another socket's connection, which is why it failed.
+	 */
+	if (from == TCP_SYN_SENT && known->marks == TCP_SOCKET_BOOTTIME)
+		return;
 	went.now = now;
 	went.place = known->marks >> TCP_SOCKET_PLACE;
 	if (from == TCP_LISTEN || known->direction == TCP_PASSIVE)

@@ -269,7 +269,7 @@ __noinline __u32 choose_way(__u32 index, __u32 owner, __u32 busy)
 		 */
 		rank = (__u64)(rules >> (2 * kind) & 3) << 62 |
 		       (bucket->time[i] << 3 & ~(3ULL << 62)) | i;
-		rank |= (__u64)(0 - (busy >> i & 1));
+		rank |= 0 - (__u64)(busy >> i & 1);
 		best = lower_of(rank, best);
 	}
 	return best >> 62 == TAKE_NEVER ? NO_WAY : best & (IDENTITY_WAYS - 1);
@@ -289,6 +289,9 @@ static __always_inline void release(struct conn_identity *record)
 {
 	__sync_lock_test_and_set(&record->check, record->check & ~1U);
 }
+
+/* How often a program tries to claim one certain record. Its writer holds it for 0.1 us. */
+#define CLAIM_TRIES 8
 
 /* When each other writer holds one of the records chosen, 6 tries are enough. */
 #define CHOICES 6
@@ -571,7 +574,8 @@ static __always_inline void identify_process(struct opened *opened)
 #ifndef PLAIN
 /*
  * Record the current process as the one that accepted the connection whose record was
- * written at PLACE and TIME; 0 when another record is there by now, or is being written.
+ * written at PLACE and TIME; 0 when another record is there by now, or when it can't be
+ * claimed.
  */
 __noinline int identify_accepter(__u32 place, __u64 time)
 {
@@ -586,9 +590,10 @@ __noinline int identify_accepter(__u32 place, __u64 time)
 	if (!bucket)
 		return 0;
 	record = &bucket->way[way];
-	if (record->time != time || !(record->kind & IDENTITY_IN) || !claim(record))
-		return 0;
-	/* Its last writer may have given it to another connection before the claim. */
+	for (__u32 i = 0; !claim(record); i++)
+		if (i >= CLAIM_TRIES)
+			return 0;
+	/* It may be of another connection by now. */
 	if (record->time != time || !(record->kind & IDENTITY_IN)) {
 		release(record);
 		return 0;

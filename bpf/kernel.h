@@ -333,11 +333,6 @@ struct request_sock_queue {
 	struct fastopen_queue fastopenq;
 };
 
-/* include/net/inet_sock.h */
-struct inet_sock {
-	__be16 inet_sport;
-};
-
 /* include/net/inet_connection_sock.h */
 struct inet_connection_sock {
 	struct request_sock_queue icsk_accept_queue;

@@ -24,13 +24,15 @@ struct opened {
 	__u8 is_reply; /* a reply (udp_asked.bpf.h): takes only a free record or a reply's */
 	__u8 kind;     /* IDENTITY_* of identity.h */
 	__u8 is_known; /* only a record that exists already is written */
-	__u8 pad[2];
+	__u8 pad[6];
 	__u64 cookie; /* of the socket, or 0 */
 	/* Set when the identity is written; 0 until then. */
 	__u64 time;  /* of the record, ns since boot */
 	__u32 place; /* of the record: place_of() of identity.bpf.h; also when it was known */
 	__u32 pad2;
 };
+
+_Static_assert(sizeof(struct opened) == 96, "explicit padding");
 
 /* What handle_sockops keeps of a connection that it has recorded, for what it counts next. */
 struct recorded {

@@ -122,7 +122,9 @@ int handle_sockops(struct bpf_sock_ops *ctx)
 			begin_listen(ctx, tp);
 			return 1;
 		}
-		record_inbound(tp, HAS(TCP_EVENTS) ? IDENTITY_WATCHED : 0, &recorded);
+		/* One that connects itself, or meets the other half way, has an opener. */
+		if (!((struct sock *)tp)->sk_socket)
+			record_inbound(tp, HAS(TCP_EVENTS) ? IDENTITY_WATCHED : 0, &recorded);
 	}
 #endif
 	if (is_event(ctx, op)) {

@@ -107,7 +107,9 @@ static __always_inline void read_socket(struct walk *walk, struct tcp_metrics *m
 		__sync_val_compare_and_swap(&group->words[i], word, word & TCP_COOKIE_SIDE);
 		return;
 	}
-	if (state < TCP_STATES)
+	/* A child of Fast Open is in its listener's queue, which is counted below. */
+	if (state < TCP_STATES &&
+	    (state != TCP_SYN_RECV || group->sockets[i].direction != TCP_PASSIVE))
 		walk->live.states[state]++;
 	if (state == TCP_LISTEN) {
 		walk->live.requests += BPF_CORE_READ(icsk, icsk_accept_queue.qlen.counter);

@@ -100,12 +100,27 @@ static __always_inline bool keep_socket(struct sock *sk, enum change_source sour
 	return put_socket(cookie_of(sk, source), sk, &known, is_new);
 }
 
+/* Whether attach.sh is at work. */
+static __always_inline bool is_settling(void)
+{
+	struct tcp_settings *settings;
+	__u32 key = 0;
+
+	settings = bpf_map_lookup_elem(&tcp_settings, &key);
+	return settings && settings->settling;
+}
+
 /* A socket begins to connect or to listen at NOW. Its record is at PLACE; 0: not known. */
 static __always_inline void on_begun(struct tcp_metrics *m, struct sock *sk,
 				     enum change_source source, bool is_new, __u64 now, __u32 place)
 {
 	__u32 marks = TCP_SOCKET_BOOTTIME | place << TCP_SOCKET_PLACE;
 
+	/* A program of another build may be attached too, which takes it for CLOCK_MONOTONIC. */
+	if (is_settling()) {
+		marks &= ~TCP_SOCKET_BOOTTIME;
+		now = bpf_ktime_get_ns();
+	}
 	if (!keep_socket(sk, source, now, TCP_ACTIVE, marks, is_new))
 		count(&m->sockets_full);
 }

@@ -150,8 +150,12 @@ _Static_assert(sizeof(struct tcp_metrics) == 656, "append only, then put the new
 #define TCP_SOCKETS_GROUP 8
 
 struct tcp_socket {
-	__u64 start_ns; /* of SYN_SENT, then of ESTABLISHED: see marks; 0: not known */
-	__u64 sk;	/* address of its struct sock */
+	/*
+	 * Of SYN_SENT, then of ESTABLISHED; of an accepted one of its record, which is the
+	 * same but for Fast Open. 0: not known. The clock: see TCP_SOCKET_BOOTTIME.
+	 */
+	__u64 start_ns;
+	__u64 sk; /* address of its struct sock */
 	/*
 	 * What is counted of it in struct tcp_traffic; TCP_COOKIE_SIDE names the active
 	 * half.

@@ -261,8 +261,9 @@ static __always_inline int establish_socket(__u64 cookie, __u32 marks, __u64 *to
 		return CHANGE_IS_TOLD;
 	if (socket->direction != TCP_PASSIVE) {
 		now = bpf_ktime_get_boot_ns();
+		/* Where the clock is coarse it may take no time, which is not 0. */
 		if (socket->start_ns)
-			*took = time_since(socket->start_ns, socket->marks, now);
+			*took = time_since(socket->start_ns, socket->marks, now) ?: 1;
 		socket->start_ns = now;
 	}
 	/* Its place stays. */

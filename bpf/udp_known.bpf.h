@@ -38,7 +38,7 @@ static __always_inline __u64 udp_known_check(__u64 cookie, __u64 netns_cookie, _
 	       ((__u64)tag << 32 | place) * 0x94d049bb133111ebULL;
 }
 
-/* The hash needs no key: a user who finds collisions pays for own datagrams as for new ones. */
+/* The hash needs no key: who overwrites an entry makes a datagram cost what a new one does. */
 static __always_inline struct udp_known *known_at(const struct opened *opened)
 {
 	__u64 ip =

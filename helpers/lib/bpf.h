@@ -38,7 +38,8 @@ int bpf_program_info(int prog, struct bpf_prog_info *info, __u32 *maps, __u32 co
 int bpf_open_program(__u32 id);
 
 /*
- * Whether no tracing program of attach type TYPE (BPF_TRACE_*) is permitted here. The kernel
+ * Whether no tracing program of attach type TYPE (BPF_TRACE_*) is permitted here, as far as
+ * that depends on the type alone, or on who asks. The kernel
  * is given one that names nothing to trace: where it permits the type it finds that invalid
  * (kernel/bpf/verifier.c: check_attach_btf_id()), so nothing is ever loaded.
  */
