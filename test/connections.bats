@@ -159,12 +159,40 @@ if answer.get(sys.argv[2], "absent") != json.loads(sys.argv[3]):
 	says pid "$pid"
 }
 
-@test "conn-lookup (accepted when it has been reset, and others had its slot since) names who accepted" {
-	open accept late
+@test "conn-lookup (accepted when it has been reset) names who accepted, or the listener when others had its slot since" {
+	open accept reset
 	answer 127.0.0.1 "$server" "$client"
 	says pid "$accepter"
 	says owner '"accepter"'
 	says ended '"reset by peer"'
+	open accept late
+	answer 127.0.0.1 "$server" "$client"
+	says pid "$pid"
+	says owner '"listener"'
+	says ended '"reset by peer"'
+}
+
+@test "conn-lookup (an earlier connection of the same ports is accepted, which was reset) does not name who accepted that" {
+	open accept twin
+	answer 127.0.0.1 "$server" "$client"
+	says pid "$pid"
+	says owner '"listener"'
+	says state '"open"'
+}
+
+@test "conn-lookup (another socket of the same port fails to connect there) goes on saying open" {
+	open occupied
+	answer 127.0.0.1 "$client" "$server"
+	says pid "$pid"
+	says state '"open"'
+}
+
+@test "conn-lookup (a socket connects to itself, on a port where another process listens) names the opener" {
+	open self
+	answer 127.0.0.1 "$port" "$port"
+	says pid "$pid"
+	says owner '"opener"'
+	[ "$("$HELPERS/conn-list" --in --src-port "$port" | grep -c " 127.0.0.1 $port ")" -eq 0 ]
 }
 
 @test "conn-lookup (two listeners of one port, SO_REUSEPORT) names neither until one accepts" {

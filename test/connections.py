@@ -5,11 +5,14 @@ usage: connections.py WHAT [ARGUMENT]
 WHAT: pairs       a listener, a connection to it, one that is shut down on one side, one over
                   IPv6, and a connected UDP socket
       accept HOW  a listener and a connection to it that is accepted HOW: not; by itself; by a
-                  thread; by a child (fork); at once and closed; late, when it has been reset
-                  and a thousand others have come and gone; by one of two listeners of one
-                  port (reuseport)
+                  thread; by a child (fork); at once and closed; when it has been reset; late,
+                  when a thousand others have come and gone as well; when it has been reset
+                  and a twin of the same ports waits; by one of two listeners of one port
+                  (reuseport)
       end HOW     a connection that ends HOW: fin, peer (the peer closes first), reset,
                   peer-reset, refused, abandoned
+      occupied    a connection, and another socket of its port that tries to connect there
+      self        a socket that connects to itself, on a port where a child listens
       exec FILE   connect, then execute FILE with its words
       leader      connect in a thread and let the first thread end
       handed      a connection whose process ends, while a child of it has it open
@@ -31,6 +34,13 @@ def listener(host="127.0.0.1", reuse=False, port=0):
         s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     s.bind((host, port))
     s.listen(64)
+    return s
+
+
+def bound(number):
+    s = socket.socket()
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    s.bind(("127.0.0.1", number))
     return s
 
 
@@ -97,13 +107,16 @@ def accept(how):
         thread.join()
     elif how == "at once":
         s.accept()[0].close()
-    elif how == "late":
+    elif how in ("reset", "late", "twin"):
         server, client = port(s), port(c)
         reset(c)
         other = listener()
-        for _ in range(1100):
+        for _ in range(1100 if how == "late" else 0):
             connect(other).close()
             other.accept()[0].close()
+        if how == "twin":
+            twin = bound(client)
+            twin.connect(s.getsockname())
         if os.fork() == 0:
             kept = s.accept()
             tell(pid=os.getppid(), accepter=os.getpid(), server=server, client=client)
@@ -153,6 +166,39 @@ def end(how):
     hold()
 
 
+def occupied():
+    y, x = listener(), listener()
+    free = bound(0)
+    number = port(free)
+    free.close()
+    # Asked for by its number, so that b keeps it when it disconnects.
+    a, b = bound(number), bound(number)
+    a.connect(y.getsockname())
+    b.connect(x.getsockname())
+    libc = ctypes.CDLL(None, use_errno=True)
+    assert libc.connect(b.fileno(), bytes(16), 16) == 0
+    try:
+        b.connect(y.getsockname())
+        raise SystemExit("connected twice")
+    except OSError:
+        pass
+    tell(pid=os.getpid(), server=port(y), client=port(a))
+    hold()
+
+
+def self_connect():
+    me = bound(0)
+    if os.fork() == 0:
+        s = bound(port(me))
+        s.listen(1)
+        hold()
+        os._exit(0)
+    time.sleep(0.3)
+    me.connect(me.getsockname())
+    tell(pid=os.getpid(), port=port(me))
+    hold()
+
+
 def run(words):
     s = listener()
     c = connect(s)
@@ -196,6 +242,10 @@ elif what == "accept":
     accept(rest[0])
 elif what == "end":
     end(rest[0])
+elif what == "occupied":
+    occupied()
+elif what == "self":
+    self_connect()
 elif what == "exec":
     run(rest)
 elif what == "leader":
