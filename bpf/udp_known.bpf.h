@@ -13,7 +13,7 @@
 
 #include "identity.bpf.h"
 
-#define UDP_KNOWN_ENTRIES 4096 /* a power of 2; a newer entry overwrites an older one */
+#define UDP_KNOWN_ENTRIES 2048 /* a power of 2; a newer entry overwrites an older one */
 
 struct udp_known {
 	__u64 cookie; /* of the socket; 0: free */
