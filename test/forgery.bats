@@ -452,6 +452,22 @@ evictions() {
 	[ "$(evictions tcp)" -eq "$tcp_before" ]
 }
 
+@test "conn_identity (all records that a datagram may take are being written) drops it, and no TCP connection goes" {
+	detach
+	CONN_V4_ENTRIES=1024 CONN_V6_ENTRIES=256 attach
+	# A few datagrams first, so that those of TCP are in the last records of the buckets.
+	setpriv --reuid 4001 --regid 65534 --clear-groups "$WAYS" spread 400 </dev/null
+	"$TRAFFIC" open 3000
+	entries=$(bpftool map show pinned "$PIN_DIR/maps/conn_identity" | sed -n 's/.*max_entries \([0-9]*\).*/\1/p')
+	[ "$(/usr/bin/python3 "$TREE/test/busy_records.py" "$PIN_DIR/maps/conn_identity" "$entries")" -gt 100 ]
+	before=$(evictions tcp) dropped=$(metric 'connpin_dropped_total{map="conn_identity",cause="busy"}')
+	setpriv --reuid 4002 --regid 65534 --clear-groups "$WAYS" spread 3000 </dev/null
+	[ "$(evictions tcp)" -eq "$before" ]
+	[ "$(metric 'connpin_dropped_total{map="conn_identity",cause="busy"}')" -ge $((dropped + 2500)) ]
+	detach
+	attach
+}
+
 @test "conn-lookup (TCP of one user in a table full of another's) keeps half of the room for the other" {
 	# Each bucket has eight records; a user of 60,000 has many buckets full.
 	setpriv --reuid 4001 --regid 65534 --clear-groups "$WAYS" spread 60000 </dev/null >"$BATS_TEST_TMPDIR/first"
