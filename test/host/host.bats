@@ -106,3 +106,29 @@ install_to() {
 		run -0 diff -r -x '*.d' "$BATS_TEST_TMPDIR/one/.output/$file" "$BATS_TEST_TMPDIR/two/deeper/.output/$file"
 	done
 }
+
+@test "tcp_connections (a Fast Open connection whose handshake hangs) counts it once" {
+	attach
+	before=$(metric 'tcp_connections{state="syn_recv"}')
+	# The answer to the SYN, whose data is taken at once, is lost.
+	start fastopen unshare -n sh -ec 'ip link set lo up
+		nft add table inet t
+		nft add chain inet t in "{ type filter hook input priority 0; }"
+		nft add rule inet t in tcp sport 7900 "tcp flags & (syn|ack) == (syn|ack)" drop
+		echo 1543 >/proc/sys/net/ipv4/tcp_fastopen
+		exec /usr/bin/python3 -c "$0"' 'import socket, sys
+s = socket.socket()
+s.setsockopt(socket.IPPROTO_TCP, socket.TCP_FASTOPEN, 5)
+s.bind(("127.0.0.1", 7900))
+s.listen(8)
+c = socket.socket()
+c.setblocking(False)
+c.sendto(b"x", socket.MSG_FASTOPEN, ("127.0.0.1", 7900))
+print("sent", flush=True)
+sys.stdin.read()'
+	sleep 0.2
+	after=$(metric 'tcp_connections{state="syn_recv"}')
+	stop_all
+	detach
+	[ "$after" -eq $((before + 1)) ]
+}
