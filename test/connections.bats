@@ -523,11 +523,11 @@ not_recorded() {
 	take_away conn_identity_in
 	for options in --in '--in --out' '--in --closed' '--in --listen' '-f --in' '-w 1 -j --in'; do
 		# shellcheck disable=SC2086 # words
-		not_recorded "accepted connections are not recorded here: connpin status says why" $options
+		not_recorded "accepted connections are not recorded here: scripts/status.sh says why" $options
 	done
 	for options in --listen '-f --listen --out'; do
 		# shellcheck disable=SC2086 # words
-		not_recorded "sockets that listen are not recorded here: connpin status says why" $options
+		not_recorded "sockets that listen are not recorded here: scripts/status.sh says why" $options
 	done
 	[ "$("$HELPERS/conn-list" --dst-port "$server" | wc -l)" -eq 1 ]
 	[ "$("$HELPERS/conn-list" --open --dst-port "$server" | wc -l)" -eq 1 ]
@@ -539,16 +539,16 @@ not_recorded() {
 	open accept itself
 	export RUN_DIR=$BATS_TEST_TMPDIR
 	echo "tcp_opens off - refused" >"$RUN_DIR/features"
-	not_recorded "sockets that listen are not recorded here: connpin status says why" --listen
+	not_recorded "sockets that listen are not recorded here: scripts/status.sh says why" --listen
 	# They are recorded when they are accepted.
 	[ "$("$HELPERS/conn-list" --in --src-port "$server" | wc -l)" -eq 1 ]
 	echo "accepted off - refused" >>"$RUN_DIR/features"
-	not_recorded "accepted connections are not recorded here: connpin status says why" --in
+	not_recorded "accepted connections are not recorded here: scripts/status.sh says why" --in
 	[ "$("$HELPERS/conn-list" --closed --dst-port "$server" | wc -l)" -eq 0 ]
 	echo "tcp_events off - CGROUP is not the root" >>"$RUN_DIR/features"
 	for options in --open --closed '-f --closed'; do
 		# shellcheck disable=SC2086 # words
-		not_recorded "the state of connections is not recorded here: connpin status says why" $options
+		not_recorded "the state of connections is not recorded here: scripts/status.sh says why" $options
 	done
 	[ "$("$HELPERS/conn-list" --dst-port "$server" | wc -l)" -eq 1 ]
 }

@@ -204,7 +204,7 @@ bad() {
 	for direction in in any listen; do
 		get "/cgi-bin/list?encoding=gzip&direction=$direction"
 		[ "$STATUS" = 503 ]
-		[[ $BODY = '{"error":"'*'are not recorded here: connpin status says why"}' ]]
+		[[ $BODY = '{"error":"'*'are not recorded here: scripts/status.sh says why"}' ]]
 	done
 	get "/cgi-bin/list?direction=out"
 	[ "$STATUS" = 200 ]

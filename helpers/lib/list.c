@@ -6,6 +6,7 @@
 #include "list.h"
 
 #include "bpf.h"
+#include "directories.h"
 #include "feature_file.h"
 #include "pins.h"
 #include "text.h"
@@ -136,9 +137,9 @@ static int list_inbound(struct listing *listing, const struct identity_table *ta
 
 /* --- whether it is recorded ----------------------------------------------------- */
 
-static int not_recorded(const char *what, const char *why)
+static int not_recorded(const char *what)
 {
-	warn_parts(what, " not recorded here: ", why, NULL);
+	warn_parts(what, " not recorded here: ", status_command(), " says why", NULL);
 	return -ENOENT;
 }
 
@@ -148,12 +149,12 @@ static int no_inbound(const char *what)
 	int map = open_map(IDENTITY_IN_MAP, BPF_F_RDONLY);
 
 	if (map == -ENOENT)
-		return not_recorded(what, "connpin status says why");
+		return not_recorded(what);
 	if (map < 0)
 		return open_map_or_warn(IDENTITY_IN_MAP);
 	close(map);
 	/* Another build's, between an upgrade of the helpers and attach.sh. */
-	warn_parts("cannot read the table of accepted connections: run attach.sh", NULL);
+	warn_parts("cannot read the table of accepted connections: run ", attach_command(), NULL);
 	return -EPROTO;
 }
 
@@ -162,17 +163,19 @@ int list_check(const struct entry_filter *filter, const struct identity_table *i
 	const char *what = filter->want_in ? "accepted connections are" : "sockets that listen are";
 
 	if (filter->state && feature_is_off("tcp_events"))
-		return not_recorded("the state of connections is", "connpin status says why");
+		return not_recorded("the state of connections is");
 	if (!filter->want_in && !filter->want_listeners)
 		return 0;
 	if (inbound->fd < 0)
 		return no_inbound(what);
 	/* The map has its header alone. */
-	if (bpf_map_entries(inbound->fd) == 1)
-		return not_recorded(what, "the setting CONN_IN_ENTRIES is 0");
+	if (bpf_map_entries(inbound->fd) == 1) {
+		warn_parts(what, " not recorded here: the setting CONN_IN_ENTRIES is 0", NULL);
+		return -ENOENT;
+	}
 	/* The one records who listens, and either who accepts. */
 	if (feature_is_off("tcp_opens") && (!filter->want_in || feature_is_off("accepted")))
-		return not_recorded(what, "connpin status says why");
+		return not_recorded(what);
 	return 0;
 }
 
