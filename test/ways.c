@@ -307,12 +307,33 @@ static int do_uring_accept(struct address a)
 
 /* --- arguments -------------------------------------------------------------- */
 
+/* Wait until the first thread sleeps, which it does for good. */
+static void wait_for_first_thread(void)
+{
+	char path[64], text[512], *state;
+	ssize_t len;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", (int)getpid());
+	do {
+		usleep(10000);
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		len = read(fd, text, sizeof(text) - 1);
+		if (len <= 0)
+			die(path);
+		close(fd);
+		text[len] = '\0';
+		state = strrchr(text, ')');
+	} while (!state || state[1] != ' ' || state[2] != 'S');
+}
+
 static void *connect_without_arguments(void *address)
 {
 	struct address a = *(struct address *)address;
 	uintptr_t page = (uintptr_t)program_invocation_name & ~(uintptr_t)4095;
 	int fd = new_socket(&a, SOCK_STREAM);
 
+	wait_for_first_thread();
 	/* As if the memory had been paged out. One page or two, the last of the stack. */
 	if (madvise((void *)page, 2 * 4096, MADV_DONTNEED) && errno != ENOMEM)
 		die("madvise");
@@ -320,7 +341,10 @@ static void *connect_without_arguments(void *address)
 	_exit(report_and_hold(fd));
 }
 
-/* By a thread, because the first one needs that part of the stack. */
+/*
+ * By a thread: the frames of the first one may be in that part of the stack, so it never
+ * returns into them.
+ */
 static int do_absent_arguments(struct address a)
 {
 	pthread_t thread;
