@@ -110,10 +110,11 @@ def accept(how):
     elif how in ("reset", "late", "twin"):
         server, client = port(s), port(c)
         reset(c)
-        other = listener()
-        for _ in range(1100 if how == "late" else 0):
-            connect(other).close()
-            other.accept()[0].close()
+        if how == "late":
+            other = listener()
+            for _ in range(1100):
+                connect(other).close()
+                other.accept()[0].close()
         if how == "twin":
             twin = bound(client)
             twin.connect(s.getsockname())
