@@ -40,8 +40,14 @@ def listener(host="127.0.0.1", reuse=False, port=0):
 def bound(number):
     s = socket.socket()
     s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    s.bind(("127.0.0.1", number))
-    return s
+    # A socket that had it may still be on its way out.
+    for tries in range(100):
+        try:
+            s.bind(("127.0.0.1", number))
+            return s
+        except OSError:
+            time.sleep(0.05)
+    raise SystemExit(f"port {number} is taken")
 
 
 def connect(s):
