@@ -96,7 +96,9 @@ def accept(how):
         threading.Thread(target=lambda: kept.append(others[0].accept()), daemon=True).start()
         hold()
         os._exit(0)
-    c = connect(s)
+    # A port of its own: one that connect() chooses may be that of others, in TIME_WAIT.
+    c = bound(0)
+    c.connect(s.getsockname())
     accepter = os.getpid()
     if how == "fork":
         accepter = os.fork()
