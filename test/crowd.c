@@ -16,6 +16,8 @@
  * a call fails.
  */
 #define _GNU_SOURCE
+#include "child.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -25,7 +27,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -34,12 +35,6 @@
 #define PADDING_MOST 150 /* the paths and this stay below what is kept of the arguments */
 
 extern char **environ;
-
-static void die(const char *what)
-{
-	perror(what);
-	exit(1);
-}
 
 /* Open connection NUMBER and put its line, without the end, into LINE. */
 static int connect_once(unsigned number, uint16_t port, char line[128])
@@ -67,17 +62,6 @@ static void tell(const char *line, int len)
 {
 	if (write(STDOUT_FILENO, line, (size_t)len) != len)
 		die("write");
-}
-
-static pid_t start(void)
-{
-	pid_t pid = fork();
-
-	if (pid < 0)
-		die("fork");
-	if (pid == 0)
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-	return pid;
 }
 
 /* A process that accepts at every address. */

@@ -4,17 +4,14 @@
 usage: forget_identity.py PIN ENTRIES PID [DST_PORT]
 With DST_PORT: the record of that destination becomes one of another source port, whole and
 with the tag that it had, as two connections may share one.
-Knows nothing but the layout of bpf/identity.h. Prints how many there were.
+Prints how many there were.
 """
-import ctypes
-import mmap
-import os
 import struct
 import sys
 
-SYS_BPF = {"x86_64": 321, "aarch64": 280}[os.uname().machine]
-BPF_OBJ_GET = 7
-BUCKET, WAYS, HEAD, RECORD, PID = 1408, 8, 128, 160, 56
+from identity_pin import BUCKET, HEAD, RECORD, WAYS, open_table
+
+PID = 56
 
 SRC_PORT, DST_PORT = 24, 26
 # Of identity_check(): the first is that of netns, the others of the words behind it.
@@ -35,11 +32,7 @@ def give_to_other_port(table, record):
     struct.pack_into("=I", table, record, total >> 32 & 0xFFFFFFFE)
 
 
-path = ctypes.create_string_buffer(sys.argv[1].encode())
-attr = ctypes.create_string_buffer(struct.pack("=QII", ctypes.addressof(path), 0, 0), 128)
-fd = ctypes.CDLL(None, use_errno=True).syscall(SYS_BPF, BPF_OBJ_GET, attr, len(attr))
-assert fd >= 0, os.strerror(ctypes.get_errno())
-table = mmap.mmap(fd, int(sys.argv[2]) * BUCKET)
+table = open_table(sys.argv[1], sys.argv[2])
 found = 0
 for bucket in range(BUCKET, len(table), BUCKET):
     for way in range(WAYS):

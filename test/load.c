@@ -5,6 +5,8 @@
  * standard input, "SOURCE_PORT PID" for each port that was used, with its last process,
  * then "done CONNECTIONS".
  */
+#include "child.h"
+
 #include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -14,7 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -27,12 +28,6 @@ static struct shared {
 	uint32_t count[WORKERS_MAX];
 	volatile int stop;
 } * shared;
-
-static void die(const char *what)
-{
-	perror(what);
-	exit(1);
-}
 
 static int64_t now_ns(void)
 {
@@ -93,17 +88,6 @@ static void serve(int listener)
 		if (fd >= 0)
 			close(fd);
 	}
-}
-
-static pid_t start(void)
-{
-	pid_t pid = fork();
-
-	if (pid < 0)
-		die("fork");
-	if (pid == 0)
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-	return pid;
 }
 
 int main(int argc, char **argv)

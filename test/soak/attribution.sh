@@ -9,18 +9,11 @@
 set -eu
 ROOT=$(cd "$(dirname "$(readlink -f "$0")")/../.." && pwd)
 . "$ROOT/scripts/lib.sh"
+. "$ROOT/test/soak/attached.sh"
 
-PIN_DIR=/sys/fs/bpf/connpin_soak
-RUN_DIR=/run/connpin_soak
-export PIN_DIR RUN_DIR
 WAYS=$ROOT/.output/test/ways
 COUNT=100000
 PROCESSES=50
-
-clean_up() {
-	"$ROOT/scripts/detach.sh" >/dev/null 2>&1 || true
-	rm -rf "$WORK"
-}
 
 # The mix holds on until its standard input ends: its processes are gone, it is not.
 make_connections() {
@@ -32,10 +25,7 @@ make_connections() {
 
 # round TITLE: attach, connect, ask. Counts of what was answered.
 round() {
-	"$ROOT/scripts/attach.sh" >"$WORK/log" 2>&1 || {
-		cat "$WORK/log" >&2
-		die "attach.sh failed"
-	}
+	attach
 	make_connections
 	"$ROOT/helpers/conn-lookup" - <"$WORK/questions" >"$WORK/answers"
 	printf '%s: ' "$1"

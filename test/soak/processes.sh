@@ -9,28 +9,12 @@
 set -eu
 ROOT=$(cd "$(dirname "$(readlink -f "$0")")/../.." && pwd)
 . "$ROOT/scripts/lib.sh"
+. "$ROOT/test/soak/attached.sh"
 
-PIN_DIR=/sys/fs/bpf/connpin_soak
-RUN_DIR=/run/connpin_soak
-export PIN_DIR RUN_DIR
 CROWD=$ROOT/.output/test/crowd
 COUNT=65536
 PARENTS=4
 EXECUTABLES=16
-
-clean_up() {
-	"$ROOT/scripts/detach.sh" >/dev/null 2>&1 || true
-	rm -rf "$WORK"
-}
-
-# attach TITLE
-attach() {
-	printf '%s:\n' "$1"
-	"$ROOT/scripts/attach.sh" >"$WORK/log" 2>&1 || {
-		cat "$WORK/log" >&2
-		die "attach.sh failed"
-	}
-}
 
 # make_crowd ARGUMENT...: its lines are in $WORK/made.
 make_crowd() {
@@ -46,7 +30,8 @@ ask() {
 
 # connections LEAST: of the latest that the connection table has room for, LEAST are right.
 connections() {
-	attach "$COUNT connections of one process, room for $CONN_V4_ENTRIES"
+	printf '%s:\n' "$COUNT connections of one process, room for $CONN_V4_ENTRIES"
+	attach
 	make_crowd connections "$COUNT"
 	tail -n "$CONN_V4_ENTRIES" "$WORK/made" >"$WORK/newest"
 	mv "$WORK/newest" "$WORK/made"
@@ -57,7 +42,8 @@ connections() {
 
 # processes HELD LEAST: of the latest HELD, LEAST are right.
 processes() {
-	attach "$COUNT processes with one connection each, room for $CONN_PROCESSES"
+	printf '%s:\n' "$COUNT processes with one connection each, room for $CONN_PROCESSES"
+	attach
 	make_crowd processes "$COUNT" "$PARENTS" "$WORK"
 	ask
 	/usr/bin/python3 "$ROOT/test/compare_processes.py" "$WORK/made" "$WORK/answers" \
