@@ -15,7 +15,8 @@ setup_file() {
 	exec {held}>"$BATS_FILE_TMPDIR/pairs.in"
 	export HELD_BEFORE=$held
 	poll test -s "$BATS_FILE_TMPDIR/pairs"
-	attach
+	# Few slots, so that one test can fill them all.
+	TCP_SOCKETS=1024 attach
 }
 
 teardown_file() {

@@ -6,9 +6,9 @@ WHAT: pairs       a listener, a connection to it, one that is shut down on one s
                   IPv6, and a connected UDP socket
       accept HOW  a listener and a connection to it that is accepted HOW: not; by itself; by a
                   thread; by a child (fork); at once and closed; when it has been reset; late,
-                  when a thousand others have come and gone as well; when it has been reset
-                  and a twin of the same ports waits; by one of two listeners of one port
-                  (reuseport)
+                  when sockets enough to fill 1024 slots have been opened as well; when it
+                  has been reset and a twin of the same ports waits; by one of two listeners
+                  of one port (reuseport)
       end HOW     a connection that ends HOW: fin, peer (the peer closes first), reset,
                   peer-reset, refused, abandoned
       occupied    a connection, and another socket of its port that tries to connect there
@@ -21,6 +21,7 @@ Prints "NAME=VALUE ..." and holds until standard input ends.
 """
 import ctypes
 import os
+import resource
 import socket
 import struct
 import sys
@@ -119,10 +120,11 @@ def accept(how):
         server, client = port(s), port(c)
         reset(c)
         if how == "late":
-            other = listener()
-            for _ in range(1100):
-                connect(other).close()
-                other.accept()[0].close()
+            # Consecutive cookies, in as many runs as there are processors, fill each group.
+            resource.setrlimit(resource.RLIMIT_NOFILE, (8192, 8192))
+            other, others = listener(), []
+            for _ in range(1500):
+                others += connect(other), other.accept()[0]
         if how == "twin":
             twin = bound(client)
             twin.connect(s.getsockname())

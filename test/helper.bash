@@ -115,12 +115,15 @@ inventory_before() {
 	printf '%s\n' "$now"
 }
 
+# unchanged_since BEFORE: nothing has come, and no pin, link or attachment has gone. A program
+# or a map that was there for these has gone with them; one that has gone alone was still being
+# freed.
 unchanged_since() {
 	local tries=50
-	until [ "$(bpf_inventory)" = "$1" ]; do
+	while bpf_inventory | diff <(printf '%s\n' "$1") - | grep -E '^> |^< (/|link |cgroup )' >"$BATS_TEST_TMPDIR/changed"; do
 		tries=$((tries - 1))
 		[ "$tries" -gt 0 ] || {
-			diff <(printf '%s\n' "$1") <(bpf_inventory)
+			cat "$BATS_TEST_TMPDIR/changed"
 			return 1
 		}
 		sleep 0.1
