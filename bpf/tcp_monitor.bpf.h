@@ -13,24 +13,36 @@
 
 /*
  * The histogram bucket of VALUE: the number of bounds below it. A chain of comparisons with
- * constants needs no table. The functions are global, so that the verifier continues with
- * one unknown result instead of one state for each bucket.
+ * constants needs no table, and ends early for what is quick. The functions are global, so
+ * that the verifier continues with one unknown result instead of one state for each bucket.
  */
-#define TCP_ABOVE_BOUND(bound, text) +(value > (bound))
+#define TCP_UP_TO_BOUND(bound, text) \
+	if (value <= (bound))        \
+		return bucket;       \
+	bucket++;
 
 __noinline __u32 connect_bucket(__u64 value)
 {
-	return 0 TCP_CONNECT_BOUNDS_NS(TCP_ABOVE_BOUND);
+	__u32 bucket = 0;
+
+	TCP_CONNECT_BOUNDS_NS(TCP_UP_TO_BOUND)
+	return bucket;
 }
 
 __noinline __u32 lifetime_bucket(__u64 value)
 {
-	return 0 TCP_LIFETIME_BOUNDS_NS(TCP_ABOVE_BOUND);
+	__u32 bucket = 0;
+
+	TCP_LIFETIME_BOUNDS_NS(TCP_UP_TO_BOUND)
+	return bucket;
 }
 
 __noinline __u32 round_trip_bucket(__u32 value)
 {
-	return 0 TCP_ROUND_TRIP_BOUNDS_8TH_US(TCP_ABOVE_BOUND);
+	__u32 bucket = 0;
+
+	TCP_ROUND_TRIP_BOUNDS_8TH_US(TCP_UP_TO_BOUND)
+	return bucket;
 }
 
 static __always_inline void observe(__u64 *buckets, __u32 size, __u32 bucket, __u64 *sum,

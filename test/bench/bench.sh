@@ -30,9 +30,11 @@ OTHERS=${PIN_DIR}_others # programs to compare ours with
 
 usage() {
 	cat <<-END
-		usage: bench.sh
+		usage: bench.sh [instructions]
 
-		Measure and print the table. Needs root, and make tests. Takes two minutes.
+		Measure and print the table. Needs root, and make tests. Takes twelve minutes.
+		instructions: what the programs cost alone, in a machine of which each nanosecond
+		is an instruction, as instructions.sh starts it.
 
 		Exit status: 0 all measured, 1 something could not be, 2 misuse, 3 not possible.
 	END
@@ -60,8 +62,10 @@ field() {
 row() {
 	awk -v title="$1" -v ratio="$(field 3 "$2")" -v control="$(field 3 control)" \
 		-v ns="$(field 2 "$2")" -v first_ns="$(field 2 "$3")" \
-		-v sense="${4-}" -v goal="${5-}" '
+		-v sense="${4-}" -v goal="${5-}" -v unit="$UNIT" '
 		function time(ns) {
+			if (unit != "ns")
+				return sprintf("%.0f", ns)
 			if (ns < 100000)
 				return sprintf("%.2f us", ns / 1000)
 			return sprintf("%.3f ms", ns / 1000000)
@@ -288,8 +292,9 @@ pins_of() {
 # show_runs SET...: where the time goes, program by program.
 show_runs() {
 	for set; do
-		awk -v set="$set" '$1 == "runs" && $2 == set {
-			line = line sprintf("%s %s %.0f x %d ns", line == "" ? "" : ",", $3, $4, $5)
+		# Instructions go without a word: they are in the heading.
+		awk -v set="$set" -v unit="${UNIT%instructions}" '$1 == "runs" && $2 == set {
+			line = line sprintf("%s %s %.0f x %d %s", line == "" ? "" : ",", $3, $4, $5, unit)
 		} END { if (line != "") printf "  (%s:%s)\n", set, line }' "$WORK/samples"
 	done
 }
@@ -350,7 +355,7 @@ attached_rows() {
 	# shellcheck disable=SC2086 # words
 	if ! (
 		echo 0 >"$CGROUP/cgroup.procs"
-		sample attached "$operation" 250 "$CGROUP" $sets
+		sample attached "$operation" "$ROUNDS" "$CGROUP" $sets
 	); then
 		not_measured "$title" "$(why)"
 		return 0
@@ -434,7 +439,11 @@ load_others() {
 }
 
 attachment_rows() {
-	heading 'CPU time, attached / bare'
+	if [ "$UNIT" = ns ]; then
+		heading 'CPU time, attached / bare'
+	else
+		heading "instructions, attached / bare, Linux $(uname -r)"
+	fi
 	if ! load_others 2>"$WORK/error"; then
 		not_measured 'attached / bare' "$(why)"
 		return 0
@@ -452,6 +461,7 @@ attachment_rows() {
 	attached_rows udp-new 'UDP, new socket' 1.13 everything tracker plain empty
 	attached_rows serve-same 'UDP server, same client' '' everything senders plain empty
 	attached_rows serve-new 'UDP server, new client' '' everything senders plain empty
+	[ "$UNIT" = ns ] || return 0
 	nginx_rows
 	agent_rows
 }
@@ -480,6 +490,15 @@ memory_rows() {
 		"${SERVER_MEMORY-not measured}"
 	printf '%-42s %s\n' prometheus-node-exporter "${EXPORTER_MEMORY-not measured}"
 	printf '%-42s %s\n' 'tcplife, after some hundred connections' "${AGENT_MEMORY-not measured}"
+}
+
+# --- instructions ------------------------------------------------------------
+
+# In a machine where fentry is not refused.
+instruction_rows() {
+	if ! "$ROOT/test/bench/instructions.sh" 2>"$WORK/error"; then
+		not_measured 'instructions, attached / bare' "$(why)"
+	fi
 }
 
 # --- all ---------------------------------------------------------------------
@@ -534,17 +553,31 @@ prepare() {
 
 main() {
 	answer_help "$@"
-	[ $# -eq 0 ] || misuse "unexpected argument $1"
+	ROUNDS=250
+	UNIT=ns
+	case $#,${1-} in
+	0,) ;;
+	1,instructions)
+		ROUNDS=8
+		UNIT=instructions
+		;;
+	*) misuse "unexpected argument $1" ;;
+	esac
 	need_root
 	need_built
 	need_commands bpftool busybox taskset
 	[ -x "$BENCH/attached" ] || die "the programs are not built: run make tests"
 	prepare
+	if [ "$UNIT" != ns ]; then
+		attachment_rows
+		return "$NOT_MEASURED"
+	fi
 	process_rows
 	query_rows
 	scrape_rows
 	attachment_rows
 	memory_rows
+	instruction_rows
 	return "$NOT_MEASURED"
 }
 

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 # Boot one kernel on the suite's file system and judge what happened.
 #
-# usage: run-vm.sh [-c CPUS] [-m MEGABYTES] KERNEL INITRD LOG_DIR ACCEL SECONDS [WORD...]
+# usage: run-vm.sh [-i] [-c CPUS] [-m MEGABYTES] KERNEL INITRD LOG_DIR ACCEL SECONDS [WORD...]
+# With -i, each of the machine's nanoseconds is one instruction that it ran (ACCEL tcg).
 # WORDs go on the kernel's command line: what the tests want to know, such as
 # connpin.line=6.1, and what the kernel does, such as lockdown=integrity.
 #
@@ -12,8 +13,10 @@ set -euo pipefail
 
 cpus=2
 megabytes=1536
-while getopts c:m: option; do
+clock=()
+while getopts ic:m: option; do
 	case $option in
+	i) clock=(-icount "shift=0,sleep=off") ;;
 	c) cpus=$OPTARG ;;
 	m) megabytes=$OPTARG ;;
 	*) exit 2 ;;
@@ -48,7 +51,7 @@ mkdir -p "$logs"
 : >"$logs/kernel.log"
 : >"$logs/tap.log"
 rc=0
-timeout -k 5 "$seconds" "${machine[@]}" -accel "$accel" -smp "$cpus" -m "$megabytes" -no-reboot \
+timeout -k 5 "$seconds" "${machine[@]}" -accel "$accel" -smp "$cpus" -m "$megabytes" -no-reboot "${clock[@]}" \
 	-nodefaults -display none -nic none \
 	-kernel "$kernel" -initrd "$initrd" \
 	-append "console=$console loglevel=5 panic=-1 oops=panic panic_on_warn=1 rdinit=/init random.trust_cpu=on $options $*" \
