@@ -169,25 +169,31 @@ assert json.load(open(sys.argv[1])).get("matches", 1) == int(sys.argv[2])' \
 }
 
 @test "conn-lookup (inode number of a namespace used again) does not take the earlier one's record" {
-	unshare -n sh -ec 'ip link set lo up
-		exec "$@"' - /usr/bin/python3 "$TREE/test/forge.py" send 127.0.0.1 23717 127.0.0.1 23718 </dev/null \
-		>"$BATS_TEST_TMPDIR/earlier"
-	earlier=$("$HELPERS/conn-list" -j -p udp --src-port 23717 | sed 's/.*"netns":\([0-9]*\).*/\1/')
+	# Some, because the kernel may give the number of one to something else.
+	for source in {23740..23751}; do
+		unshare -n sh -ec 'ip link set lo up
+			exec "$@"' - /usr/bin/python3 "$TREE/test/forge.py" send 127.0.0.1 "$source" 127.0.0.1 23718 \
+			</dev/null >/dev/null
+	done
+	"$HELPERS/conn-list" -j -p udp --dst-port 23718 >"$BATS_TEST_TMPDIR/earlier"
+	[ "$(wc -l <"$BATS_TEST_TMPDIR/earlier")" -eq 12 ]
 	# The kernel gives the lowest number that is free: who holds those before it gets it.
 	# shellcheck disable=SC2016 # of Python
-	again='import ctypes, os, sys, time
+	again='import ctypes, json, os, sys, time
+ports = {e["netns"]: e["src_port"] for e in map(json.loads, open(sys.argv[1]))}
 held = []
 while len(held) < 500:
     assert ctypes.CDLL(None).unshare(0x40000000) == 0 # CLONE_NEWNET
-    if os.stat("/proc/self/ns/net").st_ino == int(sys.argv[1]):
-        os.execv(sys.argv[2], sys.argv[2:])
+    port = ports.get(os.stat("/proc/self/ns/net").st_ino)
+    if port:
+        os.execv(sys.argv[2], [word.replace("PORT", str(port)) for word in sys.argv[2:]])
     held.append(os.open("/proc/self/ns/net", os.O_RDONLY))
     time.sleep(0.01) # a namespace goes some time after its last process
-print("nobody got the number", sys.argv[1])
+print("nobody got a number of", ports)
 sys.exit(4)'
-	run -1 /usr/bin/python3 -c "$again" "$earlier" "$HELPERS/conn-lookup" -q -p udp 127.0.0.1 23717 23718
+	run -1 /usr/bin/python3 -c "$again" "$BATS_TEST_TMPDIR/earlier" "$HELPERS/conn-lookup" -q -p udp 127.0.0.1 PORT 23718
 	# shellcheck disable=SC2016 # of the shell within
-	run -1 /usr/bin/python3 -c "$again" "$earlier" /bin/sh -c '"$@" --netns $$ -p udp 127.0.0.1 23717 23718' - \
+	run -1 /usr/bin/python3 -c "$again" "$BATS_TEST_TMPDIR/earlier" /bin/sh -c '"$@" --netns $$ -p udp 127.0.0.1 PORT 23718' - \
 		"$HELPERS/conn-lookup" -q
 }
 
