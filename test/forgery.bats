@@ -169,7 +169,7 @@ assert json.load(open(sys.argv[1])).get("matches", 1) == int(sys.argv[2])' \
 }
 
 @test "conn-lookup (inode number of a namespace used again) does not take the earlier one's record" {
-	# Some, because the kernel may give the number of one to something else.
+	# Twelve, because the kernel may give the number of one to something else.
 	for source in {23740..23751}; do
 		unshare -n sh -ec 'ip link set lo up
 			exec "$@"' - /usr/bin/python3 "$TREE/test/forge.py" send 127.0.0.1 "$source" 127.0.0.1 23718 \
@@ -188,7 +188,7 @@ while len(held) < 500:
     if port:
         os.execv(sys.argv[2], [word.replace("PORT", str(port)) for word in sys.argv[2:]])
     held.append(os.open("/proc/self/ns/net", os.O_RDONLY))
-    time.sleep(0.01) # a namespace goes some time after its last process
+    time.sleep(0.0002 * len(held)) # a namespace goes some time after its last process
 print("nobody got a number of", ports)
 sys.exit(4)'
 	run -1 /usr/bin/python3 -c "$again" "$BATS_TEST_TMPDIR/earlier" "$HELPERS/conn-lookup" -q -p udp 127.0.0.1 PORT 23718
