@@ -119,11 +119,12 @@ inventory_before() {
 # or a map that was there for these has gone with them; one that has gone alone was still being
 # freed.
 unchanged_since() {
-	local tries=50
-	while bpf_inventory | diff <(printf '%s\n' "$1") - | grep -E '^> |^< (/|link |cgroup )' >"$BATS_TEST_TMPDIR/changed"; do
+	local tries=50 changed
+	while changed=$(diff <(printf '%s\n' "$1") <(bpf_inventory) |
+		grep -E '^> |^< (/|link |cgroup )'); do
 		tries=$((tries - 1))
 		[ "$tries" -gt 0 ] || {
-			cat "$BATS_TEST_TMPDIR/changed"
+			printf '%s\n' "$changed"
 			return 1
 		}
 		sleep 0.1
