@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# The judge of the virtual machines: a machine passes only by its word.
+# What judges: a virtual machine passes only by its word, a test only if nothing stays behind.
 
 load ../helper
 
@@ -87,4 +87,19 @@ tap() {
 	tap "ok 1 one in 5ms # skip no iron here" "ok 2 two in 5ms" "ok 3 three in 5ms"
 	run -1 host
 	[[ $output = *"in test/skips and not skipped: iron two"* ]]
+}
+
+@test "unchanged_since (a map more, a pin less, a map less that nothing pinned) sees the first two" {
+	local dir=/sys/fs/bpf/connpin_test_harness before
+	mkdir "$dir"
+	before=$(bpf_inventory)
+	bpftool map create "$dir/more" type array key 4 value 4 entries 1 name harness_map
+	run -1 unchanged_since "$before"
+	[[ $output = *harness_map* ]]
+	rm "$dir/more"
+	unchanged_since "$before"
+	unchanged_since "$before"$'\narray  name harness_map'
+	rmdir "$dir"
+	run -1 unchanged_since "$before"
+	[[ $output = *"< $dir" ]]
 }
