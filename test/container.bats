@@ -11,15 +11,11 @@ PROFILE=$TREE/etc/kubernetes/connpin-seccomp.json
 # As on any node: systemd has mounted the bpf file system. To mount it would take
 # CAP_SYS_ADMIN.
 setup_file() {
-	export MOUNTED=''
-	grep -q ' /sys/fs/bpf bpf ' /proc/mounts || {
-		mount -t bpf -o mode=0700 bpf /sys/fs/bpf
-		MOUNTED=1
-	}
+	mount_bpffs
 }
 
 teardown_file() {
-	[ -z "$MOUNTED" ] || umount /sys/fs/bpf
+	unmount_bpffs
 }
 
 teardown() {

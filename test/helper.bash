@@ -115,6 +115,19 @@ inventory_before() {
 	printf '%s\n' "$now"
 }
 
+# For a whole file of tests: a bpf file system at its place, mounted if there is none.
+mount_bpffs() {
+	export MOUNTED=''
+	grep -q ' /sys/fs/bpf bpf ' /proc/mounts || {
+		mount -t bpf -o mode=0700 bpf /sys/fs/bpf
+		MOUNTED=1
+	}
+}
+
+unmount_bpffs() {
+	[ -z "$MOUNTED" ] || umount /sys/fs/bpf
+}
+
 # unchanged_since BEFORE: nothing has come, and no pin, link or attachment has gone. A program
 # or a map that was there for these has gone with them; one that has gone alone was still being
 # freed.

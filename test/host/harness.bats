@@ -5,6 +5,19 @@
 load ../helper
 
 VM=$TREE/.output/vm
+PINS=/sys/fs/bpf/${CONNPIN_TEST_NAME:-connpin_test}_harness
+
+setup_file() {
+	mount_bpffs
+}
+
+teardown_file() {
+	unmount_bpffs
+}
+
+teardown() {
+	rm -rf "$PINS"
+}
 
 trial() {
 	"$TREE/test/vm/run-vm.sh" "$VM/6.12/vmlinuz" "$VM/initrd.cpio" "$BATS_TEST_TMPDIR/log" \
@@ -90,16 +103,16 @@ tap() {
 }
 
 @test "unchanged_since (a map more, a pin less, a map less that nothing pinned) sees the first two" {
-	local dir=/sys/fs/bpf/connpin_test_harness before
-	mkdir "$dir"
+	local before
+	mkdir "$PINS"
 	before=$(bpf_inventory)
-	bpftool map create "$dir/more" type array key 4 value 4 entries 1 name harness_map
+	bpftool map create "$PINS/more" type array key 4 value 4 entries 1 name harness_map
 	run -1 unchanged_since "$before"
 	[[ $output = *harness_map* ]]
-	rm "$dir/more"
+	rm "$PINS/more"
 	unchanged_since "$before"
 	unchanged_since "$before"$'\narray  name harness_map'
-	rmdir "$dir"
+	rmdir "$PINS"
 	run -1 unchanged_since "$before"
-	[[ $output = *"< $dir" ]]
+	[[ $output = *"< $PINS" ]]
 }
